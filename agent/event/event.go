@@ -1,0 +1,173 @@
+// Package event is one thing that a process did, as the agent's stages hand it
+// on: capture fills what the kernel said, enrich adds the process, the rules
+// read it. The package uses the standard library alone.
+//
+// An Event belongs to the stage that holds it and is reused: whoever keeps
+// something of it beyond the call copies it. Process and Container live longer
+// and are only written by enrich, on the pipeline's one goroutine.
+package event
+
+import "net/netip"
+
+// Event is one system call at its exit, or one change in a process's life.
+type Event struct {
+	// Num counts the events of this agent from 1.
+	Num  uint64
+	Type Type
+	// TimeNS is when the call returned, Unix nanoseconds; KernelNS the same as
+	// nanoseconds since boot, the clock of every process's start.
+	TimeNS   int64
+	KernelNS uint64
+	CPU      uint16
+	// Compat marks a 32-bit call on a 64-bit kernel.
+	Compat bool
+	// Recorded marks an event of a replayed recording.
+	Recorded bool
+	// Ret is the call's signed result; for ProcExit the exit status.
+	Ret int64
+	// Args are the parameters under Falco's names for this Type, in its order.
+	Args []Arg
+	// File is the object that the call created or used; Kind 0 if none.
+	File File
+	// Task is who did it, as the kernel says.
+	Task Task
+	// Exec is set at a successful exec, Fork at a fork.
+	Exec *Exec
+	Fork *Fork
+	// Proc is the process that did it, set by enrich, never nil after it. A
+	// failed exec leaves it as the caller.
+	Proc *Process
+	// RealView makes Name and its parts answer with File.RealPath: an event whose
+	// lexical and real name differ is evaluated once with each.
+	RealView bool
+}
+
+// Name is the file's name in the event's current view.
+func (e *Event) Name() string {
+	if e.RealView {
+		return e.File.RealPath
+	}
+	return e.File.Name
+}
+
+// NameDiffers says that the name given and the file reached are not the same.
+func (e *Event) NameDiffers() bool {
+	return e.File.RealPath != "" && e.File.Name != "" && e.File.RealPath != e.File.Name
+}
+
+// Arg finds a parameter by Falco's name.
+func (e *Event) Arg(name string) (Arg, bool) {
+	for _, a := range e.Args {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Arg{}, false
+}
+
+// Reset empties the event for its next use and keeps the memory of Args.
+func (e *Event) Reset() { *e = Event{Args: e.Args[:0]} }
+
+// Arg is one parameter: Text if the value is text or has a text form (flags
+// joined by '|', an absolute path), Int the raw number if it has one.
+type Arg struct {
+	Name  string
+	Text  string
+	Int   int64
+	IsInt bool
+}
+
+// Task is the calling thread as the kernel knows it at the event.
+type Task struct {
+	PID, TID, PPID int32
+	// StartNS is the process's (thread group leader's) start since boot; with PID it
+	// names one process for as long as the machine runs.
+	StartNS  uint64
+	UID, GID uint32
+	// CgroupID is the inode of the task's cgroup v2 directory.
+	CgroupID uint64
+	Comm     string
+}
+
+// Exec is what the kernel knew of the new program when the exec had succeeded.
+type Exec struct {
+	// Path is the binary's own path (d_path), Args the argument vector with argv[0].
+	Path      string
+	Args      []string
+	Truncated bool
+	CWD       string
+	TTY       uint32
+	SID, PGID int32
+	VPID      int32
+	VPGID     int32
+	LoginUID  uint32
+	EUID      uint32
+	// UpperLayer: the binary lies in an overlay's upper layer, so it came after the
+	// image; Memfd: it has no file name at all; Writable: the caller may write to it.
+	UpperLayer, Memfd, Writable bool
+	Ino                         uint64
+}
+
+// Fork names the child of a fork; the parent is the event's Task.
+type Fork struct {
+	PID, VPID int32
+	StartNS   uint64
+	CgroupID  uint64
+}
+
+// Kinds of File are Falco's fd.typechar.
+const (
+	KindFile      byte = 'f'
+	KindDirectory byte = 'd'
+	KindIPv4      byte = '4'
+	KindIPv6      byte = '6'
+	KindUnix      byte = 'u'
+	KindPipe      byte = 'p'
+	KindMemfd     byte = 'm'
+	KindNetlink   byte = 'n'
+	KindOther     byte = 'o'
+)
+
+// File is the object behind an event's file descriptor.
+type File struct {
+	Kind byte
+	// Num is the descriptor, -1 when the call failed.
+	Num int64
+	// Name is Falco's fd.name: the argument joined with cwd or dirfd and cleaned
+	// lexically, no symlink resolved. For a socket it is Falco's tuple text.
+	Name string
+	// NameRaw is the argument as it was passed.
+	NameRaw string
+	// RealPath is the opened file's own path, read from the kernel's object; empty
+	// when the call failed or the event has no such object.
+	RealPath string
+	// Flags and Mode are the call's, as the kernel's numbers for this architecture.
+	Flags uint32
+	Mode  uint32
+	Dev   uint64
+	Ino   uint64
+	// UpperLayer says that the file lies in an overlay's upper layer.
+	UpperLayer bool
+	// Created says that this open made the file.
+	Created bool
+	Socket  Socket
+}
+
+// Socket is the tuple of a socket. An address that is not known is the zero value.
+type Socket struct {
+	Local, Remote netip.AddrPort
+	// L4 is the protocol number: 6 TCP, 17 UDP, 1 ICMP; 0 unknown.
+	L4 uint8
+	// Role says which end this process is.
+	Role Role
+}
+
+// Role is a socket's side.
+type Role uint8
+
+// Roles of a socket. Without one, fd.sip and its like are missing.
+const (
+	RoleUnknown Role = iota
+	RoleClient
+	RoleServer
+)

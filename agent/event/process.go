@@ -1,0 +1,75 @@
+package event
+
+// Process is one entry of the process table.
+type Process struct {
+	PID, PPID int32
+	// StartNS is the start since boot; (PID, StartNS) is unique while the machine runs.
+	StartNS uint64
+	// StartKnown is false for a process older than the agent: proc.duration is missing then.
+	StartKnown bool
+	VPID       int32
+	VPGID      int32
+	SID, PGID  int32
+	// Comm is the kernel's 15-character name, Exe is argv[0], ExePath the binary's path.
+	Comm    string
+	Exe     string
+	ExePath string
+	// Args excludes argv[0].
+	Args          []string
+	ArgsTruncated bool
+	CWD           string
+	UID, GID      uint32
+	EUID          uint32
+	// LoginUID is 4294967295 when nobody logged in.
+	LoginUID uint32
+	// TTY is the terminal's device number, 0 for none.
+	TTY uint32
+
+	ExeUpperLayer, ExeMemfd, ExeWritable bool
+	ExeIno                               uint64
+
+	// Parent is nil when it is not known or has gone.
+	Parent *Process
+	// Container is never nil: Host stands for no container.
+	Container *Container
+	// Exited marks an entry that is kept for late events.
+	Exited bool
+}
+
+// Container is one container, shared by its processes.
+type Container struct {
+	// ID is the runtime's full id, empty for the host.
+	ID       string
+	CgroupID uint64
+	// Cgroup is the container's cgroup v2 path below the root, with a leading '/'.
+	Cgroup string
+	// StartNS is the start of the first process seen in it, since boot.
+	StartNS uint64
+	// Metadata of the runtime; empty until it is known.
+	Name, Image, Repository, Tag string
+	// Pod is nil outside Kubernetes.
+	Pod *Pod
+}
+
+// Host stands for processes outside any container.
+var Host = &Container{}
+
+// ShortID is Falco's container.id: 12 characters, or "host".
+func (c *Container) ShortID() string {
+	switch {
+	case c == Host || c.ID == "":
+		return "host"
+	case len(c.ID) > 12:
+		return c.ID[:12]
+	}
+	return c.ID
+}
+
+// Pod is the Kubernetes pod of a container. UID is from the cgroup's path, the
+// rest from the API server and empty until it is known.
+type Pod struct {
+	UID, Namespace, Name string
+	Labels               map[string]string
+	// Owner is the controller as "Kind/name".
+	Owner string
+}

@@ -1,0 +1,163 @@
+// Package action defines what the responder can do: one Action per kind of
+// effect, each in a package below this one. Actions know neither the store nor
+// each other; package execute runs them.
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Target is the one object that an action is about. Identity decides: an
+// object of the same name with another UID, or a container of the same id with
+// another cgroup, is another object.
+type Target struct {
+	// Kind is "pod" or "container".
+	Kind    string `json:"kind"`
+	Cluster string `json:"cluster"`
+	// Node is where the object runs.
+	Node string `json:"node,omitempty"`
+	// Namespace, Name and UID identify a Kubernetes object.
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	UID       string `json:"uid,omitempty"`
+	// ContainerID, CgroupID and StartNS identify a container on its node, as in order.Target.
+	ContainerID string `json:"container_id,omitempty"`
+	CgroupID    uint64 `json:"cgroup_id,omitempty"`
+	StartNS     uint64 `json:"start_ns,omitempty"`
+}
+
+// Identity is a stable text that is equal for equal objects only.
+func (t Target) Identity() string {
+	if t.Kind == "container" {
+		return fmt.Sprintf("%s/container/%s/%s/%d/%d", t.Cluster, t.Node, t.ContainerID, t.CgroupID, t.StartNS)
+	}
+	return fmt.Sprintf("%s/%s/%s/%s/%s", t.Cluster, t.Kind, t.Namespace, t.Name, t.UID)
+}
+
+// String names the target for a person.
+func (t Target) String() string {
+	if t.Kind == "container" {
+		id := t.ContainerID
+		if len(id) > 12 {
+			id = id[:12]
+		}
+		return fmt.Sprintf("container %s on %s", id, t.Node)
+	}
+	return fmt.Sprintf("%s %s/%s (%s)", t.Kind, t.Namespace, t.Name, t.UID)
+}
+
+// Request is one decided action.
+type Request struct {
+	// ID is the action's id; it is the same at every attempt.
+	ID      string
+	Type    string
+	Target  Target
+	Params  json.RawMessage
+	Reason  string
+	AlertID string
+	// Attempt counts from 1; above 1 an earlier attempt may have had its effect.
+	Attempt int
+	Expires time.Time
+}
+
+// Result is what an attempt achieved.
+type Result struct {
+	// Note says in a sentence what happened, for instance that the object was already gone.
+	Note string
+	// ExecutedAt is when the effect's request had been taken; zero means now.
+	ExecutedAt time.Time
+	// VerifiedAt is when the effect was seen; zero if it was not yet.
+	VerifiedAt time.Time
+}
+
+// Spec describes an Action to people, to the chart's RBAC and to the guard.
+type Spec struct {
+	// Type is the name that playbooks use.
+	Type    string
+	Summary string
+	// Kind is the Kind of its targets.
+	Kind string
+	// Permissions are the Kubernetes verbs it needs, as "verb resource"; empty for none.
+	Permissions []string
+	// Example is a params object.
+	Example string
+}
+
+// Action is one kind of effect.
+type Action interface {
+	Spec() Spec
+	// Check refuses a target or params that the action could not work with, before
+	// anything is planned. Its error names the key.
+	Check(target Target, params json.RawMessage) error
+	// Execute causes the effect, or finds that it is already there; it is safe to
+	// call again after a crash. An error that is no *Error counts as Retryable.
+	Execute(ctx context.Context, r Request) (Result, error)
+	// Verify looks whether the effect is there and returns when it was seen. It
+	// waits until ctx ends, if it must, and returns ctx's error then.
+	Verify(ctx context.Context, r Request) (time.Time, error)
+}
+
+// ErrorKind says what follows from an error.
+type ErrorKind string
+
+// Kinds of errors.
+const (
+	// Retryable: trying again may work.
+	Retryable ErrorKind = "retryable"
+	// Permanent: trying again cannot work.
+	Permanent ErrorKind = "permanent"
+	// Refused: the other side said no on purpose.
+	Refused ErrorKind = "refused"
+)
+
+// Error is an action's error with its kind.
+type Error struct {
+	Kind ErrorKind
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns an error's kind.
+func KindOf(err error) ErrorKind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Retryable
+}
+
+// Registry finds actions by type.
+type Registry map[string]Action
+
+// NewRegistry panics on two actions of one type: that is a programming error.
+func NewRegistry(actions ...Action) Registry {
+	r := Registry{}
+	for _, a := range actions {
+		t := a.Spec().Type
+		if _, twice := r[t]; twice {
+			panic("two actions of type " + t)
+		}
+		r[t] = a
+	}
+	return r
+}
+
+// Check refuses an unknown type and whatever the action itself refuses.
+func (r Registry) Check(kind string, target Target, params json.RawMessage) error {
+	a, ok := r[kind]
+	if !ok {
+		return fmt.Errorf("type: no action is called %q", kind)
+	}
+	if want := a.Spec().Kind; target.Kind != want {
+		return fmt.Errorf("target.kind: %s acts on a %s, not on a %q", kind, want, target.Kind)
+	}
+	return a.Check(target, params)
+}

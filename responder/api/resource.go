@@ -1,0 +1,164 @@
+// Package api is the responder's HTTP API: JSON under /api/v1, server-sent
+// events, and the console. Every request but the health checks needs the token.
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Page is one page of a list, newest first. Next is the cursor of the page
+// after it ("before" of the next request), empty on the last one.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Alert is a stored alert.
+type Alert struct {
+	ID          string    `json:"id"`
+	Time        time.Time `json:"time"`
+	ReceivedAt  time.Time `json:"received_at"`
+	Cluster     string    `json:"cluster"`
+	Node        string    `json:"node"`
+	Rule        string    `json:"rule"`
+	Priority    string    `json:"priority"`
+	Source      string    `json:"source"`
+	Output      string    `json:"output"`
+	ContainerID string    `json:"container_id,omitempty"`
+	Namespace   string    `json:"namespace,omitempty"`
+	Pod         string    `json:"pod,omitempty"`
+	PodUID      string    `json:"pod_uid,omitempty"`
+	Binding     string    `json:"binding"`
+	Recorded    bool      `json:"recorded,omitempty"`
+	IncidentID  string    `json:"incident_id"`
+	// Body is the alert as the agent sent it.
+	Body json.RawMessage `json:"body"`
+}
+
+// Action is a decided action.
+type Action struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	State   string `json:"state"`
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+	// Target is action.Target's JSON, TargetName the same for a person.
+	Target     json.RawMessage `json:"target"`
+	TargetName string          `json:"target_name"`
+	Params     json.RawMessage `json:"params"`
+	Playbook   string          `json:"playbook"`
+	Revision   string          `json:"revision"`
+	Mode       string          `json:"mode"`
+	Reason     string          `json:"reason"`
+	RefusedBy  string          `json:"refused_by,omitempty"`
+	Note       string          `json:"note,omitempty"`
+	Attempts   int             `json:"attempts"`
+	AlertID    string          `json:"alert_id"`
+	Rule       string          `json:"rule"`
+	PlannedAt  time.Time       `json:"planned_at"`
+	ExecutedAt *time.Time      `json:"executed_at,omitempty"`
+	VerifiedAt *time.Time      `json:"verified_at,omitempty"`
+}
+
+// Timeline is how long each stage of one action took, from the system call on.
+type Timeline struct {
+	Action      string `json:"action"`
+	Type        string `json:"type"`
+	State       string `json:"state"`
+	Alert       string `json:"alert"`
+	Rule        string `json:"rule"`
+	TargetName  string `json:"target_name"`
+	ContainerID string `json:"container_id,omitempty"`
+	Recorded    bool   `json:"recorded,omitempty"`
+	// Stages are syscall, alert, received, decided, executed, verified, audited, in
+	// this order; a stage that has not come is left out.
+	Stages   []Stage `json:"stages"`
+	Verified bool    `json:"verified"`
+}
+
+// Stage is one stage; NS counts nanoseconds since the system call returned.
+type Stage struct {
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
+	NS   int64     `json:"ns"`
+}
+
+// AuditEntry is one entry of the chained record.
+type AuditEntry struct {
+	Cluster  string    `json:"cluster"`
+	Seq      int64     `json:"seq"`
+	At       time.Time `json:"at"`
+	Kind     string    `json:"kind"`
+	Actor    string    `json:"actor"`
+	Result   string    `json:"result"`
+	AlertID  string    `json:"alert_id,omitempty"`
+	ActionID string    `json:"action_id,omitempty"`
+	// Body is the exact JSON that is hashed; Prev and Hash are hexadecimal.
+	Body json.RawMessage `json:"body"`
+	Prev string          `json:"prev"`
+	Hash string          `json:"hash"`
+}
+
+// Verification is the answer to "did anybody change the record".
+type Verification struct {
+	OK bool `json:"ok"`
+	// Entries is how many were read in all chains, Chains how each did.
+	Entries int64               `json:"entries"`
+	Chains  []ChainVerification `json:"chains"`
+}
+
+// ChainVerification is one cluster's part of a Verification.
+type ChainVerification struct {
+	Cluster string `json:"cluster"`
+	OK      bool   `json:"ok"`
+	Entries int64  `json:"entries"`
+	Head    string `json:"head"`
+	// BadSeq and Reason name the first entry that does not fit.
+	BadSeq int64  `json:"bad_seq,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Status is one look at everything.
+type Status struct {
+	Version    string           `json:"version"`
+	Cluster    string           `json:"cluster"`
+	KillSwitch KillSwitch       `json:"kill_switch"`
+	Agents     []Agent          `json:"agents"`
+	Playbooks  []PlaybookStatus `json:"playbooks"`
+}
+
+// KillSwitch stops every effect while it is on.
+type KillSwitch struct {
+	On     bool   `json:"on"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Agent is a node's agent as its last heartbeat described it.
+type Agent struct {
+	Cluster string            `json:"cluster"`
+	Node    string            `json:"node"`
+	Version string            `json:"version"`
+	Source  string            `json:"source"`
+	Rules   int               `json:"rules"`
+	SeenAt  time.Time         `json:"seen_at"`
+	Lost    map[string]uint64 `json:"lost,omitempty"`
+}
+
+// PlaybookStatus is one loaded playbook.
+type PlaybookStatus struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+	Mode        string `json:"mode"`
+	Revision    string `json:"revision"`
+}
+
+// Problem is an error's body (RFC 9457).
+type Problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Code is stable and for programs.
+	Code   string `json:"code"`
+	Detail string `json:"detail,omitempty"`
+}

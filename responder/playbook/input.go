@@ -1,0 +1,125 @@
+package playbook
+
+import (
+	"encoding/json"
+	"time"
+
+	"riposte/agent/alert"
+)
+
+// InputSchema is the version of Input.
+const InputSchema = 1
+
+// Input is what a playbook decides about: a projection, without environment
+// values. playbooks/schemas/input.json describes its JSON.
+type Input struct {
+	Schema int          `json:"schema"`
+	Alert  *alert.Alert `json:"alert"`
+	// Binding says how far the responder itself could confirm what the alert names.
+	Binding  Binding   `json:"binding"`
+	Pod      *Pod      `json:"pod,omitempty"`
+	Node     Named     `json:"node"`
+	Cluster  Named     `json:"cluster"`
+	Incident *Incident `json:"incident,omitempty"`
+	// History is the latest actions on the same target, newest first, twenty at most.
+	History []Past    `json:"history"`
+	Now     time.Time `json:"now"`
+}
+
+// Binding is the responder's own check of an alert's pod.
+type Binding string
+
+// Bindings; see design decision 10 in ARCHITECTURE.md.
+const (
+	// None: the alert names no pod.
+	None Binding = "none"
+	// Bound: the pod's UID is known and on the reporting node.
+	Bound Binding = "bound"
+	// Unbound: the UID is not known; nothing may be done in Kubernetes.
+	Unbound Binding = "unbound"
+	// Forged: the pod is known to be elsewhere; nothing may be done at all.
+	Forged Binding = "forged"
+)
+
+// Pod is the pod as the API server knows it.
+type Pod struct {
+	Namespace string            `json:"namespace"`
+	Name      string            `json:"name"`
+	UID       string            `json:"uid"`
+	Node      string            `json:"node"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	// Owner is the controller as "Kind/name", empty for a standalone pod.
+	Owner string `json:"owner,omitempty"`
+}
+
+// Named is a thing of which only the name is given yet.
+type Named struct {
+	Name string `json:"name"`
+}
+
+// Incident is the incident that the alert joined.
+type Incident struct {
+	ID string `json:"id"`
+	// Alerts counts this one too.
+	Alerts  int64     `json:"alerts"`
+	FirstAt time.Time `json:"first_at"`
+}
+
+// Past is an earlier action on the same target.
+type Past struct {
+	Type     string    `json:"type"`
+	State    string    `json:"state"`
+	Playbook string    `json:"playbook"`
+	At       time.Time `json:"at"`
+}
+
+// Mode is how far a playbook may go by itself.
+type Mode string
+
+// Modes of a playbook.
+const (
+	// Observe: what it would do is recorded, nothing is done.
+	Observe Mode = "observe"
+	// Approve: a person must agree.
+	Approve Mode = "approve"
+	// Enforce: it is done, if the guard lets it.
+	Enforce Mode = "enforce"
+)
+
+// Decision is one playbook's answer to one input.
+type Decision struct {
+	Playbook string
+	// Revision is the hash of the playbook with everything that it imports.
+	Revision string
+	Mode     Mode
+	// Input is the exact JSON that was evaluated, Result the exact JSON that came back.
+	Input, Result json.RawMessage
+	Proposals     []Proposal
+	// Refusal is set when the result was no good (wrong shape, too many actions, out
+	// of time, a built-in's error): then there are no proposals.
+	Refusal string
+}
+
+// Proposal is one action that a playbook asks for.
+type Proposal struct {
+	Type string `json:"type"`
+	// Target as the playbook gave it: kind, namespace, name, uid, or container_id,
+	// cgroup_id, start_ns. Cluster and node are never the playbook's to say: whoever
+	// plans the action takes them from the alert's own, checked, origin.
+	Target           Target          `json:"target"`
+	Params           json.RawMessage `json:"params,omitempty"`
+	TTL              string          `json:"ttl,omitempty"`
+	Reason           string          `json:"reason"`
+	RequiresApproval bool            `json:"requires_approval,omitempty"`
+}
+
+// Target is a Proposal's target.
+type Target struct {
+	Kind        string `json:"kind"`
+	Namespace   string `json:"namespace,omitempty"`
+	Name        string `json:"name,omitempty"`
+	UID         string `json:"uid,omitempty"`
+	ContainerID string `json:"container_id,omitempty"`
+	CgroupID    uint64 `json:"cgroup_id,omitempty"`
+	StartNS     uint64 `json:"start_ns,omitempty"`
+}
