@@ -102,3 +102,12 @@ type Heartbeat struct {
 	Lost   map[string]uint64 `json:"lost,omitempty"`
 	TimeNS int64             `json:"time_ns"`
 }
+
+// InboxPrefix is the private prefix of one node's NATS inboxes. Tokens never
+// hold two underscores in a row, so two nodes never share one.
+func InboxPrefix(cluster, node string) string {
+	return "_INBOX_" + Token(cluster) + "__" + Token(node)
+}
+
+// ResponderInboxPrefix is the private prefix of the responders' NATS inboxes.
+const ResponderInboxPrefix = "_INBOX_responder"

@@ -1,0 +1,43 @@
+package natsd
+
+import (
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"riposte/agent/alert"
+	"riposte/agent/order"
+)
+
+// users lists who may connect. Nobody else may: there is no anonymous user.
+func users(o Options) []*server.NkeyUser {
+	all := []*server.NkeyUser{{Nkey: o.Responder, Permissions: responder()}}
+	for _, n := range o.Nodes {
+		all = append(all, &server.NkeyUser{Nkey: n.Key, Permissions: agent(n.Cluster, n.Name)})
+	}
+	return all
+}
+
+// agent lets a node speak for itself and answer its own orders, nothing more.
+func agent(cluster, node string) *server.Permissions {
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{alert.Subjects(cluster, node), alert.HeartbeatSubject(cluster, node)}},
+		Subscribe: &server.SubjectPermission{Allow: []string{order.Subject(cluster, node), alert.InboxPrefix(cluster, node) + ".>"}},
+		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute},
+	}
+}
+
+// responder lets the responder keep the one stream, read it, send orders and
+// hear heartbeats. It cannot delete or purge the stream, nor write an alert.
+func responder() *server.Permissions {
+	const stream = alert.Stream
+	return &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{
+			"$JS.API.INFO", "$JS.API.STREAM.CREATE." + stream, "$JS.API.STREAM.UPDATE." + stream, "$JS.API.STREAM.INFO." + stream,
+			"$JS.API.CONSUMER.CREATE." + stream + ".>", "$JS.API.CONSUMER.DURABLE.CREATE." + stream + ".>",
+			"$JS.API.CONSUMER.INFO." + stream + ".>", "$JS.API.CONSUMER.MSG.NEXT." + stream + ".>",
+			"$JS.ACK." + stream + ".>", "orders.>",
+		}},
+		Subscribe: &server.SubjectPermission{Allow: []string{alert.ResponderInboxPrefix + ".>", "agents.>"}},
+	}
+}

@@ -1,0 +1,238 @@
+// Package postgres runs a private PostgreSQL from the system's binaries: its own
+// data folder, a unix socket and no network, as an unprivileged user.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options says where the server lives.
+type Options struct {
+	// Dir is made if missing; data, socket and log lie in it.
+	Dir string
+	// Throwaway trades durability for speed: for data that nobody will miss.
+	Throwaway bool
+	// Progress is told what takes time, if not nil.
+	Progress func(string)
+	Log      *slog.Logger
+}
+
+// Server is a running server.
+type Server struct {
+	socket  string
+	process *os.Process
+	// exited is closed when the process has ended, failure says how.
+	exited  chan struct{}
+	failure error
+	once    sync.Once
+}
+
+// database and role have the product's name.
+const database = "riposte"
+
+// Start returns when the server takes connections and the database exists.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	who, err := runAs()
+	if err != nil {
+		return nil, err
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := who.own(o.Dir); err != nil {
+		return nil, err
+	}
+	c := cluster{Options: o, bin: bin, user: who, data: filepath.Join(o.Dir, "data")}
+	if c.socket, err = socketDir(o.Dir, who); err != nil {
+		return nil, err
+	}
+	if err := c.init(ctx); err != nil {
+		return nil, err
+	}
+	s, err := c.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.createDatabase(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// URL is the database's connection string. It holds no secret: the server knows
+// its client by the operating system's user.
+func (s *Server) URL() string {
+	return "postgres:///" + database + "?host=" + s.socket + "&user=" + database
+}
+
+// Exited is closed when the server has ended, wanted or not.
+func (s *Server) Exited() <-chan struct{} { return s.exited }
+
+// PID is the postmaster's process id.
+func (s *Server) PID() int { return s.process.Pid }
+
+// Stop ends the server in order, within 5 s, else at once.
+func (s *Server) Stop() error {
+	s.once.Do(func() {
+		_ = s.process.Signal(syscall.SIGINT) // fast shutdown: clients are cut off, data is written
+		select {
+		case <-s.exited:
+		case <-time.After(5 * time.Second):
+			_ = s.process.Signal(syscall.SIGQUIT)
+			<-s.exited
+		}
+	})
+	return s.failure
+}
+
+type cluster struct {
+	Options
+	bin, data, socket string
+	user              user
+}
+
+// init makes the data folder, in one step: a folder that initdb left half-done
+// is never taken for a database.
+func (c *cluster) init(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(c.data, "PG_VERSION")); err == nil {
+		return nil
+	}
+	c.Progress("creating the database")
+	fresh := c.data + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	args := []string{"-D", fresh, "-U", database, "-A", "peer", "-E", "UTF8", "--no-locale"}
+	if c.Throwaway {
+		args = append(args, "--no-sync")
+	}
+	if out, err := c.command(ctx, "initdb", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, lastLine(out))
+	}
+	// Whoever runs Riposte, and nobody else, is the database's owner.
+	hba := "local all " + database + " peer map=owner\n"
+	ident := fmt.Sprintf("owner %q %s\n", c.user.client, database)
+	if err := os.WriteFile(filepath.Join(fresh, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(fresh, "pg_ident.conf"), []byte(ident), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, c.data)
+}
+
+func (c *cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...)
+	cmd.Dir = c.Dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.user.credential, Setpgid: true}
+	return cmd
+}
+
+func (c *cluster) start(ctx context.Context) (*Server, error) {
+	if err := c.awaitPredecessor(ctx); err != nil {
+		return nil, err
+	}
+	args := []string{"-D", c.data, "-k", c.socket, "-c", "listen_addresses=", "-c", "unix_socket_permissions=0777", "-c", "max_connections=60",
+		"-c", "shared_buffers=64MB", "-c", "jit=off", "-c", "logging_collector=off", "-c", "log_min_messages=warning", "-c", "timezone=UTC"}
+	if c.Throwaway {
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+	}
+	log, err := os.OpenFile(filepath.Join(c.Dir, "postgres.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	at, err := log.Seek(0, 2)
+	if err != nil {
+		return nil, err
+	}
+	cmd := c.command(context.Background(), "postgres", args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// Should this process be killed, the server ends in order by itself.
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
+
+	s := &Server{socket: c.socket, exited: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		// The signal is sent when the starting thread ends, not the process: keep it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		s.process = cmd.Process
+		started <- err
+		if err != nil {
+			return
+		}
+		s.failure = cmd.Wait()
+		close(s.exited)
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start postgres: %w", err)
+	}
+	if err := c.ready(ctx, s); err != nil {
+		stopped := s.Stop()
+		text, _ := os.ReadFile(log.Name())
+		if at < int64(len(text)) {
+			err = fmt.Errorf("%w: %s (more in %s)", err, lastLine(text[at:]), log.Name())
+		}
+		return nil, errors.Join(err, stopped)
+	}
+	return s, nil
+}
+
+// ready waits for the line that the postmaster writes into its pid file.
+func (c *cluster) ready(ctx context.Context, s *Server) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if pid, status := c.postmaster(); pid == s.process.Pid && status == "ready" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for PostgreSQL: %w", ctx.Err())
+		case <-s.exited:
+			return errors.New("PostgreSQL ended at its start")
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *cluster) createDatabase(ctx context.Context) error {
+	made := filepath.Join(c.Dir, "created")
+	if _, err := os.Stat(made); err == nil {
+		return nil
+	}
+	cmd := c.command(ctx, "createdb", "-h", c.socket, "-U", database, database)
+	cmd.SysProcAttr.Credential = nil // as the client, whom the server trusts
+	if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "already exists") {
+		return fmt.Errorf("createdb: %w: %s", err, lastLine(out))
+	}
+	return os.WriteFile(made, nil, 0o600)
+}
+
+func lastLine(out []byte) string {
+	text := strings.TrimSpace(string(out))
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
