@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"riposte/deploy/standalone/child"
 )
 
 // Options says where the server lives.
@@ -31,10 +32,7 @@ type Options struct {
 // Server is a running server.
 type Server struct {
 	socket  string
-	process *os.Process
-	// exited is closed when the process has ended, failure says how.
-	exited  chan struct{}
-	failure error
+	process *child.Process
 	once    sync.Once
 }
 
@@ -84,7 +82,7 @@ func (s *Server) URL() string {
 }
 
 // Exited is closed when the server has ended, wanted or not.
-func (s *Server) Exited() <-chan struct{} { return s.exited }
+func (s *Server) Exited() <-chan struct{} { return s.process.Exited() }
 
 // PID is the postmaster's process id.
 func (s *Server) PID() int { return s.process.Pid }
@@ -94,13 +92,13 @@ func (s *Server) Stop() error {
 	s.once.Do(func() {
 		_ = s.process.Signal(syscall.SIGINT) // fast shutdown: clients are cut off, data is written
 		select {
-		case <-s.exited:
+		case <-s.process.Exited():
 		case <-time.After(5 * time.Second):
 			_ = s.process.Signal(syscall.SIGQUIT)
-			<-s.exited
+			<-s.process.Exited()
 		}
 	})
-	return s.failure
+	return s.process.Err()
 }
 
 type cluster struct {
@@ -168,26 +166,11 @@ func (c *cluster) start(ctx context.Context) (*Server, error) {
 	cmd := c.command(context.Background(), "postgres", args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// Should this process be killed, the server ends in order by itself.
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
-
-	s := &Server{socket: c.socket, exited: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		// The signal is sent when the starting thread ends, not the process: keep it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		s.process = cmd.Process
-		started <- err
-		if err != nil {
-			return
-		}
-		s.failure = cmd.Wait()
-		close(s.exited)
-	}()
-	if err := <-started; err != nil {
+	process, err := child.Start(cmd, syscall.SIGINT)
+	if err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
+	s := &Server{socket: c.socket, process: process}
 	if err := c.ready(ctx, s); err != nil {
 		stopped := s.Stop()
 		text, _ := os.ReadFile(log.Name())
@@ -212,7 +195,7 @@ func (c *cluster) ready(ctx context.Context, s *Server) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for PostgreSQL: %w", ctx.Err())
-		case <-s.exited:
+		case <-s.process.Exited():
 			return errors.New("PostgreSQL ended at its start")
 		case <-tick.C:
 		}
