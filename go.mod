@@ -2,6 +2,8 @@ module riposte
 
 go 1.26.0
 
+ignore ./web/node_modules
+
 tool github.com/cilium/ebpf/cmd/bpf2go
 
 require (

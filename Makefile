@@ -1,0 +1,85 @@
+# Riposte. `make` alone lists the targets.
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/riposte
+GOFLAGS += -trimpath
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CACHE
+
+##@ Use
+.PHONY: run drill
+run: bin/riposte ## Start everything on this machine, stage one drill, print what happens (Ctrl-C stops)
+	exec bin/riposte up $(ARGS)
+
+drill: bin/riposte ## Start everything on throw-away data, run one drill, print its timeline
+	exec bin/riposte drill --throwaway $(ARGS)
+
+##@ Build
+.PHONY: build web kube-cp generate
+build: bin/riposte ## Build bin/riposte with the console
+web: web/dist/index.html ## Build the console
+
+web/dist/index.html: $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+	@.make/need node
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run build
+	@touch $@
+
+.PHONY: bin/riposte
+bin/riposte: web/dist/index.html
+	@.make/need postgres
+	@echo "building riposte (the first time takes some minutes)"
+	CGO_ENABLED=0 go build $(GOFLAGS) -ldflags '$(LDFLAGS)' -o $@ .
+
+kube-cp: ## Build the API server that tests use, into the cache (minutes the first time)
+	@deploy/cluster/build.sh
+
+generate: ## Make generated files again: BPF objects and references
+	@.make/need clang
+	go generate ./...
+
+##@ Check
+.PHONY: test unit e2e lint verify fuzz bench fmt
+test: web/dist/index.html ## Set everything up and run every test
+	@.make/need postgres chromium race
+	@.make/test
+
+unit: ## Only the Go tests that need neither root, database nor cluster
+	go test -short ./...
+
+e2e: web/dist/index.html ## Only the tests of the whole path
+	@.make/need postgres chromium race
+	@deploy/cluster/build.sh
+	go test -race -count=1 ./deploy/e2e/...
+
+lint: ## Linters for Go, C, Rego and the console
+	@.make/need clang-format node
+	@echo "building the linter (the first time takes some minutes)"
+	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+	go mod tidy -diff
+	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/riposte*.h
+	go run . playbooks check
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run lint
+
+verify: generate ## Fail if a generated file is not what its source makes
+	@git diff --exit-code --stat -- bpf docs playbooks agent responder || { echo "generated files differ: run make generate and commit the result"; exit 1; }
+
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	@.make/fuzz
+
+bench: ## Run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./agent/... ./responder/... $(ARGS)
+
+fmt: ## Format Go and C
+	gofmt -w $$(git ls-files '*.go')
+	clang-format-19 -i bpf/*.bpf.c bpf/headers/riposte*.h
+
+##@ Other
+.PHONY: clean help
+clean: ## Remove what was built in this folder
+	rm -rf bin web/dist web/node_modules
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,27 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+/**
+ * Keeps the lists fresh: each server-sent event makes the list that it is about
+ * be read again. Returns whether the stream is open. The browser reconnects by
+ * itself; what happened in between is read at the reconnect.
+ */
+export function useLive(): boolean {
+  const cache = useQueryClient();
+  const [open, setOpen] = useState(false);
+  useEffect(() => {
+    const stream = new EventSource("/api/v1/events");
+    const refresh = (...keys: string[]) => {
+      for (const key of keys) cache.invalidateQueries({ queryKey: [key] });
+    };
+    stream.onopen = () => {
+      setOpen(true);
+      refresh("alerts", "actions", "timeline", "status");
+    };
+    stream.onerror = () => setOpen(false);
+    stream.addEventListener("alert", () => refresh("alerts"));
+    stream.addEventListener("action", () => refresh("actions", "timeline"));
+    return () => stream.close();
+  }, [cache]);
+  return open;
+}
