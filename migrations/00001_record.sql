@@ -10,16 +10,19 @@ CREATE TABLE inbox (
     received_at timestamptz NOT NULL,
     PRIMARY KEY (cluster, node, boot_id, seq)
 );
+-- for pruning: a row is needed for as long as the stream may deliver the message again
+CREATE INDEX inbox_received ON inbox (received_at);
 
 CREATE TABLE incidents (
     id         uuid        PRIMARY KEY,
     cluster    text        NOT NULL,
-    -- what the alerts of one incident have in common, see package incident
+    -- what the alerts of one incident have in common, see package incident; 256 bytes at most
     key        text        NOT NULL,
     state      text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'closed')),
     title      text        NOT NULL,
     priority   smallint    NOT NULL,
     alerts     bigint      NOT NULL DEFAULT 1,
+    -- by the responder's clock, because a node's may be wrong or lie
     first_at   timestamptz NOT NULL,
     last_at    timestamptz NOT NULL
 );
@@ -77,6 +80,8 @@ CREATE TABLE actions (
     type         text     NOT NULL,
     target       jsonb    NOT NULL,
     params       jsonb    NOT NULL DEFAULT '{}',
+    -- the target's identity (action.Target.Identity), empty if it could not be told
+    object       text     NOT NULL DEFAULT '',
     -- one effect on one object: a second decision about the same object joins the first
     effect_key   text     NOT NULL,
     playbook     text     NOT NULL,
@@ -103,6 +108,7 @@ CREATE UNIQUE INDEX actions_effect ON actions (effect_key)
     WHERE state IN ('planned', 'waiting', 'executing', 'succeeded', 'unknown');
 CREATE INDEX actions_planned ON actions (planned_ns DESC, id DESC);
 CREATE INDEX actions_alert ON actions (alert_id);
+CREATE INDEX actions_object ON actions (object, planned_ns DESC) WHERE object <> '';
 CREATE INDEX actions_running ON actions (lease_until) WHERE state IN ('planned', 'executing');
 
 CREATE TABLE agents (

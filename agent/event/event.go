@@ -110,9 +110,11 @@ type Exec struct {
 
 // Fork names the child of a fork; the parent is the event's Task.
 type Fork struct {
-	PID, VPID int32
-	StartNS   uint64
-	CgroupID  uint64
+	// PPID is the new process's parent: the caller, or with CLONE_PARENT the
+	// caller's parent.
+	PID, PPID, VPID int32
+	StartNS         uint64
+	CgroupID        uint64
 }
 
 // Kinds of File are Falco's fd.typechar.

@@ -34,6 +34,8 @@ type Process struct {
 	Container *Container
 	// Exited marks an entry that is kept for late events.
 	Exited bool
+
+	joined joined
 }
 
 // Container is one container, shared by its processes.

@@ -85,6 +85,9 @@ type Spec struct {
 	Permissions []string
 	// Example is a params object.
 	Example string
+	// Slow marks what gathers evidence or otherwise takes seconds: it is executed in
+	// a queue of its own, so that it never delays a containment.
+	Slow bool
 }
 
 // Action is one kind of effect.

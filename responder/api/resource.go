@@ -126,12 +126,38 @@ type Status struct {
 	KillSwitch KillSwitch       `json:"kill_switch"`
 	Agents     []Agent          `json:"agents"`
 	Playbooks  []PlaybookStatus `json:"playbooks"`
+	Events     EventsStatus     `json:"events"`
 }
+
+// EventsStatus counts this replica's readers of the event stream.
+type EventsStatus struct {
+	Subscribers int `json:"subscribers"`
+	// Dropped counts readers that were too slow and were sent away, Refused those
+	// that came when all places were taken, both since the start.
+	Dropped uint64 `json:"dropped"`
+	Refused uint64 `json:"refused"`
+}
+
+// Names of the events in the stream. The data of alert, action and audit are
+// Alert, Action and AuditEntry: always the object's present state, so that an
+// event which comes twice does no harm.
+const (
+	// EventReady comes first: what is committed from now on will be told.
+	EventReady = "ready"
+	// EventReset says that too much happened to tell it: read the lists again.
+	EventReset  = "reset"
+	EventAlert  = "alert"
+	EventAction = "action"
+	EventAudit  = "audit"
+)
 
 // KillSwitch stops every effect while it is on.
 type KillSwitch struct {
 	On     bool   `json:"on"`
 	Reason string `json:"reason,omitempty"`
+	// Actor turned it on, at At; both are missing if that was done by hand.
+	Actor string     `json:"actor,omitempty"`
+	At    *time.Time `json:"at,omitempty"`
 }
 
 // Agent is a node's agent as its last heartbeat described it.

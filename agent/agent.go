@@ -1,0 +1,155 @@
+// Package agent wires one node's half of Riposte: events in, alerts out, orders
+// carried out. See Options for what it needs; New does all that can fail, Run
+// works until its context ends and leaves nothing behind.
+//
+//	capture or recording ─→ enrich ─→ rules ─→ alert ─→ printer
+//	                                                └─→ outbox ─→ bus
+//	contain ←──────────────────────────────────────────────────── bus
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"riposte/agent/alert"
+	"riposte/agent/bus"
+	"riposte/agent/contain"
+	"riposte/agent/event"
+	"riposte/agent/publish"
+)
+
+// source is where events come from; see capture.Source.
+type source interface {
+	Name() string
+	Run(ctx context.Context, handle func(*event.Event)) error
+	Lost() map[string]uint64
+	Close() error
+}
+
+// table completes events and knows the node's containers; see enrich.Table.
+type table interface {
+	Apply(e *event.Event)
+	Container(id string) (event.Container, bool)
+}
+
+// output takes alerts without ever waiting and brings them somewhere while it runs.
+type output interface {
+	Put(a *alert.Alert) error
+	Run(ctx context.Context) error
+	Lost() map[string]uint64
+}
+
+// Agent is one node's agent.
+type Agent struct {
+	opt     Options
+	log     *slog.Logger
+	source  source
+	table   table
+	rules   ruleset
+	outputs []output
+	outbox  *publish.Outbox
+	bus     *bus.Conn
+	contain *contain.Handler
+	// background runs beside the pipeline until the end, for instance the pods' informer.
+	background []func(context.Context) error
+
+	pipeline
+
+	closing  sync.Once
+	closeErr error
+}
+
+// New loads the rules, attaches to the kernel, reads the process table and
+// connects to the bus. After an error nothing is left behind. After success call
+// Run, or Close.
+func New(opt Options) (*Agent, error) {
+	if err := opt.setDefaults(); err != nil {
+		return nil, err
+	}
+	if err := opt.check(); err != nil {
+		return nil, err
+	}
+	a := &Agent{opt: opt, log: opt.Log.With("component", "agent"), self: int32(os.Getpid())}
+	for _, open := range []func() error{a.openRules, a.openSource, a.openTable, a.openBus, a.openContain, a.openOutputs} {
+		if err := open(); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	a.stamp = stamp{cluster: opt.Cluster, node: opt.Node, hostname: opt.Hostname, ruleset: a.rules.Hash(), boot: uuid.NewString()}
+	return a, nil
+}
+
+// Run works until ctx ends, or a recording does, and leaves nothing behind. The
+// alerts of the last events still go out: the pipeline ends first, then the
+// outputs drain, and the connection goes last. It may be called once.
+func (a *Agent) Run(ctx context.Context) error {
+	outputs, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var g errgroup.Group
+	for _, o := range a.outputs {
+		g.Go(func() error { return o.Run(outputs) })
+	}
+	for _, run := range a.background {
+		g.Go(func() error { return run(outputs) })
+	}
+	if a.bus != nil {
+		g.Go(func() error { return a.bus.Heartbeat(outputs, heartbeatEvery, a.heartbeat) })
+	}
+	err := a.source.Run(ctx, a.handle)
+	if err == nil && a.opt.Linger {
+		<-ctx.Done()
+	}
+	stop()
+	return errors.Join(err, g.Wait(), a.Close())
+}
+
+// Close gives back what New took. Run calls it; it may be called again.
+func (a *Agent) Close() error {
+	a.closing.Do(func() {
+		// The bus first: no order may come while the ledger closes.
+		if a.bus != nil {
+			a.closeErr = a.bus.Close()
+		}
+		if a.contain != nil {
+			a.closeErr = errors.Join(a.closeErr, a.contain.Close())
+		}
+		if a.outbox != nil {
+			a.closeErr = errors.Join(a.closeErr, a.outbox.Close())
+		}
+		if a.source != nil {
+			a.closeErr = errors.Join(a.closeErr, a.source.Close())
+		}
+	})
+	return a.closeErr
+}
+
+func (a *Agent) heartbeat() alert.Heartbeat {
+	return alert.Heartbeat{
+		Cluster: a.opt.Cluster, Node: a.opt.Node, BootID: a.stamp.boot, Version: a.opt.Version, Source: a.source.Name(),
+		Rules: a.rules.Len(), Ruleset: a.stamp.ruleset, Seq: a.seq.Load(), Lost: a.Lost(), TimeNS: time.Now().UnixNano(),
+	}
+}
+
+// Lost counts what this agent lost since its start, by the place that lost it.
+func (a *Agent) Lost() map[string]uint64 {
+	all := map[string]uint64{}
+	maps.Copy(all, a.source.Lost())
+	for _, o := range a.outputs {
+		maps.Copy(all, o.Lost())
+	}
+	if n := a.unmade.Load(); n > 0 {
+		all["alert_unmade"] = n
+	}
+	return all
+}

@@ -1,0 +1,69 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"riposte/agent/alert"
+)
+
+// Publish hands one alert to JetStream and does not wait. After a nil error done
+// is called once: with nil when the stream has stored the alert, or with the
+// reason why it may not have. The id keeps a repeat from being stored twice.
+func (c *Conn) Publish(subject, id string, body []byte, done func(error)) error {
+	if !c.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	m := &nats.Msg{Subject: subject, Data: body}
+	c.mu.Lock()
+	c.done[m] = done
+	c.mu.Unlock()
+	_, err := c.js.PublishMsgAsync(m, jetstream.WithMsgID(id), jetstream.WithExpectStream(alert.Stream), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		c.mu.Lock()
+		delete(c.done, m)
+		c.mu.Unlock()
+		return fmt.Errorf("publish on %s: %w", subject, err)
+	}
+	return nil
+}
+
+// settle runs on the connection's goroutines and must not wait.
+func (c *Conn) settle(m *nats.Msg, err error) {
+	c.mu.Lock()
+	done := c.done[m]
+	delete(c.done, m)
+	c.mu.Unlock()
+	if done != nil {
+		done(err)
+	}
+}
+
+// Heartbeat says every so often that this node lives, at once and at each return
+// of the connection too, until ctx ends. While the bus is away a beat is left out.
+func (c *Conn) Heartbeat(ctx context.Context, every time.Duration, now func() alert.Heartbeat) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if c.nc.IsConnected() {
+			body, err := json.Marshal(now())
+			if err != nil {
+				return fmt.Errorf("encode the heartbeat: %w", err)
+			}
+			if err := c.nc.Publish(alert.HeartbeatSubject(c.opt.Cluster, c.opt.Node), body); err != nil {
+				c.opt.Log.Debug("a heartbeat was not sent", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-c.beat:
+		}
+	}
+}

@@ -1,0 +1,56 @@
+//go:build linux
+
+package capture
+
+import (
+	"maps"
+
+	"riposte/bpf"
+)
+
+// places names the kernel's loss counters; the texts are part of our metrics.
+var places = map[bpf.SyscallWireLoss]string{
+	bpf.SyscallWireLossLOSS_RING_FULL:    "ring_full",
+	bpf.SyscallWireLossLOSS_SCRATCH_BUSY: "scratch_busy",
+	bpf.SyscallWireLossLOSS_PATH_CUT:     "path_cut",
+	bpf.SyscallWireLossLOSS_ARGUMENT:     "argument_unreadable",
+	bpf.SyscallWireLossLOSS_ARGS_CUT:     "exec_args_cut",
+	bpf.SyscallWireLossLOSS_FILE:         "file_gone",
+}
+
+// Lost counts by place: "ring_full", "scratch_busy", "recursion" and "undecodable"
+// lost an event; "path_cut", "argument_unreadable", "exec_args_cut" and "file_gone"
+// a part of one.
+func (s *Live) Lost() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return maps.Clone(s.last)
+	}
+	return s.lost()
+}
+
+func (s *Live) lost() map[string]uint64 {
+	all := map[string]uint64{"undecodable": s.undecoded.Load(), "recursion": 0}
+	for place, name := range places {
+		all[name] = 0
+		if s.losses == nil {
+			continue
+		}
+		var perCPU []uint64
+		if err := s.losses.Lookup(uint32(place), &perCPU); err != nil {
+			continue
+		}
+		for _, n := range perCPU {
+			all[name] += n
+		}
+	}
+	for _, coll := range s.colls {
+		for _, prog := range coll.Programs {
+			if stats, err := prog.Stats(); err == nil {
+				all["recursion"] += stats.RecursionMisses
+			}
+		}
+	}
+	return all
+}

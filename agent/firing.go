@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"riposte/agent/alert"
+	"riposte/agent/event"
+)
+
+// Bounds of what an attacker can put into one alert's process and pod.
+const (
+	maxAncestors = 16
+	maxArgs      = 64
+	maxArgBytes  = 8 << 10
+	maxLabels    = 64
+	// maxText bounds one text of the alert; paths are shorter.
+	maxText = 32 << 10
+)
+
+// firing is a rule that fired, as far as an alert needs it.
+type firing struct {
+	rule     string
+	priority alert.Priority
+	source   string
+	tags     []string
+	message  string
+	fields   map[string]any
+}
+
+// stamp makes alerts: it knows who we are and counts.
+type stamp struct {
+	cluster, node, hostname, ruleset string
+	boot                             string
+	seq                              uint64
+}
+
+// alert builds the alert of one firing. It copies everything out of the event.
+func (s *stamp) alert(e *event.Event, f firing) (*alert.Alert, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make the alert's uuid: %w", err)
+	}
+	s.seq++
+	at := time.Unix(0, e.TimeNS)
+	if f.fields == nil {
+		f.fields = map[string]any{}
+	}
+	for name, v := range f.fields {
+		if text, ok := v.(string); ok && len(text) > maxText {
+			f.fields[name] = shorten(text, maxText)
+		}
+	}
+	f.fields["evt.time"] = e.TimeNS
+	if e.NameDiffers() {
+		f.fields["fd.realpath"] = e.File.RealPath
+		f.fields["fd.name_differs"] = true
+	}
+	return &alert.Alert{
+		UUID: id.String(), Time: at, Rule: f.rule, Priority: f.priority, Source: f.source, Hostname: s.hostname, Tags: f.tags, OutputFields: f.fields,
+		Output: at.Format("15:04:05.000000000") + ": " + f.priority.String() + " " + shorten(f.message, maxText),
+		Riposte: &alert.Riposte{
+			Schema: alert.Schema, Cluster: s.cluster, Node: s.node, BootID: s.boot, Seq: s.seq,
+			KernelTimeNS: e.TimeNS, AlertTimeNS: time.Now().UnixNano(), Ruleset: s.ruleset, Recorded: e.Recorded,
+			Process: process(e.Proc), Container: container(e.Proc), Pod: pod(e.Proc),
+		},
+	}, nil
+}
+
+func process(p *event.Process) *alert.Process {
+	if p == nil {
+		return nil
+	}
+	out := &alert.Process{PID: p.PID, StartNS: p.StartNS, Name: p.Comm, Exe: shorten(p.Exe, maxArgBytes), ExePath: p.ExePath, UID: p.UID}
+	for left, i := maxArgBytes, 0; i < len(p.Args) && i < maxArgs && left > 0; i++ {
+		out.Args = append(out.Args, shorten(p.Args[i], left))
+		left -= len(p.Args[i])
+	}
+	for a := p.Parent; a != nil && len(out.Ancestors) < maxAncestors; a = a.Parent {
+		out.Ancestors = append(out.Ancestors, a.Comm)
+	}
+	return out
+}
+
+func container(p *event.Process) *alert.Container {
+	if p == nil || p.Container == nil || p.Container.ID == "" {
+		return nil
+	}
+	c := p.Container
+	return &alert.Container{ID: c.ID, Name: c.Name, Image: c.Image, CgroupID: c.CgroupID, StartNS: c.StartNS}
+}
+
+func pod(p *event.Process) *alert.Pod {
+	if p == nil || p.Container == nil || p.Container.Pod == nil {
+		return nil
+	}
+	in := p.Container.Pod
+	out := &alert.Pod{Namespace: in.Namespace, Name: in.Name, UID: in.UID, Owner: in.Owner}
+	if len(in.Labels) > 0 {
+		out.Labels = make(map[string]string, min(len(in.Labels), maxLabels))
+		for k, v := range in.Labels {
+			if len(out.Labels) == maxLabels {
+				break
+			}
+			out.Labels[k] = v
+		}
+	}
+	return out
+}
+
+// shorten cuts a text that is too long and says so at its end.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit] + "…"
+}

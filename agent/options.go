@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"riposte/agent/publish"
+)
+
+// EmbeddedRecording as Options.Recording stands for the recording in the binary.
+const EmbeddedRecording = "embedded"
+
+// Options say what an Agent watches and whom it tells. The zero value of every
+// field but Cluster and Node has a meaning.
+type Options struct {
+	// Cluster and Node name this machine in alerts and on the bus. Default:
+	// "default" and the host's name.
+	Cluster, Node string
+	// Hostname stands in alerts as Falco's hostname. Default: $FALCO_HOSTNAME, else the host's name.
+	Hostname string
+	// Version is the program's, for the heartbeat.
+	Version string
+
+	// NATS is the bus's address. Empty: alerts are only printed, and no order is taken.
+	NATS string
+	// NATSKeyFile holds this node's nkey seed. Needed with NATS.
+	NATSKeyFile string
+	// OrderKeyFile holds the responder's public Ed25519 key. Empty: no order is taken.
+	OrderKeyFile string
+	// DataDir keeps the spool of unacknowledged alerts and the ledger of orders.
+	// Default: /var/lib/riposte/agent.
+	DataDir string
+	// SpoolBytes bounds the spool. Default: 64 MiB.
+	SpoolBytes int64
+
+	// RuleFiles are loaded in this order. Default: the rules in the binary.
+	RuleFiles []string
+	// Kubeconfig names a cluster of which the pods' names and labels are taken.
+	// "in-cluster" uses the service account. Empty: pods are known by UID only.
+	Kubeconfig string
+	// Recording replaces the kernel's events by a recorded file's, or by the
+	// EmbeddedRecording. Alerts are marked, and every order is refused.
+	Recording string
+	// Linger keeps an agent whose recording has ended on the bus until Run's context ends.
+	Linger bool
+	// CgroupRoot is where the cgroup v2 tree is mounted. Default: it is looked for.
+	CgroupRoot string
+
+	// Output takes the alerts, one a line. Nil: they are not printed.
+	Output io.Writer
+	// Format is how they are printed. Default: publish.Text.
+	Format publish.Format
+	// IncludeRiposte adds "uuid" and "riposte" to the printed JSON.
+	IncludeRiposte bool
+
+	// Log takes what the agent says about itself. Default: nothing is logged.
+	Log *slog.Logger
+}
+
+// heartbeatEvery is how often the agent says that it lives.
+const heartbeatEvery = 10 * time.Second
+
+// maxName bounds cluster and node: Kubernetes allows 253 bytes.
+const maxName = 253
+
+func (o *Options) setDefaults() error {
+	host, err := os.Hostname()
+	if err != nil && (o.Node == "" || o.Hostname == "") {
+		return fmt.Errorf("find this host's name: %w", err)
+	}
+	o.Cluster = cmp.Or(o.Cluster, "default")
+	o.Node = cmp.Or(o.Node, host)
+	o.Hostname = cmp.Or(o.Hostname, os.Getenv("FALCO_HOSTNAME"), host)
+	o.DataDir = cmp.Or(o.DataDir, "/var/lib/riposte/agent")
+	o.Format = cmp.Or(o.Format, publish.Text)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func (o *Options) check() error {
+	var errs []error
+	if len(o.Cluster) > maxName || len(o.Node) > maxName {
+		errs = append(errs, fmt.Errorf("the name of the cluster or node is longer than %d bytes", maxName))
+	}
+	if _, err := publish.ParseFormat(string(o.Format)); err != nil {
+		errs = append(errs, err)
+	}
+	if o.NATS != "" && o.NATSKeyFile == "" {
+		errs = append(errs, errors.New("a NATS address needs this node's key: give the file with its nkey seed"))
+	}
+	if o.NATS == "" && o.OrderKeyFile != "" {
+		errs = append(errs, errors.New("orders come over NATS: give its address, or leave out the order key"))
+	}
+	if o.NATS == "" && o.Output == nil {
+		errs = append(errs, errors.New("alerts would go nowhere: give a NATS address or an output"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,84 @@
+package publish_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"riposte/agent/alert"
+	"riposte/agent/publish"
+)
+
+// childDir tells this test binary to be the process that is killed.
+const childDir = "RIPOSTE_TEST_SPOOL"
+
+// saved is how many alerts the child writes before it says so.
+const saved = 500
+
+// child puts alerts into a spool whose bus is away and says on its standard output
+// how many it has put, until it is killed.
+func child(dir string) {
+	b := newBus()
+	b.away = errors.New("away")
+	o, err := publish.OpenOutbox(publish.OutboxOptions{Bus: b, Dir: dir})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	go o.Run(context.Background())
+	for i := 1; ; i++ {
+		if err := o.Put(makeAlert(i, alert.Priority(i%8))); err != nil {
+			os.Exit(1)
+		}
+		for o.Queued() > 0 { // only what has left the queue counts as saved
+			time.Sleep(time.Microsecond)
+		}
+		fmt.Println(i)
+	}
+}
+
+func TestTheSpoolSurvivesSIGKILL(t *testing.T) {
+	dir := t.TempDir()
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), childDir+"="+dir)
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	last := 0
+	lines := bufio.NewScanner(out)
+	for last < saved && lines.Scan() {
+		last, err = strconv.Atoi(lines.Text())
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.Process.Kill())
+	// The child went on until the signal came: read what it still said.
+	for lines.Scan() {
+		if n, err := strconv.Atoi(strings.TrimSpace(lines.Text())); err == nil {
+			last = n
+		}
+	}
+	require.Error(t, c.Wait())
+	require.GreaterOrEqual(t, last, saved)
+
+	b := newBus()
+	_, stop := open(t, publish.OutboxOptions{Bus: b, Dir: dir})
+	got := map[string]bool{}
+	for _, id := range b.wait(t, last) {
+		require.False(t, got[id], "%s came twice", id)
+		got[id] = true
+	}
+	for i := 1; i <= last; i++ {
+		require.True(t, got[fmt.Sprintf("n/b/%d", i)], "alert %d of %d is lost", i, last)
+	}
+	stop()
+	require.Empty(t, segments(t, dir))
+}

@@ -1,0 +1,331 @@
+package publish
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"riposte/agent/alert"
+)
+
+// Bus takes one message and says later whether it is stored. Publish must not
+// wait for the network. After a nil error it calls done exactly once, from any
+// goroutine; after an error never.
+type Bus interface {
+	Publish(subject, id string, body []byte, done func(error)) error
+	// Up has a value whenever the connection has come (back).
+	Up() <-chan struct{}
+}
+
+// OutboxOptions configure an Outbox.
+type OutboxOptions struct {
+	Bus Bus
+	// Dir is the spool's folder.
+	Dir string
+	// MaxBytes bounds the spool, 64 MiB if 0.
+	MaxBytes int64
+	// Window is how many messages may be without an acknowledgement, 256 if 0.
+	Window int
+	// QueueBytes bounds what waits in memory for the spool, 16 MiB if 0.
+	QueueBytes int64
+	// DrainTimeout bounds how long the end waits for acknowledgements, 2 s if 0.
+	DrainTimeout time.Duration
+	Log          *slog.Logger
+}
+
+func (o *OutboxOptions) setDefaults() {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 64 << 20
+	}
+	if o.Window == 0 {
+		o.Window = 256
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = 16 << 20
+	}
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 2 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+const (
+	queueLength = 8192
+	// Waits after a refused or unacknowledged message, unless the bus says that it is back.
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 10 * time.Second
+)
+
+// Outbox sends alerts to the bus, each until it is acknowledged.
+//
+//	Put ─→ queue ─→ publish ─→ append to the spool ─→ … ─→ acknowledged: remove
+//	                   │ bus away, window full                 not acknowledged: wait, send again
+//	                   └─→ append to the spool, most severe and oldest first when it can be sent
+//
+// One goroutine, Run, owns all state; Put only talks to it.
+type Outbox struct {
+	opt     OutboxOptions
+	spool   *spool
+	queue   chan queued
+	results chan result
+	closing sync.Once
+
+	pending  pending
+	inflight int
+	// hold is set while the bus is not to be tried; retry ends it.
+	hold  bool
+	wait  time.Duration
+	retry *time.Timer
+
+	queuedBytes atomic.Int64
+	lost        struct{ queue, full, torn, large, unreadable, unsaved atomic.Uint64 }
+}
+
+type queued struct {
+	priority alert.Priority
+	message
+}
+
+type result struct {
+	entry *entry
+	err   error
+}
+
+// OpenOutbox opens the spool and finds what an earlier process left in it. Call
+// Run to start sending.
+func OpenOutbox(opt OutboxOptions) (*Outbox, error) {
+	opt.setDefaults()
+	o := &Outbox{
+		opt: opt, queue: make(chan queued, queueLength), results: make(chan result, opt.Window),
+		wait: firstRetry, retry: time.NewTimer(time.Hour),
+	}
+	o.retry.Stop()
+	s, left, damaged, err := openSpool(opt.Dir, opt.MaxBytes, opt.Log)
+	if err != nil {
+		return nil, err
+	}
+	o.spool = s
+	o.pending = left
+	heap.Init(&o.pending)
+	if len(left) > 0 {
+		opt.Log.Info("alerts of an earlier run are sent again", "alerts", len(left))
+	}
+	if damaged > 0 {
+		o.lost.torn.Add(1)
+		opt.Log.Warn("the end of a spool file was torn and is given up", "bytes", damaged)
+	}
+	return o, nil
+}
+
+// Put takes one alert and never waits: when the queue is full, the alert is
+// dropped and counted. It must not be called after Run has returned.
+func (o *Outbox) Put(a *alert.Alert) error {
+	body, err := a.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("encode the alert of rule %q: %w", a.Rule, err)
+	}
+	if len(body) > alert.MaxBytes {
+		o.lost.large.Add(1)
+		return fmt.Errorf("an alert of rule %q has %d bytes, more than the limit of %d", a.Rule, len(body), alert.MaxBytes)
+	}
+	m := queued{a.Priority, message{alert.Subject(a.Riposte.Cluster, a.Riposte.Node, a.Priority), a.Riposte.MessageID(), body}}
+	if o.queuedBytes.Add(int64(len(body))) > o.opt.QueueBytes {
+		o.queuedBytes.Add(-int64(len(body)))
+		o.lost.queue.Add(1)
+		return nil
+	}
+	select {
+	case o.queue <- m:
+	default:
+		o.queuedBytes.Add(-int64(len(body)))
+		o.lost.queue.Add(1)
+	}
+	return nil
+}
+
+// Queued counts the bytes that wait in memory, neither sent nor on disk.
+func (o *Outbox) Queued() int64 { return o.queuedBytes.Load() }
+
+// Lost counts the alerts that never reach the bus, by the reason why.
+func (o *Outbox) Lost() map[string]uint64 {
+	all := map[string]uint64{}
+	for reason, n := range map[string]*atomic.Uint64{
+		"publish_queue_full": &o.lost.queue, "spool_full": &o.lost.full, "spool_torn": &o.lost.torn,
+		"alert_too_large": &o.lost.large, "spool_unreadable": &o.lost.unreadable, "spool_unsaved": &o.lost.unsaved,
+	} {
+		if v := n.Load(); v > 0 {
+			all[reason] = v
+		}
+	}
+	return all
+}
+
+// Run sends until ctx ends, then waits a bounded time for what is on its way and
+// leaves the rest in the spool.
+func (o *Outbox) Run(ctx context.Context) error {
+	defer o.retry.Stop()
+	for {
+		o.send()
+		select {
+		case m := <-o.queue:
+			o.take(m)
+		case r := <-o.results:
+			o.settle(r)
+		case <-o.opt.Bus.Up():
+			o.hold, o.wait = false, firstRetry
+		case <-o.retry.C:
+			o.hold = false
+		case <-ctx.Done():
+			o.drain()
+			return o.Close()
+		}
+	}
+}
+
+// Close closes the spool of an Outbox that does not run. What is in it stays.
+func (o *Outbox) Close() (err error) {
+	o.closing.Do(func() { err = o.spool.close() })
+	return err
+}
+
+// take handles a new alert. If nothing waits it goes out at once, and to the
+// disk behind that: a stalled disk must not hold up the answer to an attack.
+func (o *Outbox) take(m queued) {
+	defer o.queuedBytes.Add(-int64(len(m.body)))
+	e := &entry{priority: m.priority, num: o.spool.number()}
+	if len(o.pending) == 0 && o.ready() {
+		o.publish(e, m.message)
+	}
+	given := o.spool.put(e, m.message)
+	if e.segment == nil && !e.dropped && !e.sent {
+		// Neither sent nor written: the disk is broken.
+		o.lost.unsaved.Add(1)
+		return
+	}
+	if len(given) > 0 {
+		o.giveUp(given)
+	}
+	if !e.sent && !e.dropped {
+		heap.Push(&o.pending, e)
+	}
+}
+
+// giveUp counts what the spool dropped for space. What is on its way at this
+// moment is counted when it turns out not to have arrived.
+func (o *Outbox) giveUp(given []*entry) {
+	for _, e := range given {
+		if !e.sent {
+			o.lost.full.Add(1)
+		}
+	}
+	o.pending = slices.DeleteFunc(o.pending, func(e *entry) bool { return e.dropped })
+	heap.Init(&o.pending)
+}
+
+func (o *Outbox) ready() bool { return !o.hold && o.inflight < o.opt.Window }
+
+// send publishes what waits, as far as the window goes.
+func (o *Outbox) send() {
+	for o.ready() && len(o.pending) > 0 {
+		e := heap.Pop(&o.pending).(*entry)
+		m, err := e.segment.read(e)
+		if err != nil {
+			o.opt.Log.Error("an alert of the spool is lost", "error", err)
+			o.lost.unreadable.Add(1)
+			o.spool.done(e)
+			continue
+		}
+		if o.publish(e, m); !e.sent {
+			heap.Push(&o.pending, e)
+		}
+	}
+}
+
+func (o *Outbox) publish(e *entry, m message) {
+	err := o.opt.Bus.Publish(m.subject, m.id, m.body, func(err error) { o.results <- result{e, err} })
+	if err != nil {
+		o.pause(err)
+		return
+	}
+	e.sent = true
+	o.inflight++
+}
+
+func (o *Outbox) pause(err error) {
+	if o.hold {
+		return
+	}
+	o.opt.Log.Debug("the bus does not take alerts, they wait in the spool", "retry_in", o.wait, "error", err)
+	o.hold = true
+	o.retry.Reset(o.wait)
+	o.wait = min(2*o.wait, lastRetry)
+}
+
+// settle handles the answer to one message.
+func (o *Outbox) settle(r result) {
+	o.inflight--
+	r.entry.sent = false
+	switch {
+	case r.err == nil:
+		o.wait = firstRetry
+		o.spool.done(r.entry)
+	case r.entry.dropped:
+		o.lost.full.Add(1)
+		o.pause(r.err)
+	case r.entry.segment == nil:
+		o.lost.unsaved.Add(1)
+		o.pause(r.err)
+	default:
+		heap.Push(&o.pending, r.entry)
+		o.pause(r.err)
+	}
+}
+
+// drain takes what is queued and waits for what is on its way.
+func (o *Outbox) drain() {
+	deadline := time.NewTimer(o.opt.DrainTimeout)
+	defer deadline.Stop()
+	for len(o.queue) > 0 {
+		o.take(<-o.queue)
+	}
+	for o.send(); o.inflight > 0; o.send() {
+		select {
+		case r := <-o.results:
+			o.settle(r)
+		case <-deadline.C:
+			o.opt.Log.Warn("the bus has not acknowledged all alerts, they stay in the spool", "alerts", o.inflight+len(o.pending))
+			return
+		}
+	}
+}
+
+// pending is a heap: the most severe first, the oldest of these first.
+type pending []*entry
+
+func (p pending) Len() int { return len(p) }
+func (p pending) Less(i, j int) bool {
+	if p[i].priority != p[j].priority {
+		return p[i].priority < p[j].priority
+	}
+	return p[i].num < p[j].num
+}
+func (p pending) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
+
+// Push implements heap.Interface.
+func (p *pending) Push(x any) { *p = append(*p, x.(*entry)) }
+
+// Pop implements heap.Interface.
+func (p *pending) Pop() any {
+	last := len(*p) - 1
+	e := (*p)[last]
+	(*p)[last] = nil
+	*p = (*p)[:last]
+	return e
+}

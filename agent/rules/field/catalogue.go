@@ -1,0 +1,145 @@
+package field
+
+import (
+	"net/netip"
+	"slices"
+
+	"riposte/agent/event"
+)
+
+var (
+	all    = slices.Concat(evtFields, fdFields, procFields, userFields, containerFields)
+	byName = index()
+	names  = sortedNames()
+)
+
+func index() map[string]*Field {
+	m := make(map[string]*Field, len(all))
+	for i := range all {
+		f := &all[i]
+		if m[f.Name] != nil {
+			panic("two fields are called " + f.Name)
+		}
+		m[f.Name] = f
+	}
+	return m
+}
+
+func sortedNames() []string {
+	n := make([]string, 0, len(byName))
+	for name := range byName {
+		n = append(n, name)
+	}
+	slices.Sort(n)
+	return n
+}
+
+// All lists the catalogue, class by class. The entries must not be changed.
+func All() []Field { return all }
+
+// Names lists all names in order. The list must not be changed.
+func Names() []string { return names }
+
+// Lookup finds an entry by its name, without "[...]".
+func Lookup(name string) (*Field, bool) {
+	f, ok := byName[name]
+	return f, ok
+}
+
+// The helpers below make values and readers, so that the tables stay one line an entry.
+
+func text(s string) Value { return Value{OK: s != "", Text: s} }
+
+func textOrEmpty(s string) Value { return Value{OK: true, Text: s} }
+
+func number[T ~int | ~int32 | ~int64 | ~uint32 | ~uint64](n T) Value {
+	return Value{OK: true, Int: int64(n)}
+}
+
+func truth(b bool) Value {
+	if b {
+		return Value{OK: true, Int: 1}
+	}
+	return Value{OK: true}
+}
+
+func address(a netip.Addr) Value { return Value{OK: a.IsValid(), Addr: a.Unmap()} }
+
+type reader = func(e *event.Event, a Argument, i int) Value
+
+// ofEvent reads what any event has.
+func ofEvent(get func(e *event.Event) Value) reader {
+	return func(e *event.Event, _ Argument, _ int) Value { return get(e) }
+}
+
+// ofFile is NULL for an event without a file descriptor's object.
+func ofFile(get func(e *event.Event, f *event.File) Value) reader {
+	return func(e *event.Event, _ Argument, _ int) Value {
+		if e.File.Kind == 0 {
+			return Value{}
+		}
+		return get(e, &e.File)
+	}
+}
+
+// ofProc is NULL for an event whose process is not known.
+func ofProc(get func(p *event.Process) Value) reader {
+	return func(e *event.Event, _ Argument, _ int) Value {
+		if e.Proc == nil {
+			return Value{}
+		}
+		return get(e.Proc)
+	}
+}
+
+// ofParent is NULL for a process without a known parent.
+func ofParent(get func(p *event.Process) Value) reader {
+	return ofProc(func(p *event.Process) Value {
+		if p.Parent == nil {
+			return Value{}
+		}
+		return get(p.Parent)
+	})
+}
+
+// maxAncestors bounds a walk up the tree, also should it ever be a ring.
+const maxAncestors = 128
+
+// ofAncestor reads the [n]th ancestor, 0 being the process itself. Without an
+// argument its values are all ancestors, nearest first, the process excluded.
+func ofAncestor(get func(p *event.Process) Value) reader {
+	return func(e *event.Event, a Argument, i int) Value {
+		n := i + 1
+		if a.Set {
+			n = a.Index
+		}
+		p := e.Proc
+		for ; p != nil && n > 0; n-- {
+			p = p.Parent
+		}
+		if p == nil || !a.Set && i >= maxAncestors {
+			return Value{}
+		}
+		return get(p)
+	}
+}
+
+// ofContainer is NULL for an event whose process is not known.
+func ofContainer(get func(c *event.Container) Value) reader {
+	return ofProc(func(p *event.Process) Value {
+		if p.Container == nil {
+			return Value{}
+		}
+		return get(p.Container)
+	})
+}
+
+// ofPod is NULL outside Kubernetes.
+func ofPod(get func(p *event.Pod, a Argument) Value) reader {
+	return func(e *event.Event, a Argument, _ int) Value {
+		if e.Proc == nil || e.Proc.Container == nil || e.Proc.Container.Pod == nil {
+			return Value{}
+		}
+		return get(e.Proc.Container.Pod, a)
+	}
+}

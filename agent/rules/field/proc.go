@@ -1,0 +1,132 @@
+package field
+
+import (
+	"strings"
+
+	"riposte/agent/event"
+)
+
+var procFields = []Field{
+	{Name: "proc.name", Type: Text, Scope: Process, Desc: "the kernel's name of the process, 15 characters", get: ofProc(comm)},
+	{Name: "proc.exe", Type: Text, Scope: Process, Desc: "first argument, argv[0]", get: ofProc(exe)},
+	{Name: "proc.exepath", Type: Text, Scope: Process, Desc: "path of the binary", get: ofProc(exePath)},
+	{Name: "proc.args", Type: Text, Scope: Process, Desc: "arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return textOrEmpty(p.ArgsText()) })},
+	{Name: "proc.cmdline", Type: Text, Scope: Process, Desc: "name and arguments", get: ofProc(cmdLine)},
+	{Name: "proc.exeline", Type: Text, Scope: Process, Desc: "argv[0] and arguments", get: ofProc(func(p *event.Process) Value {
+		return text(strings.TrimSuffix(p.Exe+" "+p.ArgsText(), " "))
+	})},
+	{Name: "proc.nargs", Type: Uint32, Scope: Process, Desc: "number of arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return number(len(p.Args)) })},
+	{Name: "proc.cmdnargs", Type: Uint64, Scope: Process, Desc: "number of arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return number(len(p.Args)) })},
+	{Name: "proc.env", Type: Text, Arg: OptionalText, Scope: Process, Desc: "environment, or one variable of it"},
+	{Name: "proc.cwd", Type: Text, Scope: Process, Desc: "working directory", get: ofProc(func(p *event.Process) Value { return text(p.CWD) })},
+	{Name: "proc.tty", Type: Uint32, Scope: Process, Desc: "device number of the terminal, 0 for none", get: ofProc(func(p *event.Process) Value { return number(p.TTY) })},
+	{Name: "proc.pid", Type: Int, Scope: Process, Desc: "process id", get: ofProc(func(p *event.Process) Value { return number(p.PID) })},
+	{Name: "proc.vpid", Type: Int, Scope: Process, Desc: "process id in its own namespace", get: ofProc(func(p *event.Process) Value { return number(p.VPID) })},
+	{Name: "proc.ppid", Type: Int, Scope: Process, Desc: "process id of the parent", get: ofProc(func(p *event.Process) Value { return number(p.PPID) })},
+	{Name: "proc.pvpid", Type: Int, Scope: Process, Desc: "process id of the parent in its own namespace", get: ofParent(func(p *event.Process) Value { return number(p.VPID) })},
+	{Name: "proc.pid.ts", Type: Int, Scope: Process, Desc: "start of the process, nanoseconds since 1970", get: startTime},
+	{Name: "proc.duration", Type: Int, Scope: Event, Desc: "age of the process in nanoseconds, NULL if it is older than the agent", get: age(0)},
+	{Name: "proc.ppid.duration", Type: Int, Scope: Event, Desc: "age of the parent in nanoseconds", get: age(1)},
+	{Name: "proc.pname", Type: Text, Scope: Process, Desc: "name of the parent", get: ofParent(comm)},
+	{Name: "proc.pexe", Type: Text, Scope: Process, Desc: "argv[0] of the parent", get: ofParent(exe)},
+	{Name: "proc.pexepath", Type: Text, Scope: Process, Desc: "path of the parent's binary", get: ofParent(exePath)},
+	{Name: "proc.pcmdline", Type: Text, Scope: Process, Desc: "name and arguments of the parent", get: ofParent(cmdLine)},
+	{Name: "proc.aname", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "name of the [n]th ancestor, or of any", get: ofAncestor(comm)},
+	{Name: "proc.aexe", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "argv[0] of the [n]th ancestor, or of any", get: ofAncestor(exe)},
+	{Name: "proc.aexepath", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "path of the [n]th ancestor's binary, or of any", get: ofAncestor(exePath)},
+	{Name: "proc.acmdline", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "name and arguments of the [n]th ancestor, or of any", get: ofAncestor(cmdLine)},
+	{Name: "proc.apid", Type: Int, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "process id of the [n]th ancestor, or of any", get: ofAncestor(func(p *event.Process) Value { return number(p.PID) })},
+	{Name: "proc.aenv", Type: Text, Arg: OptionalText, Scope: Process, NoRight: true, NoTransform: true, Desc: "environment of an ancestor"},
+	{Name: "proc.loginshellid", Type: Int, Scope: Process, Desc: "process id of the oldest shell among the ancestors"},
+	{Name: "proc.sid", Type: Int, Scope: Process, Desc: "session id", get: ofProc(func(p *event.Process) Value { return number(p.SID) })},
+	{Name: "proc.sname", Type: Text, Scope: Process, Desc: "name of the session's leader", get: ofLeader(session, comm)},
+	{Name: "proc.sid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the session's leader", get: ofLeader(session, exe)},
+	{Name: "proc.sid.exepath", Type: Text, Scope: Process, Desc: "path of the session leader's binary", get: ofLeader(session, exePath)},
+	{Name: "proc.is_sid_leader", Type: Bool, Scope: Process, Desc: "the process leads its session", get: ofProc(func(p *event.Process) Value { return truth(p.SID == p.VPID || p.SID == p.PID) })},
+	{Name: "proc.pgid", Type: Int, Scope: Process, Desc: "process group id", get: ofProc(func(p *event.Process) Value { return number(p.PGID) })},
+	{Name: "proc.pgid.name", Type: Text, Scope: Process, Desc: "name of the group's leader", get: ofLeader(group, comm)},
+	{Name: "proc.pgid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the group's leader", get: ofLeader(group, exe)},
+	{Name: "proc.pgid.exepath", Type: Text, Scope: Process, Desc: "path of the group leader's binary", get: ofLeader(group, exePath)},
+	{Name: "proc.is_pgid_leader", Type: Bool, Scope: Process, Desc: "the process leads its group", get: ofProc(func(p *event.Process) Value { return truth(p.PGID == p.PID) })},
+	{Name: "proc.vpgid", Type: Int, Scope: Process, Desc: "process group id in its own namespace", get: ofProc(func(p *event.Process) Value { return number(p.VPGID) })},
+	{Name: "proc.vpgid.name", Type: Text, Scope: Process, Desc: "name of the group's leader, by the namespace's ids", get: ofLeader(ownGroup, comm)},
+	{Name: "proc.vpgid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the group's leader, by the namespace's ids", get: ofLeader(ownGroup, exe)},
+	{Name: "proc.vpgid.exepath", Type: Text, Scope: Process, Desc: "path of the group leader's binary, by the namespace's ids", get: ofLeader(ownGroup, exePath)},
+	{Name: "proc.is_vpgid_leader", Type: Bool, Scope: Process, Desc: "the process leads its group, by the namespace's ids", get: ofProc(func(p *event.Process) Value { return truth(p.VPGID == p.VPID) })},
+	{Name: "proc.is_exe_writable", Type: Bool, Scope: Process, Desc: "the caller could write to the binary it started", get: ofProc(func(p *event.Process) Value { return truth(p.ExeWritable) })},
+	{Name: "proc.is_exe_upper_layer", Type: Bool, Scope: Process, Desc: "the binary came into the container after its start", get: ofProc(func(p *event.Process) Value { return truth(p.ExeUpperLayer) })},
+	{Name: "proc.is_exe_lower_layer", Type: Bool, Scope: Process, Desc: "the binary is the image's"},
+	{Name: "proc.is_exe_from_memfd", Type: Bool, Scope: Process, Desc: "the binary has no file, only memory", get: ofProc(func(p *event.Process) Value { return truth(p.ExeMemfd) })},
+	{Name: "proc.exe_ino", Type: Int, Scope: Process, Desc: "inode of the binary", get: ofProc(func(p *event.Process) Value {
+		return Value{OK: p.ExeIno != 0, Int: int64(p.ExeIno)}
+	})},
+	{Name: "proc.exe_ino.ctime", Type: Int, Scope: Process, Desc: "last change of the binary's inode"},
+	{Name: "proc.exe_ino.mtime", Type: Int, Scope: Process, Desc: "last change of the binary"},
+	{Name: "proc.exe_ino.ctime_duration_proc_start", Type: Int, Scope: Process, Desc: "time from the inode's change to the start"},
+	{Name: "proc.exe_ino.ctime_duration_pidns_start", Type: Int, Scope: Process, Desc: "time from the container's start to the inode's change"},
+	{Name: "proc.is_container_healthcheck", Type: Bool, Scope: Process, Desc: "the process is a health check (deprecated)"},
+	{Name: "proc.is_container_liveness_probe", Type: Bool, Scope: Process, Desc: "the process is a liveness probe (deprecated)"},
+	{Name: "proc.is_container_readiness_probe", Type: Bool, Scope: Process, Desc: "the process is a readiness probe (deprecated)"},
+	{Name: "proc.stdin.type", Type: Text, Scope: Process, Desc: "kind of standard input"},
+	{Name: "proc.stdout.type", Type: Text, Scope: Process, Desc: "kind of standard output"},
+	{Name: "proc.stderr.type", Type: Text, Scope: Process, Desc: "kind of standard error"},
+	{Name: "proc.stdin.name", Type: Text, Scope: Process, Desc: "name of standard input"},
+	{Name: "proc.stdout.name", Type: Text, Scope: Process, Desc: "name of standard output"},
+	{Name: "proc.stderr.name", Type: Text, Scope: Process, Desc: "name of standard error"},
+	{Name: "thread.tid", Type: Int, Scope: Thread, Desc: "thread id", get: ofEvent(func(e *event.Event) Value { return number(e.Task.TID) })},
+	{Name: "thread.ismain", Type: Bool, Scope: Thread, Desc: "the thread is the process's first", get: ofEvent(func(e *event.Event) Value { return truth(e.Task.TID == e.Task.PID) })},
+	{Name: "thread.vtid", Type: Int, Scope: Thread, Desc: "thread id in its own namespace"},
+	{Name: "thread.cap_permitted", Type: Text, Scope: Thread, Desc: "permitted capabilities"},
+	{Name: "thread.cap_effective", Type: Text, Scope: Thread, Desc: "effective capabilities"},
+	{Name: "thread.cap_inheritable", Type: Text, Scope: Thread, Desc: "inheritable capabilities"},
+	{Name: "thread.cgroups", Type: Text, Scope: Thread, Desc: "all cgroups"},
+}
+
+func comm(p *event.Process) Value    { return text(p.Comm) }
+func exe(p *event.Process) Value     { return text(p.Exe) }
+func exePath(p *event.Process) Value { return text(p.ExePath) }
+func cmdLine(p *event.Process) Value { return text(p.CmdLine()) }
+
+func session(p, of *event.Process) bool { return p.PID == of.SID }
+func group(p, of *event.Process) bool   { return p.PID == of.PGID }
+
+// ownGroup compares ids of the process's own namespace, which other containers use too.
+func ownGroup(p, of *event.Process) bool {
+	return p.VPID == of.VPGID && p.Container == of.Container
+}
+
+// ofLeader finds the leader among the process and its ancestors.
+func ofLeader(leads func(p, of *event.Process) bool, get func(*event.Process) Value) reader {
+	return ofProc(func(of *event.Process) Value {
+		p := of
+		for n := 0; p != nil && n < maxAncestors; n++ {
+			if leads(p, of) {
+				return get(p)
+			}
+			p = p.Parent
+		}
+		return Value{}
+	})
+}
+
+// age is how old a process was at the event. A process older than the agent has
+// none: rules rely on NULL there.
+func age(generation int) reader {
+	return func(e *event.Event, _ Argument, _ int) Value {
+		p := e.Proc
+		if generation == 1 && p != nil {
+			p = p.Parent
+		}
+		if p == nil || !p.StartKnown || e.KernelNS < p.StartNS {
+			return Value{}
+		}
+		return number(e.KernelNS - p.StartNS)
+	}
+}
+
+func startTime(e *event.Event, _ Argument, _ int) Value {
+	if e.Proc == nil || e.Proc.StartNS == 0 || e.KernelNS == 0 {
+		return Value{}
+	}
+	return number(e.TimeNS - int64(e.KernelNS) + int64(e.Proc.StartNS))
+}

@@ -1,0 +1,105 @@
+package syntax
+
+import (
+	"fmt"
+	"strings"
+)
+
+// String joins the terms with "or".
+func (n *Or) String() string { return join(n.Terms, " or ") }
+
+// String joins the terms with "and".
+func (n *And) String() string { return join(n.Terms, " and ") }
+
+// String is "not" and the term, in parentheses where they are needed.
+func (n *Not) String() string { return "not " + term(n.X) }
+
+// String is the name.
+func (n *Macro) String() string { return n.Name }
+
+// String is the comparison.
+func (n *Check) String() string {
+	var b strings.Builder
+	b.WriteString(n.Left.String())
+	b.WriteByte(' ')
+	b.WriteString(string(n.Op))
+	if n.Mod != "" {
+		b.WriteByte(' ')
+		b.WriteString(string(n.Mod))
+	}
+	if n.Right != nil {
+		b.WriteByte(' ')
+		b.WriteString(n.Right.String())
+	}
+	return b.String()
+}
+
+// String is the name with the argument.
+func (o *Field) String() string {
+	switch {
+	case !o.HasArg:
+		return o.Name
+	case o.Arg != "" && strings.IndexFunc(o.Arg, func(r rune) bool { return r >= 0x7f || !isArgByte(byte(r)) }) < 0:
+		return o.Name + "[" + o.Arg + "]"
+	}
+	return o.Name + "[" + quote(o.Arg) + "]"
+}
+
+// String is the name with its arguments.
+func (o *Call) String() string { return o.Name + "(" + joinOperands(o.Args) + ")" }
+
+// String is the text, quoted if it was.
+func (o *Value) String() string {
+	if o.Quoted {
+		return quote(o.Text)
+	}
+	return o.Text
+}
+
+// String is the values in parentheses.
+func (o *List) String() string { return "(" + joinOperands(o.Items) + ")" }
+
+func join(terms []Node, op string) string {
+	s := make([]string, len(terms))
+	for i, t := range terms {
+		s[i] = term(t)
+	}
+	return strings.Join(s, op)
+}
+
+// term puts what holds several terms, or a "not" that must not fold into its
+// neighbour, into parentheses.
+func term(n Node) string {
+	switch n.(type) {
+	case *Macro, *Check:
+		return n.String()
+	}
+	return "(" + n.String() + ")"
+}
+
+func joinOperands(list []Operand) string {
+	s := make([]string, len(list))
+	for i, o := range list {
+		s[i] = o.String()
+	}
+	return strings.Join(s, ", ")
+}
+
+// quote writes a text so that the scanner reads the same bytes again.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

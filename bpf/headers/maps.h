@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+//
+// The maps that all programs share, and how a record is begun and handed over.
+#pragma once
+
+#include "helpers.h"
+#include "wire.h"
+
+#define TEXT_MAX 4096
+#define NAME_SIZE_MAX 255
+
+// User space sets the real size before it loads the programs.
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSS_PLACES);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+// A record is put together in the CPU's scratch memory, for its texts have no
+// length that the verifier could know, and then copied to the ring at its true size.
+// OUT_MASK bounds where a text may begin.
+#define OUT_FIXED 256
+#define OUT_MASK (4 * TEXT_MAX - 1)
+
+struct scratch {
+	__u32 busy;
+	__u32 used; // bytes of text behind the fixed part
+	__u32 path_at; // where the path of the last walk begins
+	__u32 path_len;
+	__u8 path[2 * TEXT_MAX];
+	__u8 out[OUT_FIXED + 5 * TEXT_MAX];
+};
+
+// One slot for each object: its programs do not interrupt each other, and where a
+// kernel lets them (PREEMPT_RT) the flag `busy` notices.
+enum {
+	SLOT_SYSCALL,
+	SLOT_PROCESS,
+	SLOTS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+// The agent's own process, which is not reported.
+const volatile __u32 own_tgid = 0;
+
+// A wake-up is at least this long after the last one.
+const volatile __u64 wake_interval_ns = 1000000;
+
+// More unread bytes than this wake the reader at once.
+const volatile __u64 wake_bytes = 2 << 20;
+
+static __u64 last_wake;
+
+static __always_inline void lose(__u32 place)
+{
+	__u64 *n = bpf_map_lookup_elem(&losses, &place);
+
+	if (n)
+		*n += 1;
+}
+
+// Whoever gets a scratch releases it.
+static __always_inline struct scratch *acquire(__u32 slot)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!s)
+		return 0;
+	if (s->busy) {
+		lose(LOSS_SCRATCH_BUSY);
+		return 0;
+	}
+	s->busy = 1;
+	s->used = 0;
+	s->path_len = 0;
+	return s;
+}
+
+static __always_inline void release(struct scratch *s)
+{
+	s->busy = 0;
+}
+
+// Hands the record over. The reader sleeps without a limit when nothing came for
+// twice the interval, so an event after a pause must wake it; one within the interval
+// is found by the reader's own look. State events wake at once: a process can be gone
+// before a millisecond has passed.
+static __always_inline void submit(struct scratch *s, __u32 fixed, bool state)
+{
+	struct wire_header *h = (void *)s->out;
+	__u32 used = s->used;
+	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	if (used > 4 * TEXT_MAX)
+		used = 4 * TEXT_MAX;
+	h->size = fixed + used;
+	if (state || h->ktime - last_wake >= wake_interval_ns ||
+	    bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > wake_bytes) {
+		flags = BPF_RB_FORCE_WAKEUP;
+		last_wake = h->ktime;
+	}
+	if (bpf_ringbuf_output(&events, s->out, fixed + used, flags))
+		lose(LOSS_RING_FULL);
+}

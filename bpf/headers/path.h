@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+//
+// A file's own path, from the kernel's objects: dentry by dentry up to the mount's
+// root, over to the mount point, and on up to the root of the task. And what else
+// the file's inode says.
+#pragma once
+
+#include "task.h"
+
+// Steps are path components and crossed mounts together.
+#define WALK_STEPS 96
+
+#define S_IFMT 0170000
+#define S_IFREG 0100000
+#define S_IFSOCK 0140000
+#define OVERLAY_MAGIC 0x794c7630
+#define FMODE_CREATED 0x100000
+
+// Puts "/name" before what the buffer holds. False: it does not fit.
+static __always_inline bool prepend(const bool typed, struct scratch *s, struct dentry *dentry,
+				    __u32 *at)
+{
+	__u32 len = GET(dentry, d_name.len);
+	const unsigned char *name = GET(dentry, d_name.name);
+	__u32 to;
+
+	if (len > NAME_SIZE_MAX || *at < len + 1)
+		return false;
+	to = (*at - len - 1) & (TEXT_MAX - 1);
+	s->path[to] = '/';
+	bpf_probe_read_kernel(&s->path[to + 1], len & NAME_SIZE_MAX, name);
+	*at = to;
+	return true;
+}
+
+// Where a walk stands. Addresses are plain numbers, each given its type when it is
+// followed: so the state looks the same to the verifier at every step, and one check
+// of a step serves for all.
+struct walk {
+	struct scratch *s;
+	__u64 dentry;
+	__u64 mount;
+	__u64 top; // the mount's own root dentry
+	__u64 root; // where the task's root is
+	__u64 root_mount;
+	__u32 at;
+	__u32 done;
+};
+
+// One step; 1 ends the walk.
+static __always_inline long step(const bool typed, struct walk *w)
+{
+	struct dentry *dentry;
+	__u64 up;
+
+	if (w->dentry == w->root && w->mount == w->root_mount) {
+		w->done = 1;
+		return 1;
+	}
+	if (w->dentry == w->top) {
+		struct mount *mount = CAST(struct mount, w->mount);
+
+		up = ADDRESS(mount, mnt_parent);
+		if (up == w->mount) {
+			w->done = 1;
+			return 1;
+		}
+		w->dentry = (__u64)GET(mount, mnt_mountpoint);
+		w->mount = up;
+		mount = CAST(struct mount, up);
+		w->top = (__u64)GET(mount, mnt.mnt_root);
+		return 0;
+	}
+	dentry = CAST(struct dentry, w->dentry);
+	if (!prepend(typed, w->s, dentry, &w->at))
+		return 1;
+	up = (__u64)GET(dentry, d_parent);
+	if (up == w->dentry) { // a file without a directory, as memfd makes
+		w->done = 1;
+		return 1;
+	}
+	w->dentry = up;
+	return 0;
+}
+
+// Appends a file's path to the record and returns its length.
+static __always_inline __u16 put_path(const bool typed, struct scratch *s, __u32 fixed,
+				      struct path *path, struct task_struct *task, __u32 *marks)
+{
+	__u32 at, len, to;
+
+	*marks |= typed ? walk_typed(s, path, task) : walk_raw(s, path, task);
+	at = s->path_at & (TEXT_MAX - 1);
+	len = s->path_len & (TEXT_MAX - 1);
+	to = s->used & OUT_MASK;
+	bpf_probe_read_kernel(&s->out[fixed + to], len, &s->path[at]);
+	s->used = to + len;
+	return len;
+}
+
+// Which layer of an overlay holds the file. The pointer to the upper layer's dentry
+// has followed the inode in the overlay's own structure since 4.x; its type is in a
+// module's BTF, which CO-RE does not search, hence the size of struct inode.
+static __always_inline __u32 layer(const bool typed, struct inode *inode)
+{
+	struct super_block *sb = GET(inode, i_sb);
+	__u64 upper = 0;
+
+	if (GET(sb, s_magic) != OVERLAY_MAGIC)
+		return 0;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + TYPE_SIZE(struct inode));
+	return upper ? MARK_UPPER : MARK_LOWER;
+}
+
+// memfd_create makes a regular file with no directory and this prefix.
+static __always_inline bool is_memfd(const bool typed, struct file *file, struct inode *inode)
+{
+	struct dentry *dentry = GET(file, f_path.dentry);
+	const unsigned char *name;
+	char head[8] = {};
+
+	if ((GET(inode, i_mode) & S_IFMT) != S_IFREG || GET(inode, i_nlink) != 0)
+		return false;
+	if (GET(dentry, d_parent) != dentry)
+		return false;
+	name = GET(dentry, d_name.name);
+	bpf_probe_read_kernel(head, 6, name);
+	return head[0] == 'm' && head[1] == 'e' && head[2] == 'm' && head[3] == 'f' &&
+	       head[4] == 'd' && head[5] == ':';
+}
+
+static __always_inline __u32 file_marks(const bool typed, struct file *file, struct inode *inode)
+{
+	__u32 marks = layer(typed, inode);
+
+	if (is_memfd(typed, file, inode))
+		marks |= MARK_MEMFD;
+	if (GET(file, f_mode) & FMODE_CREATED)
+		marks |= MARK_CREATED;
+	return marks;
+}
+
+static __always_inline __u32 device_of(const bool typed, struct inode *inode)
+{
+	struct super_block *sb = GET(inode, i_sb);
+	__u32 dev = GET(sb, s_dev);
+
+	return device(dev >> 20, dev & 0xfffff);
+}
+
+// The file behind a descriptor of the task, or 0.
+static __always_inline struct file *file_at(const bool typed, struct task_struct *task, __u32 fd)
+{
+	struct files_struct *files = GET(task, files);
+	struct fdtable *table;
+	__u64 array, file = 0;
+
+	if (!files)
+		return 0;
+	table = GET(files, fdt);
+	if (fd >= GET(table, max_fds))
+		return 0;
+	array = ADDRESS(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), (void *)(array + (__u64)fd * sizeof(file)));
+	if (!file)
+		return 0;
+	return CAST(struct file, file);
+}

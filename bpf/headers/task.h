@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+//
+// What a task is: its identity, cgroup, terminal and ids within its namespace.
+#pragma once
+
+#include "maps.h"
+
+#define PIDTYPE_PGID 2
+#define PIDTYPE_SID 3
+#define TS_COMPAT 2
+
+static __always_inline __u64 cgroup_of(const bool typed, struct task_struct *task)
+{
+	struct css_set *set = GET(task, cgroups);
+	struct cgroup *group = GET(set, dfl_cgrp);
+	struct kernfs_node *node = GET(group, kn);
+
+	return GET(node, id);
+}
+
+static __always_inline __u64 start_of(const bool typed, struct task_struct *task)
+{
+	struct task_struct *leader = GET(task, group_leader);
+
+	return GET(leader, start_boottime);
+}
+
+// The header speaks of the current task.
+static __always_inline void begin(const bool typed, struct scratch *s, struct task_struct *task,
+				  __u8 kind, __u8 call, __s64 ret)
+{
+	struct wire_header *h = (void *)s->out;
+	struct task_struct *parent = GET(task, real_parent);
+	__u64 id = bpf_get_current_pid_tgid();
+	__u64 user = bpf_get_current_uid_gid();
+
+	h->version = WIRE_VERSION;
+	h->kind = kind;
+	h->call = call;
+	h->ktime = bpf_ktime_get_boot_ns();
+	h->start = start_of(typed, task);
+	h->cgroup = bpf_get_current_cgroup_id();
+	h->ret = ret;
+	h->pid = id >> 32;
+	h->tid = id;
+	h->ppid = GET(parent, tgid);
+	h->uid = user;
+	h->gid = user >> 32;
+	h->cpu = bpf_get_smp_processor_id();
+	h->compat = (GET(task, thread_info.status) & TS_COMPAT) != 0;
+	h->spare = 0;
+	bpf_get_current_comm(h->comm, sizeof(h->comm));
+}
+
+// A pid's number as seen from the namespace at a level: 0 is the host's.
+static __always_inline __u32 number_at(const bool typed, struct pid *pid, __u32 level)
+{
+	__u32 nr = 0;
+	__u64 at;
+
+	if (!pid || level > GET(pid, level))
+		return 0;
+	at = (__u64)level * TYPE_SIZE(struct upid);
+	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)&pid->numbers + at);
+	return nr;
+}
+
+static __always_inline __u32 own_number(const bool typed, struct task_struct *task)
+{
+	struct pid *pid = GET(task, thread_pid);
+
+	return number_at(typed, pid, GET(pid, level));
+}
+
+// The terminal's number in the form of stat(2) and /proc/PID/stat.
+static __always_inline __u32 device(__u32 major, __u32 minor)
+{
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
+}
+
+static __always_inline __u32 terminal(const bool typed, struct signal_struct *sig)
+{
+	struct tty_struct *tty = GET(sig, tty);
+	struct tty_driver *driver;
+
+	if (!tty)
+		return 0;
+	driver = GET(tty, driver);
+	if (!driver)
+		return 0;
+	return device(GET(driver, major), GET(driver, minor_start) + GET(tty, index));
+}

@@ -1,0 +1,129 @@
+// Package apitest gives tests the real API on a real database with rows in it.
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"riposte/responder/api"
+	"riposte/responder/audit"
+	"riposte/responder/guard"
+	"riposte/responder/store"
+	"riposte/responder/store/storetest"
+)
+
+// Token is the token of every test's API.
+const Token = "test-token-0123456789abcdef0123456789abcdef"
+
+// Base is when number 0 happened; number i is i seconds later.
+var Base = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// Env is one running API.
+type Env struct {
+	Store  *store.Store
+	Server *api.Server
+	// URL is its address, such as http://127.0.0.1:40123.
+	URL string
+}
+
+// Start serves the API on a fresh database until the test ends. The test binary
+// needs storetest.Run.
+func Start(t testing.TB) *Env {
+	t.Helper()
+	s := storetest.New(t)
+	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch")})
+	require.NoError(t, err)
+	server := api.New(api.Options{
+		Cluster: "test", Version: "1.2.3", Store: s, Token: Token, Log: slog.New(slog.DiscardHandler),
+		Verify: func(ctx context.Context) (api.Verification, error) { return api.Verify(ctx, s) },
+		Record: func(ctx context.Context, e audit.Entry) error {
+			return s.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
+		},
+		KillSwitch: func() api.KillSwitch {
+			k := g.KillSwitch()
+			return api.KillSwitch{On: k.On, Reason: k.Reason, Actor: k.Actor}
+		},
+		SetKillSwitch: g.SetKillSwitch,
+		Playbooks: func() []api.PlaybookStatus {
+			return []api.PlaybookStatus{{Name: "kill_container_on_critical", Title: "Kill a container on a Critical alert", Mode: "enforce", Revision: "0123456789abcdef"}}
+		},
+		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
+		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server.Start(l)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, server.Stop(ctx))
+	})
+	return &Env{Store: s, Server: server, URL: "http://" + l.Addr().String()}
+}
+
+// AlertID, ActionID, IncidentID and ContainerID are the ids of number i.
+func AlertID(i int) string     { return fmt.Sprintf("01950000-0000-7000-8000-a%011x", i) }
+func ActionID(i int) string    { return fmt.Sprintf("01950000-0000-7000-8000-c%011x", i) }
+func IncidentID(i int) string  { return fmt.Sprintf("01950000-0000-7000-8000-b%011x", i) }
+func decisionID(i int) string  { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
+func ContainerID(i int) string { return fmt.Sprintf("%04x", i) + fmt.Sprintf("%060x", i) }
+
+// Rule is the rule of number i. Every fourth has what an attacker would like to
+// send to a terminal.
+func Rule(i int) string {
+	if i%4 == 3 {
+		return "Shell \x1b[2J\u202egnp.exe in a container"
+	}
+	return fmt.Sprintf("Rule %d", i%4)
+}
+
+// Add puts in number i: an alert, the decision about it, an action that
+// succeeded after 40 ms, and its two entries in the record.
+func (e *Env) Add(t testing.TB, i int) {
+	t.Helper()
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return add(t.Context(), tx, i) }))
+}
+
+func add(ctx context.Context, tx store.Tx, i int) error {
+	at := Base.Add(time.Duration(i) * time.Second)
+	ns := at.UnixNano()
+	node := fmt.Sprintf("node-%d", i%2)
+	const ms = int64(time.Millisecond)
+	target := fmt.Sprintf(`{"kind":"container","cluster":"test","node":%q,"container_id":%q,"cgroup_id":42,"start_ns":7}`, node, ContainerID(i))
+	if _, err := tx.Exec(ctx, `INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) VALUES ($1, 'test', $2, 't', 2, $3, $3)`,
+		IncidentID(i), IncidentID(i), at); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
+			recorded, kernel_ns, alert_ns, received_ns, body)
+		VALUES ($1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12)`,
+		AlertID(i), IncidentID(i), node, Rule(i), i%8, "output <b>&\x1b]0;owned\a\u2066 of "+node, ContainerID(i), fmt.Sprintf("cart-%d", i),
+		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns)
+		VALUES ($1, $2, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'decided', '{}', $3)`, decisionID(i), AlertID(i), ns+5*ms); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason,
+			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns)
+		VALUES ($1, $2, $3, 'test', $4, 'kill_container', $5, $6, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'a shell in a container',
+			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12)`,
+		ActionID(i), decisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
+		return err
+	}
+	why := audit.Why{AlertID: AlertID(i), Rule: Rule(i), Reason: "a shell in a container"}
+	what := audit.What{ActionID: ActionID(i), Type: "kill_container", Object: "test/container/" + node}
+	actor := audit.Playbook("kill_container_on_critical", "0123456789abcdef")
+	return audit.Append(ctx, tx,
+		audit.Entry{Cluster: "test", Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},
+		audit.Entry{Cluster: "test", Kind: audit.ActionResult, At: at.Add(40 * time.Millisecond), Actor: audit.System("execute"), Result: "succeeded", Why: why, What: what})
+}

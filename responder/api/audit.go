@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+	"time"
+
+	"riposte/responder/audit"
+	"riposte/responder/store"
+)
+
+func (s *Server) listAudit(w http.ResponseWriter, r *http.Request) {
+	q := readParameters(r, "kind", "actor", "action", "alert", "since", "limit", "before")
+	f := store.AuditFilter{
+		Kind: q.oneOf("kind", AuditKinds()), Actor: q.text("actor"), Action: q.text("action"), Alert: q.text("alert"), Since: q.time("since"),
+	}
+	page := q.paging()
+	if q.err != nil {
+		s.refuse(w, r, q.err)
+		return
+	}
+	ctx, cancel := queryContext(r)
+	defer cancel()
+	rows, next, err := s.Store.Audit(ctx, f, page)
+	s.answer(w, r, pageOf(rows, next, auditResource), err)
+}
+
+// AuditKinds are the kinds of the record's entries.
+func AuditKinds() []string {
+	var names []string
+	for _, k := range audit.Kinds() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+// verifyAudit reads the whole record, so one at a time is enough.
+func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
+	if q := readParameters(r); q.err != nil {
+		s.refuse(w, r, q.err)
+		return
+	}
+	if !s.verifying.TryLock() {
+		s.refuse(w, r, problemf(http.StatusTooManyRequests, "verification_running", "a verification is running; try again when it is done"))
+		return
+	}
+	defer s.verifying.Unlock()
+	// The server's own read deadline would cancel the request while it is answered.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})
+	_ = control.SetWriteDeadline(time.Now().Add(verifyTimeout + writeTimeout))
+	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
+	defer cancel()
+	v, err := s.Verify(ctx)
+	if v.Chains == nil {
+		v.Chains = []ChainVerification{}
+	}
+	s.answer(w, r, v, err)
+}
+
+func auditResource(a store.AuditRow) AuditEntry {
+	return AuditEntry{
+		Cluster: a.Cluster, Seq: a.Seq, At: a.At.UTC(), Kind: a.Kind, Actor: a.Actor, Result: a.Result, AlertID: a.AlertID,
+		ActionID: a.ActionID, Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
+	}
+}

@@ -1,0 +1,226 @@
+package audit_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"riposte/responder/audit"
+	"riposte/responder/store"
+	"riposte/responder/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+
+// entry is a full entry; n makes it differ from others.
+func entry(cluster string, n int) audit.Entry {
+	return audit.Entry{
+		Cluster: cluster, Kind: audit.ActionResult, Actor: audit.Playbook("kill-on-critical", "5f1e"), Result: "succeeded",
+		At: time.Unix(1_800_000_000, int64(n)*1_234_567), Note: fmt.Sprintf("entry %d", n),
+		Why:  audit.Why{AlertID: uuid.NewString(), IncidentID: uuid.NewString(), Rule: "Terminal shell in container", Reason: "a shell <b>&\x1b[31m"},
+		What: audit.What{ActionID: uuid.NewString(), Type: "kill_container", Object: "c/container/n/abc/1/2", UID: "abc", Params: json.RawMessage(`{"b": 1, "a": [1.50, 12345678901234567890]}`)},
+		When: audit.When{KernelNS: 1, AgentNS: 2, ReceivedNS: 3, DecidedNS: 4, ExecutedNS: 5, VerifiedNS: 6},
+	}
+}
+
+func appendAll(t testing.TB, s *store.Store, entries ...audit.Entry) {
+	t.Helper()
+	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error { return audit.Append(t.Context(), tx, entries...) }))
+}
+
+// fill writes a chain of n entries in batches.
+func fill(t testing.TB, s *store.Store, cluster string, n int) {
+	t.Helper()
+	for done := 0; done < n; {
+		batch := min(100, n-done)
+		entries := make([]audit.Entry, batch)
+		for i := range entries {
+			entries[i] = entry(cluster, done+i+1)
+		}
+		appendAll(t, s, entries...)
+		done += batch
+	}
+}
+
+func verify(t testing.TB, s *store.Store) audit.Report {
+	t.Helper()
+	r, err := audit.Verify(t.Context(), s.Pool())
+	require.NoError(t, err)
+	return r
+}
+
+func TestAppendedEntriesVerify(t *testing.T) {
+	s := storetest.New(t)
+	require.Equal(t, audit.Report{OK: true}, verify(t, s), "an empty record is in order")
+
+	appendAll(t, s)
+	appendAll(t, s, entry("b", 1), entry("a", 2), entry("b", 3))
+	appendAll(t, s, entry("b", 4))
+	r := verify(t, s)
+	require.True(t, r.OK)
+	require.EqualValues(t, 4, r.Entries)
+	require.Len(t, r.Chains, 2)
+	require.Equal(t, "a", r.Chains[0].Cluster)
+	require.EqualValues(t, 1, r.Chains[0].Entries)
+	require.EqualValues(t, 3, r.Chains[1].Entries)
+	require.Len(t, r.Chains[1].Head, 64)
+}
+
+func TestAppendIsPartOfTheTransaction(t *testing.T) {
+	s := storetest.New(t)
+	stop := fmt.Errorf("the caller changed its mind")
+	err := s.InTx(t.Context(), func(tx store.Tx) error {
+		require.NoError(t, audit.Append(t.Context(), tx, entry("c", 1)))
+		return stop
+	})
+	require.ErrorIs(t, err, stop)
+	require.Equal(t, audit.Report{OK: true}, verify(t, s))
+}
+
+func TestConcurrentWritersKeepOneChain(t *testing.T) {
+	s := storetest.New(t)
+	group, ctx := errgroup.WithContext(t.Context())
+	for w := range 8 {
+		group.Go(func() error {
+			for i := range 25 {
+				err := s.InTx(ctx, func(tx store.Tx) error {
+					// Clusters in either order: writers must not deadlock.
+					if w%2 == 0 {
+						return audit.Append(ctx, tx, entry("x", i), entry("y", i))
+					}
+					return audit.Append(ctx, tx, entry("y", i), entry("x", i))
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	r := verify(t, s)
+	require.True(t, r.OK, "%+v", r)
+	require.EqualValues(t, 2*8*25, r.Entries)
+}
+
+func TestBodyIsCanonical(t *testing.T) {
+	s := storetest.New(t)
+	e := entry("c", 1)
+	e.Why.AlertID = "0190A1B2-C3D4-7E5F-8A9B-0C1D2E3F4A5B"
+	e.Why.IncidentID, e.What.ActionID = "", ""
+	appendAll(t, s, e)
+	var body []byte
+	var alertID string
+	require.NoError(t, s.Pool().QueryRow(t.Context(), `SELECT body, alert_id::text FROM audit`).Scan(&body, &alertID))
+	require.Equal(t, `{"actor":"playbook:kill-on-critical@5f1e","at_ns":1800000000001234567,"cluster":"c","kind":"action.result","note":"entry 1",`+
+		`"result":"succeeded","schema":1,"what":{"object":"c/container/n/abc/1/2","params":{"a":[1.50,12345678901234567890],"b":1},`+
+		`"type":"kill_container","uid":"abc"},"when":{"agent_ns":2,"decided_ns":4,"executed_ns":5,"kernel_ns":1,"received_ns":3,"verified_ns":6},`+
+		`"why":{"alert_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","reason":"a shell <b>&\u001b[31m","rule":"Terminal shell in container"}}`, string(body))
+	require.Equal(t, "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", alertID)
+}
+
+func TestHostileTextIsWrittenAndVerifies(t *testing.T) {
+	s := storetest.New(t)
+	for name, text := range map[string]string{
+		"nul": "a\x00b", "not utf-8": "a\xff\xfeb", "controls": "a\x1b[2Jb\r\n", "long": strings.Repeat("é", 5000), "line separators": "a\u2028b\u2029c",
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := entry("c", 1)
+			e.Actor, e.Result, e.Note = text, text, text
+			e.Why.Rule, e.Why.Reason = text, text
+			e.What.Object, e.What.UID, e.What.Type = text, text, text
+			appendAll(t, s, e)
+			r := verify(t, s)
+			require.True(t, r.OK, "%+v", r)
+		})
+	}
+}
+
+func TestLargeParamsBecomeADigest(t *testing.T) {
+	s := storetest.New(t)
+	e := entry("c", 1)
+	e.What.Params = json.RawMessage(`{"x":"` + strings.Repeat("y", 20_000) + `"}`)
+	appendAll(t, s, e)
+	var body string
+	require.NoError(t, s.Pool().QueryRow(t.Context(), `SELECT convert_from(body, 'UTF8') FROM audit`).Scan(&body))
+	require.Contains(t, body, `"params":{"bytes":20008,"sha256":"`)
+	require.Less(t, len(body), 2000)
+}
+
+func TestAppendRefuses(t *testing.T) {
+	s := storetest.New(t)
+	for want, change := range map[string]func(*audit.Entry){
+		`cluster "" is empty`:                   func(e *audit.Entry) { e.Cluster = "" },
+		`cluster "a\x00" is empty or no text`:   func(e *audit.Entry) { e.Cluster = "a\x00" },
+		`unknown kind "action.oops"`:            func(e *audit.Entry) { e.Kind = "action.oops" },
+		`actor is empty`:                        func(e *audit.Entry) { e.Actor = "" },
+		`why.alert_id "x" is not a UUID`:        func(e *audit.Entry) { e.Why.AlertID = "x" },
+		`what.action_id "y" is not a UUID`:      func(e *audit.Entry) { e.What.ActionID = "y" },
+		`what.params: invalid character`:        func(e *audit.Entry) { e.What.Params = json.RawMessage(`{]`) },
+		`what.params holds more than one JSON value`: func(e *audit.Entry) { e.What.Params = json.RawMessage(`{} {}`) },
+	} {
+		e := entry("c", 1)
+		change(&e)
+		err := s.InTx(t.Context(), func(tx store.Tx) error { return audit.Append(t.Context(), tx, entry("c", 0), e) })
+		require.ErrorContains(t, err, want)
+	}
+	require.Equal(t, audit.Report{OK: true}, verify(t, s), "a refused entry takes its transaction with it")
+}
+
+func TestTheTableIsAppendOnly(t *testing.T) {
+	s := storetest.New(t)
+	fill(t, s, "c", 3)
+	for _, sql := range []string{
+		`UPDATE audit SET result = 'failed' WHERE seq = 2`,
+		`DELETE FROM audit WHERE seq = 2`,
+		`TRUNCATE audit`,
+	} {
+		_, err := s.Pool().Exec(t.Context(), sql)
+		require.ErrorContains(t, err, "append-only", sql)
+	}
+	require.True(t, verify(t, s).OK)
+}
+
+func TestKindsAreKnownOnce(t *testing.T) {
+	seen := map[audit.Kind]bool{}
+	for _, k := range audit.Kinds() {
+		require.False(t, seen[k], k)
+		seen[k] = true
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, batch := range []int{1, 100} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			s := storetest.New(b)
+			entries := make([]audit.Entry, batch)
+			for i := range entries {
+				entries[i] = entry("c", i)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				require.NoError(b, s.InTx(context.Background(), func(tx store.Tx) error { return audit.Append(context.Background(), tx, entries...) }))
+			}
+			b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	s := storetest.New(b)
+	const entries = 5000
+	fill(b, s, "c", entries)
+	b.ReportAllocs()
+	for b.Loop() {
+		require.True(b, verify(b, s).OK)
+	}
+	b.ReportMetric(float64(b.N*entries)/b.Elapsed().Seconds(), "entries/s")
+}

@@ -1,0 +1,58 @@
+package audit
+
+// Kind says what an entry is about. The names are stable: they stand in the
+// record, in the API and in people's queries.
+type Kind string
+
+// Kinds of entries.
+const (
+	// Alert: an alert was taken in.
+	Alert Kind = "alert"
+	// AlertForged: an alert named a pod that is known to be on another node.
+	AlertForged Kind = "alert.forged"
+	// Decision: a playbook gave an answer to an alert.
+	Decision Kind = "decision"
+	// DecisionRefused: a playbook's answer had a wrong shape or came too late.
+	DecisionRefused Kind = "decision.refused"
+	// ActionIntent: an action was planned. It is written before anything is done.
+	ActionIntent Kind = "action.intent"
+	// ActionObserved: what would have been done, had the playbook been in mode enforce.
+	ActionObserved Kind = "action.observed"
+	// ActionRefused: the guard said no.
+	ActionRefused Kind = "action.refused"
+	// ActionJoined: the same effect on the same object was planned before.
+	ActionJoined Kind = "action.joined"
+	// ActionHeld: the last gate keeps a planned action waiting, for instance while the kill switch is on.
+	ActionHeld Kind = "action.held"
+	// ActionResult: how an action ended.
+	ActionResult Kind = "action.result"
+	// ActionVerified: the effect was seen.
+	ActionVerified Kind = "action.verified"
+	// KillSwitch: somebody turned it on or off.
+	KillSwitch Kind = "killswitch"
+	// Approval: a person agreed to an action or rejected it.
+	Approval Kind = "approval"
+	// PlaybookReload: the set of playbooks changed or could not be read.
+	PlaybookReload Kind = "playbook.reload"
+	// Login: somebody used the API, or was turned away.
+	Login Kind = "login"
+	// Startup and Shutdown: a responder began and ended its work.
+	Startup  Kind = "startup"
+	Shutdown Kind = "shutdown"
+)
+
+// Kinds lists all kinds, in the order of an event's way.
+func Kinds() []Kind {
+	return []Kind{
+		Alert, AlertForged, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
+		ActionResult, ActionVerified, KillSwitch, Approval, PlaybookReload, Login, Startup, Shutdown,
+	}
+}
+
+var kinds = func() map[Kind]bool {
+	m := map[Kind]bool{}
+	for _, k := range Kinds() {
+		m[k] = true
+	}
+	return m
+}()

@@ -1,0 +1,171 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"riposte/playbooks"
+	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
+)
+
+// NewPlaybooks is the command "playbooks": what an author of playbooks needs. It
+// works on files alone and needs no running responder.
+func NewPlaybooks() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "playbooks",
+		Short: "Check, test and list playbooks",
+		Long: "Check, test and list the playbooks that decide what is done about an alert.\n" +
+			"Without a directory the playbooks that come with Riposte are meant.",
+		Example: "  riposte playbooks check ./playbooks\n  riposte playbooks test --coverage ./playbooks\n  riposte playbooks list",
+	}
+	c.AddCommand(newPlaybooksCheck(), newPlaybooksTest(), newPlaybooksList(), newPlaybooksSchema())
+	return c
+}
+
+func sources(dirs []string) []sandbox.Source {
+	if len(dirs) == 0 {
+		return []sandbox.Source{playbook.Embedded()}
+	}
+	out := make([]sandbox.Source, len(dirs))
+	for i, dir := range dirs {
+		out[i] = playbook.Dir(dir)
+	}
+	return out
+}
+
+// explain prints located errors, one a line, and returns the sum of them.
+func explain(w io.Writer, err error) error {
+	var errs sandbox.Errors
+	if !errors.As(err, &errs) {
+		return err
+	}
+	for _, e := range errs {
+		fmt.Fprintln(w, e)
+	}
+	return fmt.Errorf("%s in the playbooks: correct it and check again", count(len(errs), "error"))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func newPlaybooksCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [DIR...]",
+		Short: "Compile playbooks and check their metadata",
+		Long: "Compile each playbook as the responder does: strict, against the schema of the\n" +
+			"input, with the built-ins that are allowed, and with its METADATA block read in\n" +
+			"full. Every error is printed with its file and line, and the exit code is then 1.",
+		Example: "  riposte playbooks check\n  riposte playbooks check ./playbooks",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			good, err := playbook.Check(sources(args)...)
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			for _, p := range good {
+				fmt.Fprintf(w, "OK\t%s\t%s\t%s\n", p.Name, p.Mode, strings.Join(p.Files, " "))
+			}
+			if ferr := w.Flush(); ferr != nil {
+				return ferr
+			}
+			if err != nil {
+				return explain(cmd.ErrOrStderr(), err)
+			}
+			if len(good) == 0 {
+				return fmt.Errorf("no playbook in %s: a playbook is a .rego file of package playbooks.<name>", strings.Join(args, ", "))
+			}
+			return nil
+		},
+	}
+}
+
+func newPlaybooksList() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:     "list [DIR...]",
+		Short:   "List playbooks with their mode and trigger",
+		Example: "  riposte playbooks list\n  riposte playbooks list -o json ./playbooks",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			good, err := playbook.Check(sources(args)...)
+			if err != nil {
+				return explain(cmd.ErrOrStderr(), err)
+			}
+			return printPlaybooks(cmd.OutOrStdout(), output, good)
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "table", "form of the output: table, json or yaml")
+	return c
+}
+
+// playbookRow is a playbook in "list -o json".
+type playbookRow struct {
+	Name        string   `json:"name"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Owner       string   `json:"owner"`
+	Mode        string   `json:"mode"`
+	Severity    string   `json:"severity"`
+	Trigger     string   `json:"trigger"`
+	Attack      []string `json:"attack,omitempty"`
+	Revision    string   `json:"revision"`
+	Files       []string `json:"files"`
+}
+
+func printPlaybooks(out io.Writer, form string, list []*playbook.Playbook) error {
+	rows := make([]playbookRow, len(list))
+	for i, p := range list {
+		rows[i] = playbookRow{
+			Name: p.Name, Title: p.Title, Description: p.Description, Owner: p.Owner, Mode: string(p.Mode), Severity: p.Severity,
+			Trigger: p.Trigger.String(), Attack: p.Attack, Revision: p.Revision, Files: p.Files,
+		}
+	}
+	switch form {
+	case "table":
+		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "NAME\tMODE\tSEVERITY\tTRIGGER\tREVISION\tTITLE")
+		for _, r := range rows {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Mode, r.Severity, r.Trigger, r.Revision[:12], r.Title)
+		}
+		return w.Flush()
+	case "json":
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(rows)
+	case "yaml":
+		b, err := yaml.Marshal(rows)
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(b)
+		return err
+	}
+	return fmt.Errorf("unknown output %q: use table, json or yaml", form)
+}
+
+func newPlaybooksSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:       "schema [input|guard]",
+		Short:     "Print the JSON schema of what a playbook or a guard rule sees",
+		Example:   "  riposte playbooks schema > input.json\n  riposte playbooks schema guard",
+		ValidArgs: []string{"input", "guard"},
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b, err := playbooks.Schema(append(args, "input")[0])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(b))
+			return err
+		},
+	}
+}

@@ -1,0 +1,114 @@
+package execute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"riposte/responder/action"
+	"riposte/responder/audit"
+)
+
+// claim is an action that this executor, and no other, may work on until the
+// lease ends.
+type claim struct {
+	action.Request
+	playbook, revision string
+	note               string
+	incidentID, rule   string
+	when               audit.When
+	// planned and executed are Unix nanoseconds; executed is 0 before.
+	planned int64
+	// lease tells this claim from every other one of the same action.
+	lease time.Time
+	// was is the state before: planned, executing (an attempt's outcome is unknown)
+	// or succeeded (only the verification is missing).
+	was string
+}
+
+// claimSQL takes an action if nobody else holds it. The holder's own name counts
+// as nobody: Executor.enter keeps two claims of one process apart, so a lease of
+// that name is a dead process's.
+const claimSQL = `WITH old AS (
+		SELECT id, state FROM actions
+		WHERE id = $1 AND (state = 'planned' OR (state = 'executing' OR state = 'succeeded' AND verified_ns IS NULL AND lease_until IS NOT NULL)
+			AND (lease_holder IN ('', $2) OR lease_until IS NULL OR lease_until < clock_timestamp()))
+		FOR UPDATE
+	)
+	UPDATE actions a SET
+		state        = CASE old.state WHEN 'succeeded' THEN 'succeeded' ELSE 'executing' END,
+		attempts     = a.attempts + CASE old.state WHEN 'succeeded' THEN 0 ELSE 1 END,
+		executing_ns = CASE old.state WHEN 'succeeded' THEN a.executing_ns ELSE $3 END,
+		lease_holder = $2,
+		lease_until  = clock_timestamp() + make_interval(secs => CASE
+			WHEN old.state = 'succeeded' THEN $4 WHEN a.type = ANY($6::text[]) THEN $7 ELSE $5 END)
+	FROM old, alerts l, decisions d
+	WHERE a.id = old.id AND l.id = a.alert_id AND d.id = a.decision_id
+	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,
+		a.note, l.incident_id::text, l.rule, l.kernel_ns, l.alert_ns, l.received_ns, d.decided_ns, coalesce(a.executed_ns, 0),
+		a.planned_ns, a.lease_until, old.state, a.cluster, a.node`
+
+// claim returns nil if the action has ended or somebody else holds it.
+func (e *Executor) claim(ctx context.Context, id string) (*claim, error) {
+	var c claim
+	var target, params []byte
+	var expires int64
+	var cluster, node string
+	lease := func(d time.Duration) float64 { return (d + 2*recordTimeout).Seconds() }
+	err := e.o.Pool.QueryRow(ctx, claimSQL, id, e.o.Instance, time.Now().UnixNano(),
+		lease(e.o.VerifyTimeout), lease(e.o.ExecuteTimeout), e.slow, lease(e.o.SlowTimeout)).Scan(
+		&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
+		&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
+		&c.planned, &c.lease, &c.was, &cluster, &node)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim action %s: %w", id, err)
+	}
+	c.Params, c.Expires = params, time.Unix(0, expires)
+	if err := json.Unmarshal(target, &c.Target); err != nil {
+		// A row that we cannot read must end, not come again forever.
+		c.Target = action.Target{}
+		c.was = unreadable
+	}
+	// The columns are the checked ones: they come from the alert's own origin.
+	c.Target.Cluster, c.Target.Node = cluster, node
+	return &c, nil
+}
+
+// unreadable is claim.was for a target that is no action.Target.
+const unreadable = "unreadable"
+
+// unsure says that an earlier attempt may have had its effect.
+func (c *claim) unsure() bool { return c.was == "executing" }
+
+// entry begins an entry of the record about this action.
+func (c *claim) entry(kind audit.Kind, result, note string) audit.Entry {
+	uid := c.Target.UID
+	if uid == "" {
+		uid = c.Target.ContainerID
+	}
+	return audit.Entry{
+		Cluster: c.Target.Cluster, Kind: kind, Actor: audit.Playbook(c.playbook, c.revision), Result: result, Note: note,
+		Why:  audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
+		What: audit.What{ActionID: c.ID, Type: c.Type, Object: c.Target.Identity(), UID: uid, Params: c.Params, Attempt: c.Attempt},
+		When: c.when,
+	}
+}
+
+// sentence makes a text from elsewhere fit for a column: errors and notes may
+// carry what an agent or a process said.
+func sentence(s string) string {
+	const limit = 1000
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + " [cut]"
+	}
+	return s
+}

@@ -1,0 +1,152 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+)
+
+// softStop is how long running actions may take to finish when the executor
+// stops; then their contexts end.
+const softStop = 2 * time.Second
+
+// Executor carries out actions until it is stopped.
+type Executor struct {
+	o     Options
+	m     *stats
+	river *river.Client[pgx.Tx]
+	// slow are the types whose attempts may take SlowTimeout.
+	slow []string
+
+	mu sync.Mutex
+	// inside are the actions that this process works on; the channel closes when it left.
+	inside map[string]chan struct{}
+
+	stopRescue context.CancelFunc
+	rescuing   sync.WaitGroup
+}
+
+// New makes an executor; nothing runs before Start. The database must be
+// migrated, River's tables included.
+func New(o Options) (*Executor, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	e := &Executor{o: o, m: newStats(), inside: map[string]chan struct{}{}}
+	for name, a := range o.Registry {
+		if a.Spec().Slow {
+			e.slow = append(e.slow, name)
+		}
+	}
+	slices.Sort(e.slow)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{e: e})
+	e.river, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
+		ID:     o.Instance,
+		Schema: Schema,
+		Logger: slog.New(riverLog{o.Log.With("component", "river").Handler()}),
+		// A kill waits for neither: the notification of the insert wakes the fetch.
+		FetchCooldown:     river.FetchCooldownMin,
+		FetchPollInterval: time.Second,
+		Queues: map[string]river.QueueConfig{
+			string(Contain): {MaxWorkers: o.ContainWorkers},
+			string(Default): {MaxWorkers: o.DefaultWorkers},
+			string(verify):  {MaxWorkers: o.VerifyWorkers},
+		},
+		Workers:    workers,
+		JobTimeout: o.longest(),
+		// River's own rescue is only the broom: our rescue loop is the quick one.
+		RescueStuckJobsAfter:        o.longest() + 30*time.Second,
+		CompletedJobRetentionPeriod: time.Hour,
+		SoftStopTimeout:             softStop,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
+	return e, nil
+}
+
+// Start begins to work; ctx bounds the start alone.
+func (e *Executor) Start(ctx context.Context) error {
+	if e.stopRescue != nil {
+		return errors.New("the executor was started before")
+	}
+	background := context.WithoutCancel(ctx)
+	if err := e.river.Start(background); err != nil {
+		return fmt.Errorf("start the job queue: %w", err)
+	}
+	rescueCtx, cancel := context.WithCancel(background)
+	e.stopRescue = cancel
+	e.rescuing.Go(func() { e.rescueLoop(rescueCtx) })
+	return nil
+}
+
+// Stop takes no more actions, lets running ones finish for two seconds, then
+// ends their contexts, and returns when all have left or ctx ends. What was
+// interrupted is taken up by the next executor.
+func (e *Executor) Stop(ctx context.Context) error {
+	if e.stopRescue == nil {
+		return nil
+	}
+	e.stopRescue()
+	e.rescuing.Wait()
+	if err := e.river.Stop(ctx); err != nil {
+		return fmt.Errorf("stop the job queue: %w", err)
+	}
+	return nil
+}
+
+// enter waits until no other goroutine of this process works on the action.
+func (e *Executor) enter(ctx context.Context, id string) (leave func(), err error) {
+	for {
+		e.mu.Lock()
+		other, taken := e.inside[id]
+		if !taken {
+			mine := make(chan struct{})
+			e.inside[id] = mine
+			e.mu.Unlock()
+			return func() {
+				e.mu.Lock()
+				delete(e.inside, id)
+				e.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		e.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// busy lists the actions that this process works on.
+func (e *Executor) busy() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ids := make([]string, 0, len(e.inside))
+	for id := range e.inside {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// riverLog drops what River has to say below a warning.
+type riverLog struct{ slog.Handler }
+
+func (h riverLog) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+func (h riverLog) WithAttrs(a []slog.Attr) slog.Handler { return riverLog{h.Handler.WithAttrs(a)} }
+func (h riverLog) WithGroup(name string) slog.Handler   { return riverLog{h.Handler.WithGroup(name)} }

@@ -1,0 +1,86 @@
+package execute
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"riposte/responder/store"
+)
+
+// rescueBatch bounds one pass; what is left is for the next.
+const rescueBatch = 500
+
+// orphansSQL finds actions that nobody works on and no waiting job points at:
+// planned for longer than $2 (a younger one's job is on its way), or with a lease
+// that ended or is this instance's own while this process ($3) does not work on it.
+const orphansSQL = `SELECT a.id::text, a.type, a.state FROM actions a
+	WHERE (a.state = 'planned' AND a.planned_ns < $2
+		OR a.state = 'executing' AND (a.lease_holder IN ('', $1) OR a.lease_until IS NULL OR a.lease_until < clock_timestamp())
+		OR a.state = 'succeeded' AND a.verified_ns IS NULL AND a.planned_ns > $4 AND a.lease_until IS NOT NULL
+			AND (a.lease_holder IN ('', $1) OR a.lease_until < clock_timestamp()))
+	AND a.id <> ALL($3::uuid[])
+	AND NOT EXISTS (SELECT FROM ` + store.RiverSchema + `.river_job j WHERE j.kind = 'action'
+		AND j.args @> jsonb_build_object('action', a.id::text) AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))
+	ORDER BY a.planned_ns LIMIT $5`
+
+// rescue queues orphans again. A job too many does no harm: the claim decides.
+func (e *Executor) rescue(ctx context.Context, age time.Duration) (int, error) {
+	n := 0
+	now := time.Now()
+	err := pgx.BeginFunc(ctx, e.o.Pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, orphansSQL, e.o.Instance, now.Add(-age).UnixNano(), e.busy(), now.Add(-time.Hour).UnixNano(), rescueBatch)
+		if err != nil {
+			return err
+		}
+		type orphan struct{ ID, Type, State string }
+		orphans, err := pgx.CollectRows(rows, pgx.RowToStructByPos[orphan])
+		if err != nil {
+			return err
+		}
+		ids := map[Queue][]string{}
+		for _, o := range orphans {
+			q := Contain
+			if a, known := e.o.Registry[o.Type]; known {
+				q = QueueOf(a.Spec())
+			}
+			if o.State == succeeded {
+				q = verify
+			}
+			ids[q] = append(ids[q], o.ID)
+		}
+		for q, list := range ids {
+			if err := EnqueueTo(ctx, store.Tx{Tx: tx}, q, list...); err != nil {
+				return err
+			}
+		}
+		n = len(orphans)
+		return nil
+	})
+	return n, err
+}
+
+// rescueLoop runs until ctx ends. The first pass takes up at once what an
+// earlier process left.
+func (e *Executor) rescueLoop(ctx context.Context) {
+	tick := time.NewTicker(e.o.RescueEvery)
+	defer tick.Stop()
+	for age := time.Duration(0); ; age = 2 * e.o.RescueEvery {
+		n, err := e.rescue(ctx, age)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			e.o.Log.Warn("orphaned actions could not be looked for", "error", err)
+		case n > 0:
+			e.m.add(func(s *Stats) { s.Rescued += uint64(n) })
+			e.o.Log.Info("orphaned actions queued again", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"riposte/responder/action"
+	"riposte/responder/guard"
+	"riposte/responder/playbook"
+	"riposte/responder/store"
+)
+
+// Rules by which ingest itself refuses an action, before the guard is asked. They
+// stand in the column refused_by beside the guard's own.
+const (
+	// ruleTarget: the target is not what the alert is about.
+	ruleTarget = "target-not-the-alerts"
+	// ruleAction: there is no such action, or it cannot work with target and params.
+	ruleAction = "invalid-action"
+	// ruleTTL: the effect cannot be undone, so that it cannot end by itself.
+	ruleTTL = "ttl-without-undo"
+	// ruleGuard: the guard gave an answer that nobody knows.
+	ruleGuard = "unknown-verdict"
+)
+
+// judge turns a proposal into an action in the state that it may have.
+func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecision, answer playbook.Decision, p playbook.Proposal) proposed {
+	target, err := d.resolve(p.Target)
+	n := store.NewAction{
+		ID: newID(), DecisionID: decision.ID, AlertID: d.alert.UUID, Cluster: d.origin.Cluster, Node: d.origin.Node, Type: p.Type, Params: p.Params,
+		Playbook: answer.Playbook, Revision: answer.Revision, Mode: string(answer.Mode), Reason: p.Reason, State: "refused",
+	}
+	n.Target, _ = json.Marshal(target) // a struct of texts and numbers
+	n.EffectKey = bounded(p.Type + " " + target.Identity())
+	if err != nil {
+		n.RefusedBy, n.Note = ruleTarget, err.Error()
+	} else {
+		n.Object = bounded(target.Identity())
+		in.verdict(ctx, d, &n, target, p)
+	}
+	now := in.Now()
+	n.PlannedNS, n.ExpiresNS = now.UnixNano(), now.Add(in.ActionTTL).UnixNano()
+	if n.State == "waiting" {
+		n.ExpiresNS = now.Add(in.ApprovalTTL).UnixNano()
+	}
+	return proposed{n, target}
+}
+
+func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, target action.Target, p playbook.Proposal) {
+	if err := in.Actions.Check(p.Type, target, p.Params); err != nil {
+		n.RefusedBy, n.Note = ruleAction, err.Error()
+		return
+	}
+	if p.TTL != "" {
+		n.RefusedBy, n.Note = ruleTTL, fmt.Sprintf("%s cannot be undone: leave ttl out", p.Type)
+		return
+	}
+	v := in.Guard.Judge(ctx, guard.Question{
+		Playbook: n.Playbook, Mode: playbook.Mode(n.Mode), RequiresApproval: p.RequiresApproval, Type: p.Type, Target: target,
+		Alert: d.alert, Binding: d.binding, Pod: d.input.Pod,
+	})
+	n.RefusedBy, n.Note = v.Rule, v.Reason
+	switch v.Outcome {
+	case guard.Allow:
+		n.State = "planned"
+	case guard.Watch:
+		n.State = "observed"
+	case guard.Ask:
+		n.State = "waiting"
+	case guard.Refuse:
+	default:
+		n.RefusedBy, n.Note = ruleGuard, fmt.Sprintf("the guard answered %q", v.Outcome)
+	}
+	if n.State != "refused" {
+		n.RefusedBy = ""
+	}
+}
+
+// resolve finds the object that a proposal means. It can only be the alert's own
+// container, or the pod that the responder itself found on the alert's node; the
+// cluster and node are those that the broker vouches for. On an error the target
+// says what was asked for.
+func (a *arrival) resolve(asked playbook.Target) (action.Target, error) {
+	said := action.Target{
+		Kind: asked.Kind, Cluster: a.origin.Cluster, Node: a.origin.Node, Namespace: asked.Namespace, Name: asked.Name, UID: asked.UID,
+		ContainerID: asked.ContainerID, CgroupID: asked.CgroupID, StartNS: asked.StartNS,
+	}
+	switch asked.Kind {
+	case "container":
+		own, ok := a.container()
+		if !ok {
+			return said, errors.New("the alert names no container")
+		}
+		if said != own {
+			return said, fmt.Errorf("the target is not the alert's own container, %s", own.Identity())
+		}
+		return own, nil
+	case "pod":
+		own, ok := a.boundPod()
+		if !ok {
+			return said, fmt.Errorf("the alert is %s: only a pod that is known on the alert's node can be a target", a.binding)
+		}
+		if said != own {
+			return said, fmt.Errorf("the target is not the alert's own pod, %s", own.Identity())
+		}
+		return own, nil
+	}
+	return said, fmt.Errorf("target.kind: %.60q is neither container nor pod", asked.Kind)
+}
+
+// container is the alert's own container.
+func (a *arrival) container() (action.Target, bool) {
+	c := a.alert.Riposte.Container
+	if c == nil || c.ID == "" {
+		return action.Target{}, false
+	}
+	return action.Target{
+		Kind: "container", Cluster: a.origin.Cluster, Node: a.origin.Node, ContainerID: c.ID, CgroupID: c.CgroupID, StartNS: c.StartNS,
+	}, true
+}
+
+// boundPod is the pod as the API server knows it, never as the alert says.
+func (a *arrival) boundPod() (action.Target, bool) {
+	if a.binding != playbook.Bound || a.pod == nil {
+		return action.Target{}, false
+	}
+	return action.Target{
+		Kind: "pod", Cluster: a.origin.Cluster, Node: a.origin.Node, Namespace: a.pod.Namespace, Name: a.pod.Name, UID: a.pod.UID,
+	}, true
+}
+
+// maxIndexed bounds a text that a database index holds, in bytes.
+const maxIndexed = 1024
+
+// bounded replaces a text that is too long for an index by its hash.
+func bounded(s string) string {
+	s = store.Text(s)
+	if len(s) <= maxIndexed {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

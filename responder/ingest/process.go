@@ -1,0 +1,201 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"riposte/responder/action"
+	"riposte/responder/incident"
+	"riposte/responder/playbook"
+	"riposte/responder/store"
+)
+
+const (
+	// readTime and writeTime bound what a batch may wait for the database.
+	readTime  = 5 * time.Second
+	writeTime = 15 * time.Second
+	// attempts is how often a batch is written that loses against a concurrent one.
+	attempts = 3
+	// historyLength is how many earlier actions a playbook sees.
+	historyLength = 20
+)
+
+// process makes alerts durable with all that follows from them, or none of them.
+func (in *Ingest) process(ctx context.Context, work []*arrival) error {
+	fresh, err := in.unseen(ctx, work)
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	drafts, err := in.draft(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	for i := range drafts {
+		if err := in.decide(ctx, &drafts[i]); err != nil {
+			return err
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		err = in.write(ctx, drafts)
+		if err == nil || attempt == attempts || !store.Conflict(err) {
+			return err
+		}
+	}
+}
+
+// unseen leaves out what is stored already and what is twice in the batch.
+func (in *Ingest) unseen(ctx context.Context, work []*arrival) ([]*arrival, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	origins := make([]store.Origin, len(work))
+	for i, a := range work {
+		origins[i] = a.origin
+	}
+	seen, err := in.Store.Seen(ctx, origins)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []*arrival
+	for _, a := range work {
+		if seen[a.origin] {
+			in.counts.duplicates.Add(1)
+			continue
+		}
+		seen[a.origin] = true
+		fresh = append(fresh, a)
+	}
+	return fresh, nil
+}
+
+// draft is one alert with all that will be written about it.
+type draft struct {
+	*arrival
+	incident store.IncidentKey
+	// newIncident is the incident's id if this batch opens it.
+	newIncident string
+	input       playbook.Input
+	decisions   []store.NewDecision
+	actions     []proposed
+	decidedNS   int64
+}
+
+// proposed is one action with the target that it was resolved to.
+type proposed struct {
+	store.NewAction
+	target action.Target
+}
+
+// draft reads what the playbooks may know beside the alert.
+func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	now := in.Now().UTC()
+	var keys []store.IncidentKey
+	var objects []string
+	drafts := make([]draft, len(fresh))
+	for i, a := range fresh {
+		drafts[i] = draft{arrival: a, incident: store.IncidentKey{Cluster: a.origin.Cluster, Key: incident.Key(a.alert, a.binding, a.pod)}}
+		keys = append(keys, drafts[i].incident)
+		objects = append(objects, a.objects()...)
+	}
+	open, err := in.Store.OpenIncidents(ctx, keys, now.Add(-incident.Window))
+	if err != nil {
+		return nil, err
+	}
+	history := map[string][]store.Past{}
+	if len(objects) > 0 {
+		if history, err = in.Store.History(ctx, objects, historyLength); err != nil {
+			return nil, err
+		}
+	}
+	for i := range drafts {
+		d := &drafts[i]
+		joined, there := open[d.incident]
+		if !there {
+			joined = store.OpenIncident{ID: newID(), FirstAt: now}
+		}
+		joined.Alerts++
+		open[d.incident] = joined // the batch's next alert of this key comes after this one
+		d.newIncident = joined.ID
+		d.input = playbook.Input{
+			Schema: playbook.InputSchema, Alert: d.alert, Binding: d.binding,
+			Node: playbook.Named{Name: d.origin.Node}, Cluster: playbook.Named{Name: d.origin.Cluster},
+			Incident: &playbook.Incident{ID: joined.ID, Alerts: joined.Alerts, FirstAt: joined.FirstAt.UTC()},
+			History:  past(history, d.objects()), Now: now,
+		}
+		if d.binding == playbook.Bound {
+			d.input.Pod = d.pod
+		}
+	}
+	return drafts, nil
+}
+
+// objects are the identities of what the alert's playbooks may act on.
+func (a *arrival) objects() []string {
+	var all []string
+	if t, ok := a.container(); ok {
+		all = append(all, t.Identity())
+	}
+	if t, ok := a.boundPod(); ok {
+		all = append(all, t.Identity())
+	}
+	return all
+}
+
+// past merges the objects' histories, newest first.
+func past(history map[string][]store.Past, objects []string) []playbook.Past {
+	merged := []playbook.Past{}
+	lists := make([][]store.Past, len(objects))
+	for i, o := range objects {
+		lists[i] = history[o]
+	}
+	for len(merged) < historyLength {
+		newest := -1
+		for i, l := range lists {
+			if len(l) > 0 && (newest < 0 || l[0].At.After(lists[newest][0].At)) {
+				newest = i
+			}
+		}
+		if newest < 0 {
+			break
+		}
+		p := lists[newest][0]
+		lists[newest] = lists[newest][1:]
+		merged = append(merged, playbook.Past{Type: p.Type, State: p.State, Playbook: p.Playbook, At: p.At})
+	}
+	return merged
+}
+
+// decide asks the playbooks and the guard. A panic there is this alert's fault,
+// not the batch's.
+func (in *Ingest) decide(ctx context.Context, d *draft) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			in.Log.Error("deciding about an alert panicked", "alert", d.alert.UUID, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fmt.Errorf("deciding panicked: %v", r)
+		}
+	}()
+	answers := in.Playbooks.Evaluate(ctx, d.input)
+	d.decidedNS = in.Now().UnixNano()
+	for _, answer := range answers {
+		decision := store.NewDecision{
+			ID: newID(), AlertID: d.alert.UUID, Playbook: answer.Playbook, Revision: answer.Revision, Mode: string(answer.Mode), State: "decided",
+			Input: string(answer.Input), Result: string(answer.Result), DecidedNS: d.decidedNS,
+		}
+		if answer.Refusal != "" {
+			decision.State, decision.Reason = "refused", answer.Refusal
+		} else {
+			for _, p := range answer.Proposals {
+				d.actions = append(d.actions, in.judge(ctx, d, decision, answer, p))
+			}
+		}
+		d.decisions = append(d.decisions, decision)
+	}
+	return ctx.Err() // an evaluation that was cut short decided nothing
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// ActionFilter chooses actions; zero fields choose all.
+type ActionFilter struct {
+	State    string
+	Type     string
+	Playbook string
+	// Alert is an alert's id or its last group.
+	Alert string
+	// Container is the beginning of the target's or the alert's container id.
+	Container string
+	// Since is the oldest plan.
+	Since time.Time
+}
+
+// ActionRow is a decided action with what its alert says of it.
+type ActionRow struct {
+	ID         string
+	Type       string
+	State      string
+	Cluster    string
+	Node       string
+	Target     string
+	Params     string
+	Playbook   string
+	Revision   string
+	Mode       string
+	Reason     string
+	RefusedBy  string
+	Note       string
+	Attempts   int32
+	AlertID    string
+	PlannedNS  int64
+	ExecutedNS *int64
+	VerifiedNS *int64
+	AuditedNS  *int64
+	// The alert's part.
+	Rule        string
+	ContainerID string
+	Recorded    bool
+	KernelNS    int64
+	AlertNS     int64
+	ReceivedNS  int64
+	// DecidedNS is when the playbook had answered.
+	DecidedNS int64
+}
+
+const selectActions = `SELECT c.id::text, c.type, c.state, c.cluster, c.node, c.target::text, c.params::text, c.playbook, c.revision, c.mode,
+	c.reason, c.refused_by, c.note, c.attempts, c.alert_id::text, c.planned_ns, c.executed_ns, c.verified_ns, c.audited_ns,
+	a.rule, a.container_id, a.recorded, a.kernel_ns, a.alert_ns, a.received_ns, d.decided_ns
+	FROM actions c JOIN alerts a ON a.id = c.alert_id JOIN decisions d ON d.id = c.decision_id`
+
+// Actions returns one page of actions, newest plan first, and the next page's cursor.
+func (s *Store) Actions(ctx context.Context, f ActionFilter, p Paging) ([]ActionRow, string, error) {
+	var w where
+	w.text("c.state", f.State)
+	w.text("c.type", f.Type)
+	w.text("c.playbook", f.Playbook)
+	if err := w.id("c.alert_id", f.Alert); err != nil {
+		return nil, "", err
+	}
+	if f.Container != "" {
+		w.add("(starts_with(c.target->>'container_id', ?) OR starts_with(a.container_id, ?))", f.Container, f.Container)
+	}
+	if !f.Since.IsZero() {
+		w.add("c.planned_ns >= ?", unixNS(f.Since))
+	}
+	if p.Before != "" {
+		ns, id, err := parseNSCursor(p.Before)
+		if err != nil {
+			return nil, "", err
+		}
+		w.add("(c.planned_ns, c.id) < (?, ?::text::uuid)", ns, id)
+	}
+	limit := p.limit()
+	w.args = append(w.args, limit+1)
+	rows, err := collect[ActionRow](ctx, s.pool, selectActions+w.String()+" ORDER BY c.planned_ns DESC, c.id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := cut(rows, limit, func(a ActionRow) string { return nsCursor(a.PlannedNS, a.ID) })
+	return rows, next, nil
+}
+
+// Action returns one action by its id or its id's last group, or ErrNotFound.
+func (s *Store) Action(ctx context.Context, id string) (ActionRow, error) {
+	return byID[ActionRow](ctx, s.pool, selectActions, "c.id", id)
+}

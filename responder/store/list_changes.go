@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// MaxChanges bounds what one look at the changes returns of each table.
+const MaxChanges = 1000
+
+// Snapshot is which transactions a reader has seen, in Postgres's own text form:
+// xmin:xmax:those in between that were still running. It fits this database alone.
+type Snapshot string
+
+// maxSnapshot bounds a snapshot that comes from outside.
+const maxSnapshot = 8 << 10
+
+// ParseSnapshot checks a snapshot that somebody kept.
+func ParseSnapshot(s string) (Snapshot, error) {
+	bad := fmt.Errorf("%.60q is no snapshot", s)
+	part := strings.Split(s, ":")
+	if len(s) > maxSnapshot || len(part) != 3 {
+		return "", bad
+	}
+	xmin, err := strconv.ParseUint(part[0], 10, 63)
+	if err != nil || xmin == 0 {
+		return "", bad
+	}
+	xmax, err := strconv.ParseUint(part[1], 10, 63)
+	if err != nil || xmax < xmin {
+		return "", bad
+	}
+	if part[2] == "" {
+		return Snapshot(s), nil
+	}
+	last := xmin
+	for _, p := range strings.Split(part[2], ",") {
+		running, err := strconv.ParseUint(p, 10, 63)
+		if err != nil || running < last || running >= xmax {
+			return "", bad
+		}
+		last = running
+	}
+	return Snapshot(s), nil
+}
+
+// Changes is what was committed after a snapshot was taken.
+type Changes struct {
+	Alerts  []AlertRow
+	Actions []ActionRow
+	Audit   []AuditRow
+	// Snapshot is what has been seen with this look.
+	Snapshot Snapshot
+	// Incomplete says that there is more than MaxChanges, or that the snapshot is of
+	// another database: the reader must start over from the lists.
+	Incomplete bool
+}
+
+// Changes reads the rows whose last writer a snapshot did not see. A row that
+// was written several times since comes once, as it is now. Times and ids cannot
+// do this: transactions do not commit in the order in which they began.
+func (s *Store) Changes(ctx context.Context, since Snapshot) (Changes, error) {
+	var c Changes
+	// Repeatable read: the rows and the new snapshot must be the same look.
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return c, err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // read only: there is nothing to lose
+
+	const now = `SELECT pg_current_snapshot()::text, pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())`
+	if err := tx.QueryRow(ctx, now, string(since)).Scan(&c.Snapshot, &c.Incomplete); err != nil || c.Incomplete {
+		return c, err
+	}
+	const unseen = ` WHERE %[1]schange >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(%[1]schange, $1::text::pg_snapshot)
+		ORDER BY %[1]schange, %[2]s LIMIT $2`
+	limit := MaxChanges + 1
+	if c.Alerts, err = collect[AlertRow](ctx, tx, selectAlerts+fmt.Sprintf(unseen, "", "id"), string(since), limit); err != nil {
+		return c, err
+	}
+	if c.Actions, err = collect[ActionRow](ctx, tx, selectActions+fmt.Sprintf(unseen, "c.", "c.id"), string(since), limit); err != nil {
+		return c, err
+	}
+	if c.Audit, err = collect[AuditRow](ctx, tx, selectAudit+fmt.Sprintf(unseen, "", "cluster, seq"), string(since), limit); err != nil {
+		return c, err
+	}
+	c.Incomplete = len(c.Alerts) > MaxChanges || len(c.Actions) > MaxChanges || len(c.Audit) > MaxChanges
+	return c, nil
+}
+
+// Snapshot is where a reader begins that wants only what comes now.
+func (s *Store) Snapshot(ctx context.Context) (now Snapshot, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT pg_current_snapshot()::text").Scan(&now)
+	return now, err
+}
+
+// Listen calls wake once it listens and after each commit that changed alerts,
+// actions or the record, until ctx ends or the connection breaks; it returns why.
+// It holds a connection of its own, outside the pool: one that waits for minutes
+// must not be missing to the queries.
+func (s *Store) Listen(ctx context.Context, wake func()) error {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect for notifications: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the connection is given up anyway
+	if _, err := conn.Exec(ctx, "LISTEN riposte_change"); err != nil {
+		return fmt.Errorf("listen for notifications: %w", err)
+	}
+	wake()
+	for {
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return fmt.Errorf("wait for a notification: %w", err)
+		}
+		wake()
+	}
+}
