@@ -9,17 +9,12 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"riposte/agent/alert"
@@ -41,6 +36,7 @@ type source interface {
 type table interface {
 	Apply(e *event.Event)
 	Container(id string) (event.Container, bool)
+	Counts() map[string]uint64
 }
 
 // output takes alerts without ever waiting and brings them somewhere while it runs.
@@ -53,16 +49,12 @@ type output interface {
 // Agent is one node's agent.
 type Agent struct {
 	opt     Options
-	log     *slog.Logger
 	source  source
-	table   table
-	rules   ruleset
-	outputs []output
 	outbox  *publish.Outbox
 	bus     *bus.Conn
 	contain *contain.Handler
 	// background runs beside the pipeline until the end, for instance the pods' informer.
-	background []func(context.Context) error
+	background []func(context.Context)
 
 	pipeline
 
@@ -71,8 +63,8 @@ type Agent struct {
 }
 
 // New loads the rules, attaches to the kernel, reads the process table and
-// connects to the bus. After an error nothing is left behind. After success call
-// Run, or Close.
+// connects to the bus. After an error nothing is left behind; where the kernel
+// cannot be watched it is a *capture.Unavailable. After success call Run, or Close.
 func New(opt Options) (*Agent, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, err
@@ -80,13 +72,11 @@ func New(opt Options) (*Agent, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
-	a := &Agent{opt: opt, log: opt.Log.With("component", "agent"), self: int32(os.Getpid())}
-	for _, open := range []func() error{a.openRules, a.openSource, a.openTable, a.openBus, a.openContain, a.openOutputs} {
-		if err := open(); err != nil {
-			return nil, errors.Join(err, a.Close())
-		}
+	a := &Agent{opt: opt}
+	a.log, a.self = opt.Log.With("component", "agent"), int32(os.Getpid())
+	if err := a.open(); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
-	a.stamp = stamp{cluster: opt.Cluster, node: opt.Node, hostname: opt.Hostname, ruleset: a.rules.Hash(), boot: uuid.NewString()}
 	return a, nil
 }
 
@@ -101,7 +91,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		g.Go(func() error { return o.Run(outputs) })
 	}
 	for _, run := range a.background {
-		g.Go(func() error { return run(outputs) })
+		g.Go(func() error { run(outputs); return nil })
 	}
 	if a.bus != nil {
 		g.Go(func() error { return a.bus.Heartbeat(outputs, heartbeatEvery, a.heartbeat) })
@@ -145,6 +135,7 @@ func (a *Agent) heartbeat() alert.Heartbeat {
 func (a *Agent) Lost() map[string]uint64 {
 	all := map[string]uint64{}
 	maps.Copy(all, a.source.Lost())
+	maps.Copy(all, a.table.Counts())
 	for _, o := range a.outputs {
 		maps.Copy(all, o.Lost())
 	}

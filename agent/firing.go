@@ -3,22 +3,11 @@ package agent
 import (
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"riposte/agent/alert"
 	"riposte/agent/event"
-)
-
-// Bounds of what an attacker can put into one alert's process and pod.
-const (
-	maxAncestors = 16
-	maxArgs      = 64
-	maxArgBytes  = 8 << 10
-	maxLabels    = 64
-	// maxText bounds one text of the alert; paths are shorter.
-	maxText = 32 << 10
 )
 
 // firing is a rule that fired, as far as an alert needs it.
@@ -49,32 +38,28 @@ func (s *stamp) alert(e *event.Event, f firing) (*alert.Alert, error) {
 	if f.fields == nil {
 		f.fields = map[string]any{}
 	}
-	for name, v := range f.fields {
-		if text, ok := v.(string); ok && len(text) > maxText {
-			f.fields[name] = shorten(text, maxText)
-		}
-	}
+	boundFields(f.fields)
 	f.fields["evt.time"] = e.TimeNS
 	if e.NameDiffers() {
-		f.fields["fd.realpath"] = e.File.RealPath
+		f.fields["fd.realpath"] = shorten(e.File.RealPath, maxPath)
 		f.fields["fd.name_differs"] = true
 	}
 	return &alert.Alert{
 		UUID: id.String(), Time: at, Rule: f.rule, Priority: f.priority, Source: f.source, Hostname: s.hostname, Tags: f.tags, OutputFields: f.fields,
-		Output: at.Format("15:04:05.000000000") + ": " + f.priority.String() + " " + shorten(f.message, maxText),
+		Output: at.Format("15:04:05.000000000") + ": " + f.priority.String() + " " + shorten(f.message, maxMessage),
 		Riposte: &alert.Riposte{
 			Schema: alert.Schema, Cluster: s.cluster, Node: s.node, BootID: s.boot, Seq: s.seq,
 			KernelTimeNS: e.TimeNS, AlertTimeNS: time.Now().UnixNano(), Ruleset: s.ruleset, Recorded: e.Recorded,
-			Process: process(e.Proc), Container: container(e.Proc), Pod: pod(e.Proc),
+			Process: processOf(e.Proc), Container: containerOf(e.Proc), Pod: podOf(e.Proc),
 		},
 	}, nil
 }
 
-func process(p *event.Process) *alert.Process {
+func processOf(p *event.Process) *alert.Process {
 	if p == nil {
 		return nil
 	}
-	out := &alert.Process{PID: p.PID, StartNS: p.StartNS, Name: p.Comm, Exe: shorten(p.Exe, maxArgBytes), ExePath: p.ExePath, UID: p.UID}
+	out := &alert.Process{PID: p.PID, StartNS: p.StartNS, Name: p.Comm, Exe: shorten(p.Exe, maxPath), ExePath: shorten(p.ExePath, maxPath), UID: p.UID}
 	for left, i := maxArgBytes, 0; i < len(p.Args) && i < maxArgs && left > 0; i++ {
 		out.Args = append(out.Args, shorten(p.Args[i], left))
 		left -= len(p.Args[i])
@@ -85,15 +70,15 @@ func process(p *event.Process) *alert.Process {
 	return out
 }
 
-func container(p *event.Process) *alert.Container {
+func containerOf(p *event.Process) *alert.Container {
 	if p == nil || p.Container == nil || p.Container.ID == "" {
 		return nil
 	}
 	c := p.Container
-	return &alert.Container{ID: c.ID, Name: c.Name, Image: c.Image, CgroupID: c.CgroupID, StartNS: c.StartNS}
+	return &alert.Container{ID: c.ID, Name: shorten(c.Name, maxLabel), Image: shorten(c.Image, maxLabel), CgroupID: c.CgroupID, StartNS: c.StartNS}
 }
 
-func pod(p *event.Process) *alert.Pod {
+func podOf(p *event.Process) *alert.Pod {
 	if p == nil || p.Container == nil || p.Container.Pod == nil {
 		return nil
 	}
@@ -105,19 +90,8 @@ func pod(p *event.Process) *alert.Pod {
 			if len(out.Labels) == maxLabels {
 				break
 			}
-			out.Labels[k] = v
+			out.Labels[shorten(k, maxLabel)] = shorten(v, maxLabel)
 		}
 	}
 	return out
-}
-
-// shorten cuts a text that is too long and says so at its end.
-func shorten(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit] + "…"
 }

@@ -12,6 +12,9 @@ import (
 	"riposte/agent/publish"
 )
 
+// InCluster as Options.Kubeconfig stands for the service account of the agent's pod.
+const InCluster = "in-cluster"
+
 // EmbeddedRecording as Options.Recording stands for the recording in the binary.
 const EmbeddedRecording = "embedded"
 
@@ -41,7 +44,7 @@ type Options struct {
 	// RuleFiles are loaded in this order. Default: the rules in the binary.
 	RuleFiles []string
 	// Kubeconfig names a cluster of which the pods' names and labels are taken.
-	// "in-cluster" uses the service account. Empty: pods are known by UID only.
+	// InCluster uses the service account. Empty: pods are known by UID only.
 	Kubeconfig string
 	// Recording replaces the kernel's events by a recorded file's, or by the
 	// EmbeddedRecording. Alerts are marked, and every order is refused.

@@ -9,4 +9,4 @@
 package bpf
 
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 -type wire_header -type wire_open -type wire_connect -type wire_kind -type wire_call -type wire_mark -type wire_loss Syscall syscall.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 -type wire_fork -type wire_exec -type wire_exit Process process.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 -type wire_header -type wire_fork -type wire_exec -type wire_exit Process process.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror

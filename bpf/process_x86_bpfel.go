@@ -16,35 +16,18 @@ import (
 type ProcessScratch struct {
 	_       structs.HostLayout
 	Busy    uint32
+	Slot    uint32
 	Used    uint32
 	PathAt  uint32
 	PathLen uint32
+	Spare   uint32
 	Path    [8192]uint8
 	Out     [20736]uint8
 }
 
 type ProcessWireExec struct {
-	_      structs.HostLayout
-	Header struct {
-		_       structs.HostLayout
-		Size    uint32
-		Version uint16
-		Kind    uint8
-		Call    uint8
-		Ktime   uint64
-		Start   uint64
-		Cgroup  uint64
-		Ret     int64
-		Pid     uint32
-		Tid     uint32
-		Ppid    uint32
-		Uid     uint32
-		Gid     uint32
-		Cpu     uint16
-		Compat  uint8
-		Spare   uint8
-		Comm    [16]int8
-	}
+	_        structs.HostLayout
+	Header   ProcessWireHeader
 	Ino      uint64
 	Caps     uint64
 	Dev      uint32
@@ -71,56 +54,39 @@ type ProcessWireExec struct {
 
 type ProcessWireExit struct {
 	_      structs.HostLayout
-	Header struct {
-		_       structs.HostLayout
-		Size    uint32
-		Version uint16
-		Kind    uint8
-		Call    uint8
-		Ktime   uint64
-		Start   uint64
-		Cgroup  uint64
-		Ret     int64
-		Pid     uint32
-		Tid     uint32
-		Ppid    uint32
-		Uid     uint32
-		Gid     uint32
-		Cpu     uint16
-		Compat  uint8
-		Spare   uint8
-		Comm    [16]int8
-	}
+	Header ProcessWireHeader
 }
 
 type ProcessWireFork struct {
 	_      structs.HostLayout
-	Header struct {
-		_       structs.HostLayout
-		Size    uint32
-		Version uint16
-		Kind    uint8
-		Call    uint8
-		Ktime   uint64
-		Start   uint64
-		Cgroup  uint64
-		Ret     int64
-		Pid     uint32
-		Tid     uint32
-		Ppid    uint32
-		Uid     uint32
-		Gid     uint32
-		Cpu     uint16
-		Compat  uint8
-		Spare   uint8
-		Comm    [16]int8
-	}
+	Header ProcessWireHeader
 	Start  uint64
 	Cgroup uint64
 	Pid    uint32
 	Vpid   uint32
 	Ppid   uint32
 	Spare  uint32
+}
+
+type ProcessWireHeader struct {
+	_       structs.HostLayout
+	Size    uint32
+	Version uint16
+	Kind    uint8
+	Call    uint8
+	Ktime   uint64
+	Start   uint64
+	Cgroup  uint64
+	Ret     int64
+	Pid     uint32
+	Tid     uint32
+	Ppid    uint32
+	Uid     uint32
+	Gid     uint32
+	Cpu     uint16
+	Compat  uint8
+	Spare   uint8
+	Comm    [16]int8
 }
 
 // Names of all BPF objects in the ELF.

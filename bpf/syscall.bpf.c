@@ -31,6 +31,24 @@ struct open_how {
 	__u64 resolve;
 };
 
+// The directory from which a relative name counts, or 0. The name stands first in the
+// record.
+static __always_inline struct path *start_of_name(const bool typed, struct scratch *s,
+						  struct task_struct *task, __u16 len, __s32 dirfd)
+{
+	struct fs_struct *fs;
+	struct file *dir;
+
+	if (!len || s->out[sizeof(struct wire_open)] == '/')
+		return 0;
+	if (dirfd == AT_FDCWD) {
+		fs = GET(task, fs);
+		return &fs->pwd;
+	}
+	dir = file_at(typed, task, dirfd);
+	return dir ? &dir->f_path : 0;
+}
+
 static __always_inline void on_open(const bool typed, struct scratch *s, struct task_struct *task,
 				    struct pt_regs *regs, __u8 call, bool compat, long ret)
 {
@@ -42,6 +60,7 @@ static __always_inline void on_open(const bool typed, struct scratch *s, struct 
 	__u64 a2 = argument(typed, regs, compat, 2);
 	struct file *file = 0;
 	struct inode *inode;
+	struct path *base;
 	__u32 marks = 0;
 
 	begin(typed, s, task, WIRE_OPEN, call, ret);
@@ -51,6 +70,7 @@ static __always_inline void on_open(const bool typed, struct scratch *s, struct 
 	e->dev = 0;
 	e->imode = 0;
 	e->path_len = 0;
+	e->base_len = 0;
 	e->spare = 0;
 	switch (call) {
 	case CALL_OPENAT:
@@ -91,6 +111,9 @@ static __always_inline void on_open(const bool typed, struct scratch *s, struct 
 		marks |= file_marks(typed, file, inode);
 		e->path_len = put_path(typed, s, fixed, &file->f_path, task, &marks);
 	}
+	base = start_of_name(typed, s, task, e->name_len, e->dirfd);
+	if (base)
+		e->base_len = put_path(typed, s, fixed, base, task, &marks);
 	e->marks = marks;
 	submit(s, fixed, false);
 }

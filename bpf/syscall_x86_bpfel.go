@@ -16,9 +16,11 @@ import (
 type SyscallScratch struct {
 	_       structs.HostLayout
 	Busy    uint32
+	Slot    uint32
 	Used    uint32
 	PathAt  uint32
 	PathLen uint32
+	Spare   uint32
 	Path    [8192]uint8
 	Out     [20736]uint8
 }
@@ -122,7 +124,8 @@ type SyscallWireOpen struct {
 	Marks   uint32
 	NameLen uint16
 	PathLen uint16
-	Spare   uint32
+	BaseLen uint16
+	Spare   uint16
 }
 
 // Names of all BPF objects in the ELF.

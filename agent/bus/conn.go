@@ -207,7 +207,9 @@ func (c *Conn) close() error {
 		errs = append(errs, errors.New("an order is still being handled"))
 	}
 	if c.nc.IsConnected() {
-		errs = append(errs, c.nc.FlushTimeout(closeTimeout))
+		if err := c.nc.FlushTimeout(closeTimeout); err != nil {
+			c.opt.Log.Debug("the last words may not have reached the bus", "error", err)
+		}
 	}
 	if c.js != nil {
 		c.js.CleanupPublisher()

@@ -42,20 +42,25 @@ func (d *decoder) record(raw []byte, e *event.Event) error {
 	}
 	d.header(&h, e)
 	raw = raw[:h.Size]
-	switch bpf.SyscallWireKind(h.Kind) {
-	case bpf.SyscallWireKindWIRE_OPEN:
+	kind := bpf.SyscallWireKind(h.Kind)
+	switch {
+	case kind == bpf.SyscallWireKindWIRE_OPEN && opens(e.Type):
 		return d.open(raw, e)
-	case bpf.SyscallWireKindWIRE_EXEC:
+	case kind == bpf.SyscallWireKindWIRE_EXEC && (e.Type == event.Execve || e.Type == event.Execveat):
 		return d.exec(raw, e)
-	case bpf.SyscallWireKindWIRE_CONNECT:
+	case kind == bpf.SyscallWireKindWIRE_CONNECT && e.Type == event.Connect:
 		return d.connect(raw, e)
-	case bpf.SyscallWireKindWIRE_FORK:
+	case kind == bpf.SyscallWireKindWIRE_FORK:
 		return d.fork(raw, e)
-	case bpf.SyscallWireKindWIRE_EXIT:
+	case kind == bpf.SyscallWireKindWIRE_EXIT:
 		d.exit(e)
 		return nil
 	}
-	return fmt.Errorf("record of unknown kind %d", h.Kind)
+	return fmt.Errorf("record of unknown kind %d, call %d", h.Kind, h.Call)
+}
+
+func opens(t event.Type) bool {
+	return t == event.Open || t == event.Openat || t == event.Openat2 || t == event.Creat
 }
 
 var typeOf = [...]event.Type{

@@ -46,7 +46,7 @@ type Live struct {
 // Open loads and attaches the programs. From then on events are kept in the ring
 // buffer, so a snapshot of the running processes taken between Open and Run misses
 // nothing. The error is an *Unavailable where the machine is the cause.
-func Open(o Options) (*Live, error) {
+func Open(o Options) (Source, error) {
 	if o.RingBytes == 0 {
 		o.RingBytes = defaultRing
 	}

@@ -21,13 +21,15 @@ func (d *decoder) open(raw []byte, e *event.Event) error {
 	rest := string(tail)
 	name, ok1 := take(&rest, r.NameLen)
 	path, ok2 := take(&rest, r.PathLen)
-	if !ok1 || !ok2 {
+	base, ok3 := take(&rest, r.BaseLen)
+	if !ok1 || !ok2 || !ok3 {
 		return errShort
 	}
 	e.File = event.File{
 		Kind:       kind(r.Imode, r.Marks),
 		Num:        max(e.Ret, -1),
 		NameRaw:    name,
+		Base:       base,
 		RealPath:   path,
 		Flags:      uint32(r.Flags),
 		Mode:       uint32(r.Mode),
@@ -54,7 +56,7 @@ func (d *decoder) open(raw []byte, e *event.Event) error {
 	both(e, "flags", int64(flags), d.flags.get(flags, func() string { return openFlags.text(flags) }))
 	both(e, "mode", mode, octal(mode))
 	if e.Type == event.Openat2 {
-		resolve := uint32(r.Resolve)
+		resolve := falcoResolve(r.Resolve)
 		both(e, "resolve", int64(resolve), resolveFlags.text(resolve))
 	}
 	both(e, "dev", int64(r.Dev), strconv.FormatUint(uint64(r.Dev), 16))

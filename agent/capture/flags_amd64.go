@@ -75,6 +75,25 @@ var kernelOpen = []struct{ kernel, falco uint32 }{
 	{unix.O_DIRECTORY, 1 << 10}, {kernelLargeFile, 1 << 11}, {unix.O_CLOEXEC, 1 << 12}, {unix.O_TMPFILE, 1 << 13},
 }
 
+// kernelResolve pairs openat2's bits with Falco's.
+var kernelResolve = []struct{ kernel, falco uint32 }{
+	{unix.RESOLVE_BENEATH, 1}, {unix.RESOLVE_IN_ROOT, 2}, {unix.RESOLVE_NO_MAGICLINKS, 4},
+	{unix.RESOLVE_NO_SYMLINKS, 8}, {unix.RESOLVE_NO_XDEV, 16}, {resolveCached, 32},
+}
+
+// resolveCached is newer (5.12) than the constants that we use.
+const resolveCached = 0x20
+
+func falcoResolve(flags uint64) uint32 {
+	var f uint32
+	for _, p := range kernelResolve {
+		if flags&uint64(p.kernel) != 0 {
+			f |= p.falco
+		}
+	}
+	return f
+}
+
 // kernelLargeFile is the bit in the kernel; the C library hides it on 64 bit.
 const kernelLargeFile = 0o100000
 

@@ -3,6 +3,7 @@ package contain
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,8 @@ type Options struct {
 	// Dir keeps the ledger of orders.
 	Dir        string
 	Containers Containers
+	// Recorded refuses every order: the containers are a recording's.
+	Recorded bool
 	// Verify bounds the wait until a killed container is empty; 5 s if 0.
 	Verify time.Duration
 	// Now is the clock, time.Now if nil.
@@ -93,6 +96,15 @@ func ownCgroup() (string, error) {
 	return "", errors.New("/proc/self/cgroup has no line for cgroup v2 (0::…)")
 }
 
+// Answer is Handle for a bus: it returns the receipt's JSON.
+func (h *Handler) Answer(ctx context.Context, message []byte) []byte {
+	b, err := json.Marshal(h.Handle(ctx, message))
+	if err != nil {
+		panic(err) // a Receipt is strings and numbers
+	}
+	return b
+}
+
 // Handle carries out one signed order, if it may, and returns its receipt. It
 // may run several times at once.
 func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
@@ -101,7 +113,11 @@ func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 		h.opt.Log.Warn("an order is refused", "error", err)
 		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: err.Error()}
 	}
-	if reason := incomplete(o); reason != "" {
+	reason := incomplete(o)
+	if h.opt.Recorded {
+		reason = "this agent replays a recording: nothing may be done about it"
+	}
+	if reason != "" {
 		h.opt.Log.Warn("an order is refused", "order", o.ID, "error", reason)
 		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: reason}
 	}

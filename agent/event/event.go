@@ -140,6 +140,9 @@ type File struct {
 	Name string
 	// NameRaw is the argument as it was passed.
 	NameRaw string
+	// Base is the directory that a relative NameRaw counts from, the caller's or
+	// dirfd's; empty for an absolute name and where the kernel could not say.
+	Base string
 	// RealPath is the opened file's own path, read from the kernel's object; empty
 	// when the call failed or the event has no such object.
 	RealPath string

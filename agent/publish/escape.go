@@ -5,40 +5,26 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
 )
 
-// Escape makes text that an attacker wrote safe for a terminal and a line-based
-// log: as in a JSON string, quotes and backslashes get a backslash and control
-// characters become escapes, so that no text can forge a line. Characters that
-// turn the direction of writing or cannot be seen are escaped too, and bytes that
-// are no UTF-8 become U+FFFD.
+// Escape makes text that an attacker may have written safe for a terminal and a
+// log of lines: what would not be seen as itself is written as JSON writes it, so
+// no text can forge a line, move the cursor or turn the direction of writing.
+// Bytes that are no UTF-8 become U+FFFD. Text that is escaped stays as it is.
 func Escape(s string) string {
-	plain := true
-	for i := 0; i < len(s) && plain; i++ {
-		c := s[i]
-		plain = c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' && c != 0x7f
-	}
-	if plain {
+	if strings.IndexFunc(s, func(r rune) bool { return hidden(r) || r == unicode.ReplacementChar }) < 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s) + 16)
 	for _, r := range s {
 		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
 		case r == '\n':
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteString(`\t`)
 		case r == '\r':
 			b.WriteString(`\r`)
-		case r == '\b':
-			b.WriteString(`\b`)
-		case r == '\f':
-			b.WriteString(`\f`)
 		case !hidden(r):
 			b.WriteRune(r)
 		case r > 0xffff:

@@ -29,6 +29,8 @@ static __u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
 static __u64 (*const bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static long (*const bpf_loop)(__u32 steps, long (*step)(__u32 i, void *ctx), void *ctx,
+			      __u64 flags) = (void *)181;
 
 // Gives a plain address a kernel type, so that the verifier lets us follow it with
 // ordinary loads. Since 6.2; without it the typed programs do not load and the

@@ -30,9 +30,11 @@ struct {
 
 struct scratch {
 	__u32 busy;
+	__u32 slot; // its own key
 	__u32 used; // bytes of text behind the fixed part
 	__u32 path_at; // where the path of the last walk begins
 	__u32 path_len;
+	__u32 spare;
 	__u8 path[2 * TEXT_MAX];
 	__u8 out[OUT_FIXED + 5 * TEXT_MAX];
 };
@@ -83,6 +85,7 @@ static __always_inline struct scratch *acquire(__u32 slot)
 		return 0;
 	}
 	s->busy = 1;
+	s->slot = slot;
 	s->used = 0;
 	s->path_len = 0;
 	return s;

@@ -83,13 +83,77 @@ static __always_inline long step(const bool typed, struct walk *w)
 	return 0;
 }
 
+static long step_typed(__u32 i, void *w)
+{
+	(void)i;
+	return step(true, w);
+}
+
+// Walks from the path to the task's root and leaves the text in the scratch.
+// Returns the marks. Typed programs run on kernels that have bpf_loop (5.17), the
+// others need a loop that the verifier follows to its end.
+static __always_inline __u32 walk(const bool typed, struct scratch *s, struct path *path,
+				  struct task_struct *task)
+{
+	struct fs_struct *fs = GET(task, fs);
+	__u64 inside = FIELD_OFFSET(struct mount, mnt);
+	struct mount *mount;
+	struct walk w = {
+		.s = s,
+		.dentry = ADDRESS(path, dentry),
+		.mount = ADDRESS(path, mnt) - inside,
+		.at = TEXT_MAX - 1,
+	};
+
+	if (!fs)
+		return 0;
+	w.root = ADDRESS(fs, root.dentry);
+	w.root_mount = ADDRESS(fs, root.mnt) - inside;
+	mount = CAST(struct mount, w.mount);
+	w.top = (__u64)GET(mount, mnt.mnt_root);
+	if (typed) {
+		bpf_loop(WALK_STEPS, step_typed, &w, 0);
+	} else {
+		for (int i = 0; i < WALK_STEPS; i++)
+			if (step(false, &w))
+				break;
+	}
+	if (w.at >= TEXT_MAX - 1) {
+		w.at = TEXT_MAX - 2;
+		s->path[w.at] = '/';
+	}
+	s->path_at = w.at;
+	s->path_len = TEXT_MAX - 1 - w.at;
+	if (w.done)
+		return 0;
+	lose(LOSS_PATH_CUT);
+	return MARK_PATH_CUT;
+}
+
+static __noinline __u32 walk_typed(struct scratch *s, struct path *path, struct task_struct *task)
+{
+	return walk(true, s, path, task);
+}
+
+// Not static, so that the verifier checks it once and not at every call. Such a
+// function is handed numbers only.
+__noinline __u32 walk_raw(__u32 slot, __u64 path, __u64 task)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!s)
+		return 0;
+	return walk(false, s, (struct path *)path, (struct task_struct *)task);
+}
+
 // Appends a file's path to the record and returns its length.
 static __always_inline __u16 put_path(const bool typed, struct scratch *s, __u32 fixed,
 				      struct path *path, struct task_struct *task, __u32 *marks)
 {
 	__u32 at, len, to;
 
-	*marks |= typed ? walk_typed(s, path, task) : walk_raw(s, path, task);
+	*marks |= typed ? walk_typed(s, path, task)
+			: walk_raw(s->slot, (__u64)path, (__u64)task);
 	at = s->path_at & (TEXT_MAX - 1);
 	len = s->path_len & (TEXT_MAX - 1);
 	to = s->used & OUT_MASK;

@@ -37,7 +37,7 @@ if [[ ! -x $program ]]; then
 	trap 'rm -rf "$work"' EXIT
 	export CGO_ENABLED=0 GOWORK=off
 
-	say "downloading Kubernetes $version (about 600 MB unpacked)"
+	say "fetching Kubernetes $version, if it is not there yet (about 600 MB unpacked)"
 	go list -deps ./cp >"$work/packages"
 	total=$(wc -l <"$work/packages")
 
@@ -53,7 +53,7 @@ if [[ ! -x $program ]]; then
 	SECONDS=0
 	while kill -0 $build 2>/dev/null; do
 		if ((SECONDS >= ${next:=10})); then
-			say "compiled $(wc -l <"$work/log") of at most $total packages, $SECONDS s"
+			say "$SECONDS s: compiled $(wc -l <"$work/log") packages of $total, less what is cached"
 			next=$((SECONDS + 10))
 		fi
 		sleep 0.5

@@ -145,7 +145,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := queryContext(r)
 	defer cancel()
-	if err := s.Record(ctx, audit.Entry{Cluster: s.Cluster, Kind: audit.Login, Actor: audit.User("console"), Result: "accepted"}); err != nil {
+	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: audit.User("console"), Result: "accepted"}); err != nil {
 		s.refuse(w, r, err)
 		return
 	}

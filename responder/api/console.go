@@ -36,6 +36,11 @@ type console struct{ files fs.FS }
 func newConsole(files fs.FS) console { return console{files} }
 
 func (c console) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "there is nothing to change here; the API is under /api/v1", http.StatusMethodNotAllowed)
+		return
+	}
 	if c.files == nil {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "This is riposte's API. It was built without the console.\n")

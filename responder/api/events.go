@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"os"
 	"time"
 
 	"riposte/responder/store"
@@ -50,7 +51,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // or nginx holds events back
 	w.WriteHeader(http.StatusOK)
 	for _, m := range begin {
-		if !out.send(m) {
+		if out.send(m) != nil {
 			return
 		}
 	}
@@ -61,25 +62,31 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			if !out.write([]byte(": still here\n\n")) {
+			if err := out.write([]byte(": still here\n\n")); err != nil {
 				return
 			}
 		case m, open := <-sub.messages:
-			if !open || !out.send(m) {
+			if !open {
+				return
+			}
+			if err := out.send(m); err != nil {
+				if errors.Is(err, os.ErrDeadlineExceeded) {
+					s.feed.dropped.Add(1) // as slow as one whose queue is full
+				}
 				return
 			}
 		}
 	}
 }
 
-// stream writes and flushes; a false answer means that the reader has gone.
+// stream writes and flushes; an error means that the reader has gone or is too slow.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	buf     bytes.Buffer
 }
 
-func (o *stream) send(m message) bool {
+func (o *stream) send(m message) error {
 	// One line of data: encoded JSON has no line breaks.
 	o.buf.Reset()
 	o.buf.WriteString("id: " + string(m.id) + "\nevent: " + m.name + "\ndata: ")
@@ -88,10 +95,10 @@ func (o *stream) send(m message) bool {
 	return o.write(o.buf.Bytes())
 }
 
-func (o *stream) write(b []byte) bool {
+func (o *stream) write(b []byte) error {
 	_ = o.control.SetWriteDeadline(time.Now().Add(writeEvent))
 	if _, err := o.w.Write(b); err != nil {
-		return false
+		return err
 	}
-	return o.control.Flush() == nil
+	return o.control.Flush()
 }

@@ -36,6 +36,9 @@ func (s *Server) setKillSwitch(w http.ResponseWriter, r *http.Request) {
 	case len(k.Reason) > maxReason || !utf8.ValidString(k.Reason):
 		err = problemf(http.StatusBadRequest, "bad_body", "reason: at most %d bytes of text", maxReason)
 	}
+	if err == nil && s.SetKillSwitch == nil {
+		err = problemf(http.StatusConflict, "no_kill_switch", "this responder was started without a file for the kill switch; set --kill-switch-file")
+	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -50,7 +53,7 @@ func (s *Server) setKillSwitch(w http.ResponseWriter, r *http.Request) {
 // must work without the database, so it is recorded after.
 func (s *Server) turn(ctx context.Context, on bool, actor, reason string) error {
 	record := func(result string) error {
-		return s.Record(ctx, audit.Entry{Cluster: s.Cluster, Kind: audit.KillSwitch, Actor: actor, Result: result, Why: audit.Why{Reason: reason}})
+		return s.record(ctx, audit.Entry{Kind: audit.KillSwitch, Actor: actor, Result: result, Why: audit.Why{Reason: reason}})
 	}
 	if !on {
 		if err := record("off"); err != nil {

@@ -33,7 +33,7 @@ func (s *Server) table() []route {
 		{pattern: "GET /healthz", serve: s.healthz, open: true},
 		{pattern: "GET /readyz", serve: s.readyz, open: true},
 		// The console's files hold no data.
-		{pattern: "GET /", serve: newConsole(s.Console).serve, open: true},
+		{pattern: "/", serve: newConsole(s.Console).serve, open: true},
 	}
 }
 

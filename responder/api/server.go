@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"riposte/responder/audit"
 	"riposte/responder/store"
 )
 
@@ -20,11 +19,8 @@ type Options struct {
 	Cluster string
 	Version string
 	Store   *store.Store
-	// Verify checks every chain of the record.
-	Verify func(ctx context.Context) (Verification, error)
-	// Record writes one entry into this cluster's chain.
-	Record func(ctx context.Context, e audit.Entry) error
-	// KillSwitch reads the kill switch, SetKillSwitch turns it.
+	// KillSwitch reads the kill switch, SetKillSwitch turns it; nil where there is
+	// nothing to turn.
 	KillSwitch    func() KillSwitch
 	SetKillSwitch func(on bool, actor, reason string) error
 	// Playbooks lists the loaded playbooks.

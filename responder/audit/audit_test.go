@@ -158,13 +158,13 @@ func TestLargeParamsBecomeADigest(t *testing.T) {
 func TestAppendRefuses(t *testing.T) {
 	s := storetest.New(t)
 	for want, change := range map[string]func(*audit.Entry){
-		`cluster "" is empty`:                   func(e *audit.Entry) { e.Cluster = "" },
-		`cluster "a\x00" is empty or no text`:   func(e *audit.Entry) { e.Cluster = "a\x00" },
-		`unknown kind "action.oops"`:            func(e *audit.Entry) { e.Kind = "action.oops" },
-		`actor is empty`:                        func(e *audit.Entry) { e.Actor = "" },
-		`why.alert_id "x" is not a UUID`:        func(e *audit.Entry) { e.Why.AlertID = "x" },
-		`what.action_id "y" is not a UUID`:      func(e *audit.Entry) { e.What.ActionID = "y" },
-		`what.params: invalid character`:        func(e *audit.Entry) { e.What.Params = json.RawMessage(`{]`) },
+		`cluster "" is empty`:                        func(e *audit.Entry) { e.Cluster = "" },
+		`cluster "a\x00" is empty or no text`:        func(e *audit.Entry) { e.Cluster = "a\x00" },
+		`unknown kind "action.oops"`:                 func(e *audit.Entry) { e.Kind = "action.oops" },
+		`actor is empty`:                             func(e *audit.Entry) { e.Actor = "" },
+		`why.alert_id "x" is not a UUID`:             func(e *audit.Entry) { e.Why.AlertID = "x" },
+		`what.action_id "y" is not a UUID`:           func(e *audit.Entry) { e.What.ActionID = "y" },
+		`what.params: invalid character`:             func(e *audit.Entry) { e.What.Params = json.RawMessage(`{]`) },
 		`what.params holds more than one JSON value`: func(e *audit.Entry) { e.What.Params = json.RawMessage(`{} {}`) },
 	} {
 		e := entry("c", 1)

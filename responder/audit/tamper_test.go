@@ -18,12 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/responder/audit"
+	"riposte/responder/store"
 	"riposte/responder/store/storetest"
 )
 
 // entriesInTamperTest is long enough that positions at and within the ends, and
 // numbers of one to four digits, all come up.
-const entriesInTamperTest = 3000
+const entriesInTamperTest = 2000
 
 // tamperings are done by somebody who owns the database: each gets the position
 // n (2 ≤ n < entries) and returns what Verify must name.
@@ -59,7 +60,6 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 		return n
 	},
 	"two exchanged": func(db exec1, n, _ int64) int64 {
-		db(`UPDATE audit SET seq = CASE seq WHEN -1 THEN $1 ELSE $1 + 1 END WHERE seq = -1`, n) // nothing yet
 		db(`UPDATE audit SET seq = -1 WHERE seq = $1`, n)
 		db(`UPDATE audit SET seq = $1 WHERE seq = $1 + 1`, n)
 		db(`UPDATE audit SET seq = $1 + 1 WHERE seq = -1`, n)
@@ -69,7 +69,7 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 		db(`UPDATE audit SET seq = -seq WHERE seq >= $1`, n)
 		db(`UPDATE audit SET seq = -seq + 1 WHERE seq < 0`)
 		db(`INSERT INTO audit (cluster, seq, at, kind, actor, result, body, prev, hash)
-			SELECT cluster, $1, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = $1 - 1`, n)
+			SELECT cluster, $1::bigint, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = $1::bigint - 1`, n)
 		db(`UPDATE audit_heads SET seq = seq + 1`)
 		return n
 	},
@@ -130,44 +130,49 @@ func TestEveryTamperingIsFound(t *testing.T) {
 	for name, tamper := range tamperings {
 		t.Run(name, func(t *testing.T) {
 			for _, n := range []int64{2, entriesInTamperTest - 1, 2 + random.Int64N(entriesInTamperTest-2), 2 + random.Int64N(entriesInTamperTest-2)} {
-				tx, err := s.Pool().Begin(t.Context())
-				require.NoError(t, err)
-				db := func(sql string, args ...any) {
-					_, err := tx.Exec(t.Context(), sql, args...)
-					require.NoError(t, err, sql)
-				}
-				// Only the table's owner can do this.
-				db(`ALTER TABLE audit DISABLE TRIGGER USER`)
-				// From here on the chain named c is meant.
-				db(`CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM audit WHERE cluster = 'untouched'`)
-				db(`DELETE FROM audit WHERE cluster = 'untouched'`)
-				db(`CREATE TEMP TABLE kept_head ON COMMIT DROP AS SELECT * FROM audit_heads WHERE cluster = 'untouched'`)
-				db(`DELETE FROM audit_heads WHERE cluster = 'untouched'`)
-				want := tamper(db, n, entriesInTamperTest)
-				db(`INSERT INTO audit SELECT * FROM kept`)
-				db(`INSERT INTO audit_heads SELECT * FROM kept_head`)
-
-				r, err := audit.Verify(t.Context(), inside{tx})
-				require.NoError(t, err)
-				require.False(t, r.OK, "position %d", n)
-				for _, c := range r.Chains {
-					switch c.Cluster {
-					case "c":
-						require.False(t, c.OK, "position %d", n)
-						require.Equal(t, want, c.BadSeq, "position %d: %s", n, c.Reason)
-						require.NotEmpty(t, c.Reason)
-					case "untouched":
-						require.True(t, c.OK, "%+v", c)
-					default:
-						require.Equal(t, "other", c.Cluster)
-						require.False(t, c.OK)
-					}
-				}
-				require.NoError(t, tx.Rollback(t.Context()))
+				tamperAt(t, s, tamper, n)
 			}
 		})
 	}
 	require.True(t, verify(t, s).OK, "the rolled back transactions left nothing")
+}
+
+// tamperAt tampers in a transaction that is rolled back, and verifies within it.
+func tamperAt(t *testing.T, s *store.Store, tamper func(exec1, int64, int64) int64, n int64) {
+	tx, err := s.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
+	db := func(sql string, args ...any) {
+		_, err := tx.Exec(t.Context(), sql, args...)
+		require.NoError(t, err, sql)
+	}
+	// Only the table's owner can do this.
+	db(`ALTER TABLE audit DISABLE TRIGGER USER`)
+	// The tamperings name entries by their number alone: the other chain is put aside.
+	db(`CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM audit WHERE cluster = 'untouched'`)
+	db(`DELETE FROM audit WHERE cluster = 'untouched'`)
+	db(`CREATE TEMP TABLE kept_head ON COMMIT DROP AS SELECT * FROM audit_heads WHERE cluster = 'untouched'`)
+	db(`DELETE FROM audit_heads WHERE cluster = 'untouched'`)
+	want := tamper(db, n, entriesInTamperTest)
+	db(`INSERT INTO audit SELECT * FROM kept`)
+	db(`INSERT INTO audit_heads SELECT * FROM kept_head`)
+
+	r, err := audit.Verify(t.Context(), inside{tx})
+	require.NoError(t, err)
+	require.False(t, r.OK, "position %d", n)
+	for _, c := range r.Chains {
+		switch c.Cluster {
+		case "c":
+			require.False(t, c.OK, "position %d", n)
+			require.Equal(t, want, c.BadSeq, "position %d: %s", n, c.Reason)
+			require.NotEmpty(t, c.Reason)
+		case "untouched":
+			require.True(t, c.OK, "%+v", c)
+		default:
+			require.Equal(t, "other", c.Cluster)
+			require.False(t, c.OK)
+		}
+	}
 }
 
 // inside lets Verify read in the transaction that tampered: a savepoint takes no

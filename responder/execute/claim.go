@@ -43,10 +43,10 @@ const claimSQL = `WITH old AS (
 	UPDATE actions a SET
 		state        = CASE old.state WHEN 'succeeded' THEN 'succeeded' ELSE 'executing' END,
 		attempts     = a.attempts + CASE old.state WHEN 'succeeded' THEN 0 ELSE 1 END,
-		executing_ns = CASE old.state WHEN 'succeeded' THEN a.executing_ns ELSE $3 END,
+		executing_ns = CASE old.state WHEN 'succeeded' THEN a.executing_ns ELSE $3::bigint END,
 		lease_holder = $2,
 		lease_until  = clock_timestamp() + make_interval(secs => CASE
-			WHEN old.state = 'succeeded' THEN $4 WHEN a.type = ANY($6::text[]) THEN $7 ELSE $5 END)
+			WHEN old.state = 'succeeded' THEN $4::float8 WHEN a.type = ANY($6::text[]) THEN $7::float8 ELSE $5::float8 END)
 	FROM old, alerts l, decisions d
 	WHERE a.id = old.id AND l.id = a.alert_id AND d.id = a.decision_id
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // softStop is how long running actions may take to finish when the executor
@@ -68,6 +69,7 @@ func New(o Options) (*Executor, error) {
 		RescueStuckJobsAfter:        o.longest() + 30*time.Second,
 		CompletedJobRetentionPeriod: time.Hour,
 		SoftStopTimeout:             softStop,
+		ErrorHandler:                jobErrors{o.Log},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("executor: %w", err)
@@ -139,6 +141,22 @@ func (e *Executor) busy() []string {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// jobErrors logs what kept a job from being worked on: River itself says so
+// below a warning.
+type jobErrors struct{ log *slog.Logger }
+
+func (j jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	if ctx.Err() == nil {
+		j.log.Warn("an action could not be worked on, it is tried again", "job", job.ID, "try", job.Attempt, "error", err)
+	}
+	return nil
+}
+
+func (j jobErrors) HandlePanic(_ context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
+	j.log.Error("the executor panicked, the action is tried again", "job", job.ID, "panic", value, "trace", trace)
+	return nil
 }
 
 // riverLog drops what River has to say below a warning.

@@ -47,8 +47,8 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 	look := end.state == succeeded && end.kind == audit.ActionResult && end.verified.IsZero()
 	err := e.inTx(ctx, func(ctx context.Context, tx store.Tx) error {
 		sql := `UPDATE actions SET state = $3, note = $4, refused_by = $5, executed_ns = $6, verified_ns = $7, audited_ns = $8,
-			lease_holder = CASE WHEN $9 THEN lease_holder ELSE '' END,
-			lease_until = CASE WHEN $9 THEN clock_timestamp() + make_interval(secs => $10) END
+			lease_holder = CASE WHEN $9::boolean THEN lease_holder ELSE '' END,
+			lease_until = CASE WHEN $9 THEN clock_timestamp() + make_interval(secs => $10::float8) END
 			WHERE id = $1 AND lease_until = $2 AND lease_holder = $11`
 		tag, err := tx.Exec(ctx, sql, c.ID, c.lease, end.state, end.note, end.refusedBy, orNull(c.when.ExecutedNS), orNull(c.when.VerifiedNS),
 			time.Now().UnixNano(), look, (e.o.VerifyTimeout + 2*recordTimeout).Seconds(), e.o.Instance)
@@ -80,7 +80,7 @@ func (e *Executor) release(ctx context.Context, c *claim, state, note string, pa
 	err := e.inTx(ctx, func(ctx context.Context, tx store.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE actions SET state = $3, note = $4, lease_holder = '',
 			lease_until = CASE state WHEN 'succeeded' THEN clock_timestamp() END,
-			attempts = attempts - CASE WHEN $5 THEN 0 ELSE 1 END
+			attempts = attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
 			WHERE id = $1 AND lease_until = $2 AND lease_holder = $6`, c.ID, c.lease, state, sentence(note), passed, e.o.Instance)
 		if err != nil {
 			return err

@@ -120,7 +120,10 @@ func (g *Guard) Release(_ context.Context, r action.Request) Verdict {
 	if v := g.namespace(r.Target.Namespace); v.Outcome != "" {
 		return v
 	}
-	return g.killed()
+	if v := g.killed(); v.Outcome != "" {
+		return v
+	}
+	return Verdict{Outcome: Allow}
 }
 
 func refuse(rule, format string, args ...any) Verdict {

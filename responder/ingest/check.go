@@ -79,14 +79,14 @@ func Check(subject, messageID string, data []byte) (*alert.Alert, error) {
 
 func checkOrigin(subject, messageID string, a *alert.Alert) error {
 	r := a.Riposte
-	cluster, node, priority, err := alert.ParseSubject(subject)
+	cluster, node, _, err := alert.ParseSubject(subject)
 	switch {
 	case err != nil:
 		return reject(Foreign, "%w", err)
 	case r.Cluster != cluster || r.Node != node:
 		return reject(Foreign, "riposte names node %q of cluster %q, the subject %s is that of node %q of cluster %q", r.Node, r.Cluster, subject, node, cluster)
-	case a.Priority != priority:
-		return reject(Foreign, "the priority is %s, the subject's is %s", a.Priority, priority)
+	case subject != alert.Subject(cluster, node, a.Priority):
+		return reject(Foreign, "the priority is %s, the subject is %s", a.Priority, subject)
 	case messageID != r.MessageID():
 		return reject(Foreign, "the message id is %q, the alert's is %q", messageID, r.MessageID())
 	}

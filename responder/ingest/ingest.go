@@ -80,7 +80,7 @@ type Checker interface {
 // Enqueue has planned actions executed when tx commits, see execute.Enqueue.
 type Enqueue func(ctx context.Context, tx store.Tx, actionIDs ...string) error
 
-// Options are the parts that ingest needs. All but Binder, Log and Now must be set.
+// Options are the parts that ingest needs. Those above Binder must be set.
 type Options struct {
 	Store     *store.Store
 	Playbooks Playbooks
@@ -97,6 +97,9 @@ type Options struct {
 	// ActionTTL is how long a planned action may wait for its execution, 5 minutes
 	// if 0, and ApprovalTTL how long one may wait for a person, an hour if 0.
 	ActionTTL, ApprovalTTL time.Duration
+	// InboxAge is how long an alert's origin is remembered, 8 days if 0. It must be
+	// longer than the stream keeps a message.
+	InboxAge time.Duration
 }
 
 // Ingest stores alerts. Handle may be called from one goroutine at a time.
@@ -120,6 +123,9 @@ func New(o Options) *Ingest {
 	}
 	if o.ApprovalTTL == 0 {
 		o.ApprovalTTL = time.Hour
+	}
+	if o.InboxAge == 0 {
+		o.InboxAge = 8 * 24 * time.Hour
 	}
 	return &Ingest{Options: o, failures: failures{}}
 }

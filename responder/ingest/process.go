@@ -134,14 +134,15 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 	return drafts, nil
 }
 
-// objects are the identities of what the alert's playbooks may act on.
+// objects are the identities of what the alert's playbooks may act on, as the
+// column object has them.
 func (a *arrival) objects() []string {
 	var all []string
 	if t, ok := a.container(); ok {
-		all = append(all, t.Identity())
+		all = append(all, bounded(t.Identity()))
 	}
 	if t, ok := a.boundPod(); ok {
-		all = append(all, t.Identity())
+		all = append(all, bounded(t.Identity()))
 	}
 	return all
 }

@@ -24,6 +24,9 @@ type Holder struct {
 	// mu lets only one load at a time.
 	mu   sync.Mutex
 	last Reload
+	// seen is the stamp of the files before they were loaded last: what changes
+	// during the load differs from it.
+	seen string
 }
 
 // Reload is what became of the last attempt to load.
@@ -64,6 +67,7 @@ func (h *Holder) Last() Reload {
 func (h *Holder) Reload() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.seen = h.stamp()
 	set, err := Load(h.options, h.sources...)
 	h.last = Reload{At: time.Now(), Err: err}
 	if err != nil {
@@ -80,8 +84,7 @@ func (h *Holder) Reload() error {
 func (h *Holder) Watch(ctx context.Context, interval time.Duration, log *slog.Logger) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	loaded := h.stamp()
-	before := loaded
+	before := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,16 +94,21 @@ func (h *Holder) Watch(ctx context.Context, interval time.Duration, log *slog.Lo
 		now := h.stamp()
 		settled := now == before
 		before = now
-		if now == loaded || !settled {
+		if !settled || now == h.lastSeen() {
 			continue
 		}
-		loaded = now
 		if err := h.Reload(); err != nil {
 			log.Error("playbooks were not reloaded, the last good ones stay in use", "error", err)
 		} else {
 			log.Info("playbooks reloaded", "playbooks", len(h.Set().playbooks))
 		}
 	}
+}
+
+func (h *Holder) lastSeen() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.seen
 }
 
 // stamp sums up names, sizes and times of the sources' Rego files.

@@ -133,7 +133,7 @@ func (s *Store) PruneInbox(ctx context.Context, before time.Time) (int64, error)
 }
 
 // Text makes a text that an attacker may have written fit for Postgres, which
-// takes neither NUL nor bytes that are not UTF-8: each becomes U+FFFD.
+// takes neither NUL nor bytes that are not UTF-8: U+FFFD stands in their place.
 func Text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

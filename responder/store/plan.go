@@ -90,9 +90,10 @@ func (tx Tx) Plan(ctx context.Context, actions []NewAction) ([]Planned, error) {
 	return results, nil
 }
 
-// History finds the latest actions on each object, newest first.
+// History finds the latest actions on each object, newest first. An object may
+// be named more than once.
 func (s *Store) History(ctx context.Context, objects []string, each int) (map[string][]Past, error) {
-	rows, err := s.pool.Query(ctx, `SELECT o.object, a.type, a.state, a.playbook, a.planned_ns FROM unnest($1::text[]) AS o (object)
+	rows, err := s.pool.Query(ctx, `SELECT o.object, a.type, a.state, a.playbook, a.planned_ns FROM (SELECT DISTINCT unnest($1::text[])) AS o (object)
 		CROSS JOIN LATERAL (SELECT id, type, state, playbook, planned_ns FROM actions
 			WHERE actions.object = o.object AND actions.object <> '' ORDER BY planned_ns DESC, id DESC LIMIT $2) AS a
 		ORDER BY a.planned_ns DESC, a.id DESC`, objects, each)

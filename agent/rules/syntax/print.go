@@ -12,7 +12,13 @@ func (n *Or) String() string { return join(n.Terms, " or ") }
 func (n *And) String() string { return join(n.Terms, " and ") }
 
 // String is "not" and the term, in parentheses where they are needed.
-func (n *Not) String() string { return "not " + term(n.X) }
+func (n *Not) String() string {
+	if _, ok := n.X.(*Not); ok {
+		// Two in a row would cancel each other.
+		return "not (" + n.X.String() + ")"
+	}
+	return "not " + term(n.X)
+}
 
 // String is the name.
 func (n *Macro) String() string { return n.Name }
@@ -67,14 +73,13 @@ func join(terms []Node, op string) string {
 	return strings.Join(s, op)
 }
 
-// term puts what holds several terms, or a "not" that must not fold into its
-// neighbour, into parentheses.
+// term puts what holds several terms into parentheses.
 func term(n Node) string {
 	switch n.(type) {
-	case *Macro, *Check:
-		return n.String()
+	case *And, *Or:
+		return "(" + n.String() + ")"
 	}
-	return "(" + n.String() + ")"
+	return n.String()
 }
 
 func joinOperands(list []Operand) string {

@@ -43,10 +43,6 @@ func Start(t testing.TB) *Env {
 	require.NoError(t, err)
 	server := api.New(api.Options{
 		Cluster: "test", Version: "1.2.3", Store: s, Token: Token, Log: slog.New(slog.DiscardHandler),
-		Verify: func(ctx context.Context) (api.Verification, error) { return api.Verify(ctx, s) },
-		Record: func(ctx context.Context, e audit.Entry) error {
-			return s.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
-		},
 		KillSwitch: func() api.KillSwitch {
 			k := g.KillSwitch()
 			return api.KillSwitch{On: k.On, Reason: k.Reason, Actor: k.Actor}

@@ -1,0 +1,10 @@
+//go:build linux && amd64
+
+// Package int80 makes 32-bit system calls from a 64-bit process, as a program does
+// that hopes to be overlooked. Tests alone use it.
+package int80
+
+// Call is the system call nr of the 32-bit table. Pointers must lie below 4 GiB.
+//
+//go:noescape
+func Call(nr, a, b, c, d uint32) int32

@@ -1,0 +1,397 @@
+//go:build linux
+
+package capture_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"riposte/agent/capture"
+	"riposte/agent/event"
+)
+
+func open(t testing.TB, o capture.Options) capture.Source {
+	src, err := capture.Open(o)
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skip("needs eBPF: ", err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, src.Close()) })
+	return src
+}
+
+// scene is the folder and the sockets that the watched program finds.
+type scene struct {
+	dir    string
+	v4, v6 int
+}
+
+func newScene(t *testing.T) scene {
+	s := scene{dir: t.TempDir()}
+	in := func(name string) string { return filepath.Join(s.dir, name) }
+	require.NoError(t, os.WriteFile(in("file"), []byte("x"), 0o644))
+	require.NoError(t, os.MkdirAll(in("sub"), 0o755))
+	require.NoError(t, os.MkdirAll(in(strings.Repeat("d/", 150)), 0o755))
+	require.NoError(t, os.WriteFile(in(strings.Repeat("d/", 150)+"file"), nil, 0o644))
+	require.NoError(t, os.Symlink(in("file"), in("link")))
+	require.NoError(t, os.Symlink("/bin/true", in("truelink")))
+	require.NoError(t, unix.Mkfifo(in("fifo"), 0o600))
+	listen := func(network, at string) net.Listener {
+		l, err := net.Listen(network, at)
+		require.NoError(t, err)
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	s.v4 = listen("tcp4", "127.0.0.1:0").Addr().(*net.TCPAddr).Port
+	s.v6 = listen("tcp6", "[::1]:0").Addr().(*net.TCPAddr).Port
+	listen("unix", in("sock"))
+	require.NoError(t, os.Symlink(in("sock"), in("socklink")))
+	return s
+}
+
+// watched is all that the program and its children did, in order.
+type watched struct {
+	t      *testing.T
+	pid    int32
+	events []event.Event
+}
+
+// watch runs the program of calls under capture until its exit has been seen.
+func watch(t *testing.T, src capture.Source, s scene) *watched {
+	w := &watched{t: t}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Dir = s.dir
+	cmd.Env = []string{callsIn + "=" + s.dir, fmt.Sprintf("PORTS=%d,%d", s.v4, s.v6)}
+	cmd.Stderr = os.Stderr
+	family := map[int32]bool{int32(os.Getpid()): true}
+	started := make(chan int32, 1)
+	go func() {
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if !assertAs(err, &exit) || exit.ExitCode() != 3 {
+			cancel() // the program has said why
+		}
+		started <- int32(cmd.Process.Pid)
+	}()
+	require.NoError(t, src.Run(ctx, func(e *event.Event) {
+		if e.Fork != nil && family[e.Task.PID] {
+			family[e.Fork.PID] = true
+		}
+		if !family[e.Task.PID] {
+			return
+		}
+		c := *e
+		c.Args = slices.Clone(e.Args)
+		w.events = append(w.events, c)
+		if e.Type == event.ProcExit && e.Task.PPID == int32(os.Getpid()) && e.Ret == 3<<8 {
+			cancel()
+		}
+	}))
+	require.ErrorIs(t, ctx.Err(), context.Canceled, "the program's exit was not seen; lost: %v", src.Lost())
+	w.pid = <-started
+	return w
+}
+
+func assertAs(err error, target **exec.ExitError) bool {
+	e, ok := err.(*exec.ExitError) //nolint:errorlint // exec.Cmd.Run returns it bare
+	*target = e
+	return ok
+}
+
+// only finds the one event of the program that fits.
+func (w *watched) only(what string, fits func(*event.Event) bool) *event.Event {
+	w.t.Helper()
+	var found []*event.Event
+	for i := range w.events {
+		if e := &w.events[i]; e.Task.PID == w.pid && fits(e) {
+			found = append(found, e)
+		}
+	}
+	require.Len(w.t, found, 1, what)
+	return found[0]
+}
+
+func (w *watched) opened(t event.Type, name string, ok bool) *event.Event {
+	w.t.Helper()
+	return w.only(fmt.Sprint(t, " ", name), func(e *event.Event) bool {
+		return e.Type == t && e.File.NameRaw == name && (e.Ret >= 0) == ok && !e.Compat
+	})
+}
+
+func args(e *event.Event) map[string]string {
+	all := map[string]string{}
+	for _, a := range e.Args {
+		switch {
+		case a.Text != "":
+			all[a.Name] = a.Text
+		case a.IsInt:
+			all[a.Name] = fmt.Sprint(a.Int)
+		default:
+			all[a.Name] = ""
+		}
+	}
+	return all
+}
+
+func TestLive(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		t.Run(fmt.Sprintf("raw=%v", raw), func(t *testing.T) {
+			s := newScene(t)
+			src := open(t, capture.Options{Raw: raw, OwnEvents: true})
+			w := watch(t, src, s)
+			t.Run("open", func(t *testing.T) { checkOpens(t, w, s) })
+			t.Run("connect", func(t *testing.T) { checkConnects(t, w, s) })
+			t.Run("exec", func(t *testing.T) { checkExecs(t, w, s) })
+			t.Run("life", func(t *testing.T) { checkLife(t, w) })
+			lost := src.Lost()
+			for _, place := range []string{"ring_full", "scratch_busy", "recursion", "undecodable", "file_gone"} {
+				require.Zero(t, lost[place], place)
+			}
+			require.NotZero(t, lost["path_cut"])
+			require.NotZero(t, lost["argument_unreadable"])
+			require.NotZero(t, lost["exec_args_cut"])
+		})
+	}
+}
+
+func checkOpens(t *testing.T, w *watched, s scene) {
+	in := func(name string) string { return filepath.Join(s.dir, name) }
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(in("file"), &st))
+
+	e := w.opened(event.Open, in("file"), true)
+	require.Equal(t, event.File{
+		Kind: 'f', Num: e.Ret, NameRaw: in("file"), RealPath: in("file"),
+		Flags: unix.O_CLOEXEC, Dev: st.Dev, Ino: st.Ino,
+	}, e.File)
+	require.Equal(t, map[string]string{
+		"fd": fmt.Sprint(e.Ret), "name": in("file"), "flags": "O_RDONLY|O_CLOEXEC", "mode": "0",
+		"dev": fmt.Sprintf("%x", st.Dev), "ino": fmt.Sprint(st.Ino),
+	}, args(e))
+	require.WithinDuration(t, time.Now(), time.Unix(0, e.TimeNS), time.Minute)
+	require.Equal(t, int32(os.Getpid()), e.Task.PPID)
+	require.Equal(t, "capture.test", e.Task.Comm)
+
+	e = w.opened(event.Openat, in("link"), true)
+	require.Equal(t, in("file"), e.File.RealPath)
+	require.Equal(t, "O_APPEND|O_RDWR", args(e)["flags"])
+	require.Equal(t, "AT_FDCWD", args(e)["dirfd"])
+
+	e = w.opened(event.Openat, "sub/../file", true)
+	require.Equal(t, s.dir, e.File.Base)
+	require.Equal(t, in("file"), e.File.RealPath)
+
+	e = w.opened(event.Openat, "../file", true)
+	require.Equal(t, in("sub"), e.File.Base)
+	require.Equal(t, in("file"), e.File.RealPath)
+	require.Equal(t, "O_TRUNC|O_WRONLY", args(e)["flags"])
+
+	e = w.opened(event.Openat, in("sub"), true)
+	require.Equal(t, event.KindDirectory, e.File.Kind)
+
+	e = w.opened(event.Openat, in("new"), true)
+	require.True(t, e.File.Created)
+	require.Equal(t, uint32(0o640), e.File.Mode)
+	require.Equal(t, "O_EXCL|O_CREAT|O_WRONLY|O_F_CREATED", args(e)["flags"])
+	require.Equal(t, "0640", args(e)["mode"])
+
+	e = w.opened(event.Creat, in("creat"), true)
+	require.True(t, e.File.Created)
+	require.Equal(t, "0600", args(e)["mode"])
+	require.NotContains(t, args(e), "flags")
+
+	e = w.opened(event.Openat, in("none"), false)
+	require.Equal(t, event.File{Kind: 'f', Num: -1, NameRaw: in("none")}, e.File)
+	require.Equal(t, -int64(unix.ENOENT), e.Ret)
+	require.Equal(t, "ENOENT", args(e)["fd"])
+
+	e = w.opened(event.Openat2, in("link"), false)
+	require.Equal(t, "ELOOP", args(e)["fd"])
+	require.Equal(t, "RESOLVE_NO_SYMLINKS", args(e)["resolve"])
+	e = w.opened(event.Openat2, "../sub", true)
+	require.Equal(t, in("sub"), e.File.RealPath)
+
+	require.Equal(t, in("file"), w.opened(event.Openat, "/proc/self/root"+in("file"), true).File.RealPath)
+
+	e = w.only("memfd", func(e *event.Event) bool { return e.File.Kind == event.KindMemfd })
+	require.Equal(t, "/memfd:seen", e.File.RealPath)
+	require.Equal(t, event.KindPipe, w.opened(event.Openat, in("fifo"), true).File.Kind)
+
+	e = w.only("bad pointer", func(e *event.Event) bool { return e.Ret == -int64(unix.EFAULT) && e.Type == event.Openat })
+	require.Empty(t, e.File.NameRaw)
+	e = w.opened(event.Openat, in(strings.Repeat("d/", 150)+"file"), true)
+	require.True(t, strings.HasSuffix(e.File.RealPath, "/d/d/file"), e.File.RealPath)
+
+	e = w.only("int 0x80 open", func(e *event.Event) bool { return e.Compat && e.Type == event.Open })
+	require.Equal(t, in("file"), e.File.RealPath)
+	require.Equal(t, in("file"), e.File.NameRaw)
+	e = w.only("int 0x80 openat", func(e *event.Event) bool { return e.Compat && e.Type == event.Openat })
+	require.Equal(t, -int64(unix.ENOENT), e.Ret)
+	require.Equal(t, in("filex"), e.File.NameRaw)
+	require.Equal(t, "AT_FDCWD", args(e)["dirfd"])
+}
+
+func checkConnects(t *testing.T, w *watched, s scene) {
+	find := func(fits func(*event.Event) bool) *event.Event {
+		t.Helper()
+		return w.only("connect", func(e *event.Event) bool { return e.Type == event.Connect && fits(e) })
+	}
+	inet := func(kind byte, l4 uint8, remote string, ret int64) *event.Event {
+		t.Helper()
+		e := find(func(e *event.Event) bool {
+			return e.File.Kind == kind && e.File.Socket.L4 == l4 && e.Ret == ret && strings.HasSuffix(e.File.Name, "->"+remote) &&
+				!strings.HasPrefix(e.File.Name, "0.0.0.0:0->") == (ret != -int64(unix.ECONNREFUSED))
+		})
+		require.Equal(t, event.RoleClient, e.File.Socket.Role)
+		require.Equal(t, e.File.Name, args(e)["tuple"])
+		require.Equal(t, remote, args(e)["addr"])
+		require.Equal(t, fmt.Sprint(e.File.Num), args(e)["fd"])
+		return e
+	}
+	here4 := fmt.Sprintf("127.0.0.1:%d", s.v4)
+	inet('6', 6, fmt.Sprintf("::1:%d", s.v6), 0)
+	e := inet('4', 17, "127.0.0.1:53", 0)
+	require.NotZero(t, e.File.Socket.Local.Port())
+	require.Equal(t, "127.0.0.1:53", e.File.Socket.Remote.String())
+	e = inet('4', 6, here4, -int64(unix.EINPROGRESS))
+	require.Equal(t, "EINPROGRESS", args(e)["res"])
+
+	n := 0 // over IPv4 and over an IPv6 socket
+	for i := range w.events {
+		if e := &w.events[i]; e.Type == event.Connect && e.Ret == 0 && strings.HasSuffix(e.File.Name, "->"+here4) {
+			n++
+			require.Equal(t, event.KindIPv4, e.File.Kind)
+			require.Equal(t, "127.0.0.1", e.File.Socket.Local.Addr().String())
+			require.NotZero(t, e.File.Socket.Local.Port())
+			require.Equal(t, here4, e.File.Socket.Remote.String())
+		}
+	}
+	require.Equal(t, 2, n)
+
+	e = find(func(e *event.Event) bool { return e.Ret == -int64(unix.ECONNREFUSED) && e.File.Kind == event.KindIPv4 })
+	require.Equal(t, "127.0.0.1:1", e.File.Socket.Remote.String())
+	require.Equal(t, "ECONNREFUSED", args(e)["res"])
+
+	named := func(name string) *event.Event {
+		t.Helper()
+		return find(func(e *event.Event) bool { return e.File.Kind == event.KindUnix && e.File.Name == name })
+	}
+	require.Empty(t, named(filepath.Join(s.dir, "sock")).File.RealPath)
+	require.Equal(t, filepath.Join(s.dir, "sock"), named(filepath.Join(s.dir, "socklink")).File.RealPath)
+	require.Equal(t, "ENOENT", args(named(filepath.Join(s.dir, "nosock")))["res"])
+	require.Equal(t, "ECONNREFUSED", args(named("@riposte-none"))["res"])
+	e = find(func(e *event.Event) bool { return e.Ret == -int64(unix.EBADF) })
+	require.Equal(t, int64(999), e.File.Num)
+	require.Equal(t, "127.0.0.1:80", e.File.Socket.Remote.String())
+}
+
+func checkExecs(t *testing.T, w *watched, s scene) {
+	e := w.only("failed exec", func(e *event.Event) bool { return e.Type == event.Execve && e.Ret == -int64(unix.ENOENT) })
+	require.Nil(t, e.Exec)
+	a := args(e)
+	require.Equal(t, []string{"ENOENT", "none", "-a b c", filepath.Join(s.dir, "none"), "capture.test"},
+		[]string{a["res"], a["exe"], a["args"], a["filename"], a["comm"]})
+	e = w.only("failed execveat", func(e *event.Event) bool { return e.Type == event.Execveat })
+	require.Equal(t, []string{"EBADF", "at"}, []string{args(e)["res"], args(e)["exe"]})
+
+	exec := func(comm string, fits func(*event.Exec) bool) *event.Event {
+		t.Helper()
+		var found []*event.Event
+		for i := range w.events {
+			if e := &w.events[i]; e.Exec != nil && e.Task.PPID == w.pid && e.Task.Comm == comm && fits(e.Exec) {
+				found = append(found, e)
+			}
+		}
+		require.Len(t, found, 1)
+		return found[0]
+	}
+	link := filepath.Join(s.dir, "truelink")
+	e = exec("truelink", func(*event.Exec) bool { return true })
+	x := e.Exec
+	path, err := filepath.EvalSymlinks("/bin/true")
+	require.NoError(t, err)
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(path, &st))
+	sid, err := unix.Getsid(0)
+	require.NoError(t, err)
+	require.Equal(t, &event.Exec{
+		Path: path, Args: []string{link, "one", "two  words", ""}, CWD: filepath.Join(s.dir, "sub"),
+		SID: int32(sid), PGID: int32(unix.Getpgrp()), VPID: e.Task.PID, VPGID: int32(unix.Getpgrp()),
+		LoginUID: x.LoginUID, TTY: x.TTY, Ino: st.Ino, Writable: true,
+	}, x)
+	require.Equal(t, int64(0), e.Ret)
+	require.Equal(t, event.Execve, e.Type)
+	require.Equal(t, map[string]string{
+		"res": "0", "exe": link, "args": "one two  words ", "tid": fmt.Sprint(e.Task.PID), "pid": fmt.Sprint(e.Task.PID),
+		"ptid": fmt.Sprint(w.pid), "comm": "truelink", "filename": link, "cwd": x.CWD, "tty": fmt.Sprint(x.TTY),
+		"vpgid": fmt.Sprint(x.VPGID), "loginuid": fmt.Sprint(int32(x.LoginUID)), "flags": "EXE_WRITABLE",
+		"cap_effective": args(e)["cap_effective"], "exe_ino": fmt.Sprint(st.Ino), "uid": "0", "trusted_exepath": path,
+		"pgid": fmt.Sprint(x.PGID), "gid": "0",
+	}, args(e))
+
+	e = exec("true", func(x *event.Exec) bool { return x.Truncated })
+	require.Equal(t, "/bin/true", e.Exec.Args[0])
+	require.Equal(t, 4096-len("/bin/true")-1, len(e.Exec.Args[1]))
+
+	e = exec(memfdComm(w), func(x *event.Exec) bool { return x.Memfd })
+	require.Equal(t, "/memfd:prog", e.Exec.Path)
+	require.Contains(t, args(e)["flags"], "EXE_FROM_MEMFD")
+}
+
+// memfdComm is the name that the kernel gives a program that runs from a descriptor,
+// which is not the same in every version.
+func memfdComm(w *watched) string {
+	for i := range w.events {
+		if e := &w.events[i]; e.Exec != nil && e.Exec.Memfd {
+			return e.Task.Comm
+		}
+	}
+	return ""
+}
+
+func checkLife(t *testing.T, w *watched) {
+	starts := map[int32]uint64{}
+	order := map[int32][]string{}
+	for i := range w.events {
+		e := &w.events[i]
+		if e.Fork != nil {
+			starts[e.Fork.PID] = e.Fork.StartNS
+			require.Equal(t, e.Task.PID, e.Fork.PPID)
+			require.Equal(t, e.Fork.PID, e.Fork.VPID)
+			require.Equal(t, e.Task.CgroupID, e.Fork.CgroupID)
+			require.Less(t, e.Fork.StartNS, e.KernelNS)
+			continue
+		}
+		require.Equal(t, e.Num, uint64(max(e.Num, 1)))
+		if start, ok := starts[e.Task.PID]; ok {
+			require.Equal(t, start, e.Task.StartNS)
+		}
+		if e.Task.PPID == w.pid && (e.Exec != nil || e.Type == event.ProcExit) {
+			order[e.Task.PID] = append(order[e.Task.PID], e.Type.String())
+		}
+	}
+	ran := 0
+	for _, life := range order {
+		if slices.Equal(life, []string{"execve", "procexit"}) {
+			ran++
+		}
+	}
+	require.Equal(t, 3, ran)
+	e := w.only("exit", func(e *event.Event) bool { return e.Type == event.ProcExit })
+	require.Equal(t, map[string]string{"status": "768", "ret": "3", "sig": "0", "core": "0"}, args(e))
+}

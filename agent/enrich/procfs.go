@@ -1,0 +1,174 @@
+package enrich
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// argsMax is how much of a command line is kept, as in the kernel's programs.
+const argsMax = 4096
+
+// procFiles reads what /proc says about processes. Any of them may end meanwhile, so
+// whatever cannot be read is left empty.
+type procFiles struct{ root string }
+
+func (f *procFiles) file(pid int32, name string) string {
+	return filepath.Join(f.root, strconv.Itoa(int(pid)), name)
+}
+
+func (f *procFiles) read(pid int32, name string) string {
+	b, err := os.ReadFile(f.file(pid, name))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// pids lists the running processes.
+func (f *procFiles) pids() ([]int32, error) {
+	dir, err := os.Open(f.root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	pids := make([]int32, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.ParseInt(name, 10, 32); err == nil {
+			pids = append(pids, int32(pid))
+		}
+	}
+	return pids, nil
+}
+
+// parent is the parent's pid now.
+func (f *procFiles) parent(pid int32) (int32, bool) {
+	st, ok := parseStat(f.read(pid, "stat"))
+	return st.ppid, ok
+}
+
+// cgroup is the path in the cgroup v2 hierarchy.
+func (f *procFiles) cgroup(pid int32) (string, bool) {
+	for line := range strings.Lines(f.read(pid, "cgroup")) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return strings.TrimSuffix(strings.TrimSuffix(path, "\n"), " (deleted)"), true
+		}
+	}
+	return "", false
+}
+
+// process is all that /proc knows of a process; its cgroup id is not known here.
+func (f *procFiles) process(pid int32) (Seed, bool) {
+	var s Seed
+	st, ok := parseStat(f.read(pid, "stat"))
+	if !ok {
+		return s, false
+	}
+	p := &s.Process
+	p.PID, p.PPID, p.StartNS = pid, st.ppid, st.start
+	p.PGID, p.SID, p.TTY, p.Comm = st.pgid, st.sid, st.tty, st.comm
+	p.VPID, p.VPGID = pid, st.pgid
+	f.status(pid, &s)
+	if args := f.read(pid, "cmdline"); args != "" {
+		if len(args) > argsMax {
+			args, p.ArgsTruncated = args[:argsMax], true
+		}
+		argv := strings.Split(strings.TrimSuffix(args, "\x00"), "\x00")
+		p.Exe, p.Args = argv[0], argv[1:]
+	}
+	root, _ := os.Readlink(f.file(pid, "root"))
+	p.ExePath = f.link(pid, "exe", root)
+	p.CWD = f.link(pid, "cwd", root)
+	p.LoginUID = noLogin
+	if n, err := strconv.ParseUint(strings.TrimSpace(f.read(pid, "loginuid")), 10, 32); err == nil {
+		p.LoginUID = uint32(n)
+	}
+	var exe syscall.Stat_t
+	if syscall.Stat(f.file(pid, "exe"), &exe) == nil {
+		p.ExeIno = exe.Ino
+	}
+	return s, true
+}
+
+// link reads a path as the process itself sees it: below its own root.
+func (f *procFiles) link(pid int32, name, root string) string {
+	to, err := os.Readlink(f.file(pid, name))
+	if err != nil {
+		return ""
+	}
+	to = strings.TrimSuffix(to, " (deleted)")
+	if root != "" && root != "/" {
+		if below, ok := strings.CutPrefix(to, root); ok && (below == "" || below[0] == '/') {
+			to = "/" + strings.TrimPrefix(below, "/")
+		}
+	}
+	return to
+}
+
+// status has the users, and the numbers within the innermost pid namespace last.
+func (f *procFiles) status(pid int32, s *Seed) {
+	for line := range strings.Lines(f.read(pid, "status")) {
+		name, rest, _ := strings.Cut(line, ":")
+		values := strings.Fields(rest)
+		if len(values) == 0 {
+			continue
+		}
+		last := number(values[len(values)-1])
+		switch name {
+		case "Uid":
+			s.Process.UID = uint32(number(values[0]))
+			if len(values) > 1 {
+				s.Process.EUID = uint32(number(values[1]))
+			}
+		case "Gid":
+			s.Process.GID = uint32(number(values[0]))
+		case "NSpid":
+			s.Process.VPID = int32(last)
+		case "NSpgid":
+			s.Process.VPGID = int32(last)
+		}
+	}
+}
+
+func number(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 10, 64)
+	return n
+}
+
+// stat is the part of /proc/PID/stat that we use.
+type stat struct {
+	comm            string
+	ppid, pgid, sid int32
+	tty             uint32
+	start           uint64 // in whole ticks, but nanoseconds
+}
+
+// parseStat reads a line of /proc/PID/stat. The name in it may hold anything, so the
+// last parenthesis ends it.
+func parseStat(line string) (stat, bool) {
+	b := []byte(line)
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 0 || end < open {
+		return stat{}, false
+	}
+	f := strings.Fields(line[end+1:])
+	if len(f) < 20 {
+		return stat{}, false
+	}
+	signed := func(s string) int32 {
+		n, _ := strconv.ParseInt(s, 10, 32)
+		return int32(n)
+	}
+	return stat{
+		comm: line[open+1 : end],
+		ppid: signed(f[1]), pgid: signed(f[2]), sid: signed(f[3]), tty: uint32(signed(f[4])),
+		start: number(f[19]) * clockTick,
+	}, true
+}

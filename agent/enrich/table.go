@@ -1,0 +1,164 @@
+package enrich
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"riposte/agent/event"
+)
+
+// Pods knows the pods of this node by UID.
+type Pods interface {
+	Pod(uid string) (event.Pod, bool)
+}
+
+// Options of New. The zero value is right for a live source on this machine.
+type Options struct {
+	// CgroupRoot is where cgroup v2 is mounted. Default: found by CgroupRoot.
+	CgroupRoot string
+	// Proc is where proc is mounted. Default "/proc".
+	Proc string
+	// Pods gives containers their pod. Default: none, then a pod has its UID alone.
+	Pods Pods
+	// Recording replaces this machine's /proc and cgroups when events are replayed.
+	Recording *Recording
+	// MaxProcesses bounds the table. Default 262144.
+	MaxProcesses int
+	// Log is for what was skipped. Default: nothing is logged.
+	Log *slog.Logger
+}
+
+// Recording is what a recorded stream of events says about its own machine.
+type Recording struct {
+	// Cgroups are the paths of the cgroups by id, with a leading '/'.
+	Cgroups map[uint64]string
+	// Processes ran when the recording began.
+	Processes []Seed
+}
+
+// Seed is a process as a recording keeps it. Its Parent and Container are nil: PPID
+// and CgroupID stand for them.
+type Seed struct {
+	Process  event.Process
+	CgroupID uint64
+}
+
+const (
+	defaultMaxProcesses = 1 << 18
+	// keepExited is how long an ended process is remembered.
+	keepExited = 10 * time.Second
+	// clockTick is the unit of start times in /proc.
+	clockTick = uint64(10 * time.Millisecond)
+)
+
+// key is a process for as long as the machine runs.
+type key struct {
+	pid   int32
+	start uint64
+}
+
+// entry is a process and what the table needs to keep it.
+type entry struct {
+	event.Process
+	// coarse marks a start time from /proc, which has whole ticks.
+	coarse   bool
+	cgroup   uint64
+	children map[*entry]struct{}
+	parent   *entry
+	exitNS   uint64
+}
+
+// Table is the node's processes and containers. Its methods belong to the pipeline's
+// one goroutine, but for Container and Counts, which any may call.
+type Table struct {
+	o     Options
+	files *procFiles // nil for a recording
+	log   *slog.Logger
+
+	byPID  map[int32]*entry
+	exited map[key]*entry
+	// ended lists the exited entries, oldest first.
+	ended []*entry
+	// orphans have lost their parent and wait for the kernel to give them another.
+	orphans []*entry
+
+	cgroups cgroups
+	groups  map[uint64]*container // by cgroup id; nil for a cgroup of the host
+
+	mu         sync.RWMutex // guards containers, what they hold, and counts
+	containers map[string]*container
+	counts     map[string]uint64
+}
+
+// New makes an empty table. It fails where no cgroup v2 is mounted.
+func New(o Options) (*Table, error) {
+	if o.Proc == "" {
+		o.Proc = "/proc"
+	}
+	if o.MaxProcesses == 0 {
+		o.MaxProcesses = defaultMaxProcesses
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	t := &Table{
+		o:          o,
+		log:        o.Log,
+		byPID:      map[int32]*entry{},
+		exited:     map[key]*entry{},
+		containers: map[string]*container{},
+		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0},
+		groups:     map[uint64]*container{},
+	}
+	if o.Recording != nil {
+		t.cgroups = newCgroups(nil, o.Recording.Cgroups)
+		return t, nil
+	}
+	if o.CgroupRoot == "" {
+		root, err := CgroupRoot()
+		if err != nil {
+			return nil, err
+		}
+		t.o.CgroupRoot = root
+	}
+	t.files = &procFiles{o.Proc}
+	t.cgroups = newCgroups(&cgroupFS{root: t.o.CgroupRoot, proc: t.files}, nil)
+	return t, nil
+}
+
+// Apply brings the table up to date with an event and completes the event: Proc, the
+// absolute name of its file, and the texts of the parameters that name files.
+func (t *Table) Apply(e *event.Event) {
+	t.forget(e.KernelNS)
+	p := t.process(&e.Task)
+	switch {
+	case e.Type == event.Clone && e.Fork != nil:
+		t.fork(p, e)
+	case e.Exec != nil:
+		t.exec(p, e)
+	case e.Type == event.ProcExit:
+		t.exit(p, e.KernelNS)
+	}
+	t.refreshPod(p, e.KernelNS)
+	e.Proc = &p.Process
+	name(e, p)
+}
+
+// Counts are what the table could not keep or find out, by place. Any goroutine may
+// call it.
+func (t *Table) Counts() map[string]uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	all := make(map[string]uint64, len(t.counts))
+	for k, v := range t.counts {
+		all[k] = v
+	}
+	return all
+}
+
+func (t *Table) count(place string) {
+	t.mu.Lock()
+	t.counts[place]++
+	t.mu.Unlock()
+}

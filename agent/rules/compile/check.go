@@ -1,0 +1,179 @@
+package compile
+
+import (
+	"strconv"
+
+	"riposte/agent/event"
+	"riposte/agent/rules/field"
+	"riposte/agent/rules/syntax"
+)
+
+// source is a side of a check that is read from the event: a field or a transformer.
+type source struct {
+	typ  field.Type
+	many field.Many
+	read func(e *event.Event, i int) field.Value
+	// ref is set for a plain field.
+	ref *field.Ref
+}
+
+// test compares a value that is not NULL with what it was made for.
+type test func(v field.Value) bool
+
+func (c *Compiler) check(n *syntax.Check) (part, error) {
+	left, err := c.source(n.Left)
+	if err != nil {
+		return part{}, err
+	}
+	if left.ref != nil {
+		p, special, err := c.special(n, left.ref)
+		if special || err != nil {
+			return p, err
+		}
+	}
+	p := part{yes: allEvents, no: allEvents}
+	if n.Op == syntax.Exists {
+		read := left.read
+		p.eval = func(e *event.Event) bool { return read(e, 0).OK }
+		return p, nil
+	}
+	if !allowed(left.typ, n.Op) {
+		return part{}, c.errorAt(n.OpPos, "operator %s cannot be used with %s, which is of type %s", n.Op, n.Left, left.typ)
+	}
+	if call, ok := n.Right.(*syntax.Call); ok {
+		p.eval, err = c.compareSources(n, left, call)
+		return p, err
+	}
+	t, err := c.literalTest(n, left.typ)
+	if err != nil {
+		return part{}, err
+	}
+	p.eval = apply(left, n.Op, t)
+	return p, nil
+}
+
+// apply runs a test over the value or values of a source.
+func apply(s source, op syntax.Op, t test) func(*event.Event) bool {
+	read := s.read
+	switch {
+	case s.many == field.One && s.ref != nil:
+		ref := *s.ref
+		return func(e *event.Event) bool {
+			v := ref.Read(e)
+			return v.OK && t(v)
+		}
+	case s.many == field.One:
+		return func(e *event.Event) bool {
+			v := read(e, 0)
+			return v.OK && t(v)
+		}
+	case s.many == field.EitherEnd && op == syntax.Ne:
+		return func(e *event.Event) bool {
+			known := false
+			for i := 0; ; i++ {
+				v := read(e, i)
+				if !v.OK {
+					return known
+				}
+				if !t(v) {
+					return false
+				}
+				known = true
+			}
+		}
+	}
+	return func(e *event.Event) bool {
+		for i := 0; ; i++ {
+			v := read(e, i)
+			if !v.OK {
+				return false
+			}
+			if t(v) {
+				return true
+			}
+		}
+	}
+}
+
+// special compiles the fields whose values are known before any event.
+func (c *Compiler) special(n *syntax.Check, ref *field.Ref) (part, bool, error) {
+	switch ref.Name {
+	case "evt.type":
+		return c.eventType(n)
+	case "evt.dir":
+		if v, ok := n.Right.(*syntax.Value); ok && n.Mod == "" {
+			switch n.Op {
+			case syntax.Eq, syntax.Eq2:
+				return constant(v.Text == "<"), true, nil
+			case syntax.Ne:
+				return constant(v.Text != "<"), true, nil
+			}
+		}
+	case "evt.num":
+		if p, ok := eventNumber(n); ok {
+			return p, true, nil
+		}
+	}
+	return part{}, false, nil
+}
+
+// eventNumber folds comparisons that cannot change, because numbers begin at 1:
+// evt.num=0 is how rules write "never".
+func eventNumber(n *syntax.Check) (part, bool) {
+	v, ok := n.Right.(*syntax.Value)
+	if !ok || n.Mod != "" {
+		return part{}, false
+	}
+	x, err := strconv.ParseInt(v.Text, 10, 64)
+	if err != nil || x < 0 {
+		return part{}, false
+	}
+	switch {
+	case x == 0 && (n.Op == syntax.Eq || n.Op == syntax.Eq2 || n.Op == syntax.Le), x <= 1 && n.Op == syntax.Lt:
+		return constant(false), true
+	case x == 0 && (n.Op == syntax.Ne || n.Op == syntax.Gt), x <= 1 && n.Op == syntax.Ge:
+		return constant(true), true
+	}
+	return part{}, false
+}
+
+// eventType compiles = != and in on evt.type to a set, and checks the names.
+func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
+	if _, ok := n.Right.(*syntax.Call); ok {
+		return part{}, true, c.errorAt(n.Right.Start(), "evt.type cannot be compared with a field")
+	}
+	var values []*syntax.Value
+	switch r := n.Right.(type) {
+	case *syntax.Value:
+		values = append(values, r)
+	case *syntax.List:
+		for _, item := range r.Items {
+			values = append(values, item.(*syntax.Value))
+		}
+	}
+	if n.Mod != "" || n.Op != syntax.Eq && n.Op != syntax.Eq2 && n.Op != syntax.Ne && n.Op != syntax.In {
+		return part{}, false, nil
+	}
+	var s Set
+	var captured [4]uint64
+	for _, v := range values {
+		i, ok := eventIndex(v.Text)
+		if !ok {
+			if near := syntax.Nearest(v.Text, field.EventNames()); near != "" {
+				return part{}, true, c.errorAt(v.Pos, "unknown event type %s: did you mean %s?", v.Text, near)
+			}
+			return part{}, true, c.errorAt(v.Pos, "unknown event type %s", v.Text)
+		}
+		s.add(i)
+		if t, ok := event.TypeOf(v.Text); ok {
+			captured[t/64] |= 1 << (t % 64)
+		}
+	}
+	p := part{yes: s, no: s.Complement(), eval: func(e *event.Event) bool {
+		return captured[e.Type/64]&(1<<(e.Type%64)) != 0
+	}}
+	if n.Op == syntax.Ne {
+		p = negate(p)
+	}
+	return p, true, nil
+}

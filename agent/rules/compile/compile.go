@@ -1,0 +1,273 @@
+// Package compile turns a condition's tree into something that runs: it resolves
+// macros and fields, checks types, folds constants, infers the events for which
+// the condition can be true, and plans the rest as a tree of closures.
+//
+// A check whose field is NULL is false whatever its operator, so "a != b" is
+// false and "not a = b" is true for a missing a. Checks run from left to right
+// and stop as soon as the answer is known.
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"riposte/agent/event"
+	"riposte/agent/rules/syntax"
+)
+
+// Limits of one condition with its macros in place. A condition of a rule that a
+// person wrote has a few hundred checks.
+const (
+	MaxChecks     = 100_000
+	MaxMacroDepth = 1000
+)
+
+// Error is what is wrong with a condition. Pos is a place in the text of Macro,
+// or in the condition's own text if Macro is empty.
+type Error struct {
+	Pos   syntax.Pos
+	Macro string
+	Msg   string
+}
+
+// Error is the message, with the macro that it is about.
+func (e *Error) Error() string {
+	if e.Macro != "" {
+		return fmt.Sprintf("macro %s: %s: %s", e.Macro, e.Pos, e.Msg)
+	}
+	return fmt.Sprintf("%s: %s", e.Pos, e.Msg)
+}
+
+// Macro is a named condition. It sees only the macros whose Index is below its
+// Visibility: those that were defined before it was last touched.
+type Macro struct {
+	Name              string
+	Body              syntax.Node
+	Index, Visibility int
+}
+
+// Compiler compiles conditions that share macros; each macro is compiled once.
+// It is not safe for concurrent use.
+type Compiler struct {
+	macros map[string]*macro
+	names  []string
+	// path is the macros that are being compiled, outermost first.
+	path []string
+}
+
+type macro struct {
+	Macro
+	open, done, used bool
+	part             part
+	err              error
+}
+
+// New prepares a compiler for one set of macros.
+func New(macros []Macro) *Compiler {
+	c := &Compiler{macros: make(map[string]*macro, len(macros))}
+	for _, m := range macros {
+		c.macros[m.Name] = &macro{Macro: m}
+		c.names = append(c.names, m.Name)
+	}
+	return c
+}
+
+// Program is a compiled condition. It is safe for concurrent use.
+type Program struct {
+	eval func(*event.Event) bool
+	// Types are the events for which the condition can be true.
+	Types Set
+	// Checks is how many comparisons the condition has with its macros in place.
+	Checks int
+}
+
+// Match evaluates the condition.
+func (p *Program) Match(e *event.Event) bool { return p.eval(e) }
+
+// Compile compiles one condition. The error is an *Error.
+func (c *Compiler) Compile(n syntax.Node) (*Program, error) {
+	p, err := c.node(n)
+	if err != nil {
+		return nil, err
+	}
+	if p.eval == nil {
+		value := p.value
+		p.eval = func(*event.Event) bool { return value }
+	}
+	return &Program{eval: p.eval, Types: p.yes, Checks: p.checks}, nil
+}
+
+// Used says that a compiled condition refers to the macro, directly or not.
+func (c *Compiler) Used(name string) bool {
+	m := c.macros[name]
+	return m != nil && m.used
+}
+
+func (c *Compiler) errorAt(p syntax.Pos, format string, args ...any) error {
+	e := &Error{Pos: p, Msg: fmt.Sprintf(format, args...)}
+	if len(c.path) > 0 {
+		e.Macro = c.path[len(c.path)-1]
+	}
+	return e
+}
+
+// part is a compiled node. Without eval it is a constant.
+type part struct {
+	eval  func(*event.Event) bool
+	value bool
+	// yes and no are supersets of the events for which the node can be true and false.
+	yes, no Set
+	checks  int
+}
+
+func constant(v bool) part {
+	if v {
+		return part{value: true, yes: allEvents}
+	}
+	return part{no: allEvents}
+}
+
+func (c *Compiler) node(n syntax.Node) (part, error) {
+	switch n := n.(type) {
+	case *syntax.And:
+		return c.terms(n.Terms, false)
+	case *syntax.Or:
+		return c.terms(n.Terms, true)
+	case *syntax.Not:
+		p, err := c.node(n.X)
+		return negate(p), err
+	case *syntax.Macro:
+		return c.macro(n)
+	case *syntax.Check:
+		p, err := c.check(n)
+		p.checks = 1
+		return p, err
+	}
+	return part{}, fmt.Errorf("unknown node %T", n)
+}
+
+func negate(p part) part {
+	if p.yes, p.no = p.no, p.yes; p.eval == nil {
+		p.value = !p.value
+		return p
+	}
+	inner := p.eval
+	p.eval = func(e *event.Event) bool { return !inner(e) }
+	return p
+}
+
+// terms compiles an "and" or an "or". A constant either decides the whole or is left out.
+func (c *Compiler) terms(nodes []syntax.Node, or bool) (part, error) {
+	p := constant(!or)
+	var evals []func(*event.Event) bool
+	decided := false
+	for _, n := range nodes {
+		t, err := c.node(n)
+		if err != nil {
+			return part{}, err
+		}
+		if p.checks += t.checks; p.checks > MaxChecks {
+			return part{}, c.errorAt(n.Start(), "the condition has more than %d checks with its macros in place", MaxChecks)
+		}
+		if or {
+			p.yes, p.no = p.yes.Union(t.yes), p.no.Intersect(t.no)
+		} else {
+			p.yes, p.no = p.yes.Intersect(t.yes), p.no.Union(t.no)
+		}
+		switch {
+		case t.eval != nil:
+			evals = append(evals, t.eval)
+		case t.value == or:
+			decided = true
+		}
+	}
+	switch {
+	case decided:
+		checks := p.checks
+		p = constant(or)
+		p.checks = checks
+	case len(evals) == 0:
+		p.value = !or
+	case or:
+		p.eval = anyOf(evals)
+	default:
+		p.eval = allOf(evals)
+	}
+	return p, nil
+}
+
+func allOf(f []func(*event.Event) bool) func(*event.Event) bool {
+	switch len(f) {
+	case 1:
+		return f[0]
+	case 2:
+		a, b := f[0], f[1]
+		return func(e *event.Event) bool { return a(e) && b(e) }
+	case 3:
+		a, b, c := f[0], f[1], f[2]
+		return func(e *event.Event) bool { return a(e) && b(e) && c(e) }
+	}
+	return func(e *event.Event) bool {
+		for _, t := range f {
+			if !t(e) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func anyOf(f []func(*event.Event) bool) func(*event.Event) bool {
+	switch len(f) {
+	case 1:
+		return f[0]
+	case 2:
+		a, b := f[0], f[1]
+		return func(e *event.Event) bool { return a(e) || b(e) }
+	case 3:
+		a, b, c := f[0], f[1], f[2]
+		return func(e *event.Event) bool { return a(e) || b(e) || c(e) }
+	}
+	return func(e *event.Event) bool {
+		for _, t := range f {
+			if t(e) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func (c *Compiler) macro(n *syntax.Macro) (part, error) {
+	m, visibility := c.macros[n.Name], int(^uint(0)>>1)
+	if len(c.path) > 0 {
+		visibility = c.macros[c.path[len(c.path)-1]].Visibility
+	}
+	switch {
+	case m == nil:
+		if near := syntax.Nearest(n.Name, c.names); near != "" {
+			return part{}, c.errorAt(n.Pos, "undefined macro %s: did you mean %s?", n.Name, near)
+		}
+		return part{}, c.errorAt(n.Pos, "undefined macro %s", n.Name)
+	case m.open:
+		loop := append(slices.Clone(c.path[slices.Index(c.path, n.Name):]), n.Name)
+		if len(loop) > 10 {
+			loop = append(append(loop[:4:4], "..."), loop[len(loop)-4:]...)
+		}
+		return part{}, c.errorAt(n.Pos, "macro %s refers to itself: %s", n.Name, strings.Join(loop, " -> "))
+	case m.Index >= visibility:
+		return part{}, c.errorAt(n.Pos, "undefined macro %s: it is defined after this macro, move it up", n.Name)
+	case len(c.path) >= MaxMacroDepth:
+		return part{}, c.errorAt(n.Pos, "macros are nested deeper than %d levels", MaxMacroDepth)
+	}
+	m.used = true
+	if !m.done {
+		m.open = true
+		c.path = append(c.path, n.Name)
+		m.part, m.err = c.node(m.Body)
+		c.path = c.path[:len(c.path)-1]
+		m.open, m.done = false, true
+	}
+	return m.part, m.err
+}

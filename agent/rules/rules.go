@@ -1,0 +1,130 @@
+// Package rules loads rule files in Falco's language and matches events against
+// them.
+//
+//	files -> items (rule, macro, list) -> merged definitions -> conditions -> Ruleset
+//
+// A Ruleset never changes after Load and is safe for concurrent use, as long as
+// no event or process is shared between goroutines. The language's parts have
+// packages of their own: syntax reads a condition, field knows what can be asked
+// of an event, compile makes a condition run, defaults holds the rules that
+// Riposte brings along.
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"riposte/agent/event"
+)
+
+// Limits of what is loaded. They are far above what people write and keep a
+// hostile or broken file from taking the machine's memory.
+const (
+	MaxFileBytes = 32 << 20
+	// MaxItems is the number of rules, macros and lists of all files together.
+	MaxItems = 200_000
+	// MaxConditionBytes is one condition with its lists expanded, MaxExpandedBytes
+	// all of them together.
+	MaxConditionBytes = 16 << 20
+	MaxExpandedBytes  = 64 << 20
+	// MaxErrors ends the loading.
+	MaxErrors = 100
+)
+
+// EngineVersion is the version of Falco's engine whose language this is.
+const EngineVersion = "0.63.0"
+
+// File is one rules file. The name is used in errors alone.
+type File struct {
+	Name    string
+	Content []byte
+}
+
+// Ruleset is the loaded rules, ready to match.
+type Ruleset struct {
+	// Warnings are what is odd about the files, but no error.
+	Warnings []*Error
+
+	rules  []*Rule
+	hash   string
+	byType [256][]*Rule
+}
+
+// Load reads files in order; a later definition replaces an earlier one and
+// keeps its place. The error joins an *Error for everything that is wrong.
+func Load(files ...File) (*Ruleset, error) {
+	l := newLoader()
+	for _, f := range files {
+		l.file(f)
+	}
+	rs := l.build()
+	if err := l.problems.err(); err != nil {
+		return nil, err
+	}
+	rs.hash = hash(files)
+	rs.index()
+	return rs, nil
+}
+
+func hash(files []File) string {
+	h := sha256.New()
+	for _, f := range files {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(f.Content)))
+		h.Write(size[:])
+		h.Write(f.Content)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (r *Ruleset) index() {
+	for _, rule := range r.rules {
+		if !rule.Enabled {
+			continue
+		}
+		for _, t := range rule.Types {
+			r.byType[t] = append(r.byType[t], rule)
+		}
+	}
+}
+
+// Match calls fire for the first rule, in order of definition, whose condition
+// is true for the event, and for no other. It allocates nothing of its own.
+func (r *Ruleset) Match(e *event.Event, fire func(*Rule)) {
+	for _, rule := range r.byType[e.Type] {
+		if rule.program.Match(e) {
+			fire(rule)
+			return
+		}
+	}
+}
+
+// Hash is the SHA-256 of the files' contents in their order, as hexadecimal.
+func (r *Ruleset) Hash() string { return r.hash }
+
+// Len is the number of enabled rules.
+func (r *Ruleset) Len() int {
+	n := 0
+	for _, rule := range r.rules {
+		if rule.Enabled {
+			n++
+		}
+	}
+	return n
+}
+
+// Rules lists all rules in order of definition, disabled ones too. The list
+// must not be changed.
+func (r *Ruleset) Rules() []*Rule { return r.rules }
+
+// Types lists the captured event types that an enabled rule can match.
+func (r *Ruleset) Types() []event.Type {
+	var types []event.Type
+	for _, t := range event.Types() {
+		if len(r.byType[t]) > 0 {
+			types = append(types, t)
+		}
+	}
+	return types
+}

@@ -1,0 +1,42 @@
+package standalone
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"riposte/deploy/standalone/natsd"
+)
+
+// keys are the public nkeys of both roles, and the files that hold the rest.
+type keys struct {
+	agent, responder          string
+	agentFile, responderFile  string
+	orderPrivate, orderPublic string
+	token                     string
+}
+
+func makeKeys(d *Data) (k keys, err error) {
+	k.agentFile, k.responderFile = d.Path("keys", "agent.nk"), d.Path("keys", "responder.nk")
+	var errs [4]error
+	k.agent, errs[0] = natsd.Key(k.agentFile)
+	k.responder, errs[1] = natsd.Key(k.responderFile)
+	k.orderPrivate, k.orderPublic, errs[2] = d.OrderKey()
+	k.token, errs[3] = d.Token()
+	return k, errors.Join(errs[:]...)
+}
+
+// DefaultData is /var/lib/riposte for root, else riposte in the user's state folder.
+func DefaultData() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/riposte"
+	}
+	if state := os.Getenv("XDG_STATE_HOME"); state != "" {
+		return filepath.Join(state, "riposte")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = os.TempDir()
+	}
+	return filepath.Join(home, ".local", "state", "riposte")
+}

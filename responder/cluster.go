@@ -1,0 +1,37 @@
+package responder
+
+import (
+	"context"
+	"time"
+
+	"riposte/responder/action"
+	"riposte/responder/kube"
+)
+
+// syncTime bounds the first list of the cluster's pods.
+const syncTime = time.Minute
+
+// startCluster connects to the cluster, if there is one, and returns what can be
+// done there. It waits until the cluster's pods are known: an alert about a pod
+// that is not would be bound to nothing.
+func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
+	if r.o.Kubeconfig == "" && !r.o.InCluster {
+		return nil, nil
+	}
+	client, err := kube.Connect(ctx, r.o.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	binder, err := kube.NewBinder(client, r.o.Log)
+	if err != nil {
+		return nil, err
+	}
+	r.cleanups.add("the watch of the pods", background(binder.Run))
+	ctx, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	if err := binder.WaitSynced(ctx); err != nil {
+		return nil, err
+	}
+	r.binder = binder
+	return nil, nil
+}

@@ -1,0 +1,205 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/klog/v2"
+
+	"riposte/responder/playbook"
+)
+
+// How long and how many deleted pods are remembered. Ten thousand in ten
+// minutes is seventeen pods a second, more than a large cluster's jobs end.
+const (
+	rememberFor = 10 * time.Minute
+	rememberMax = 10_000
+)
+
+// Limits of asking the API server about a pod that is not known yet. A node
+// that makes up UIDs must not use up the requests that actions need.
+const (
+	asksPerSecond = 5
+	askBurst      = 20
+	askTimeout    = 2 * time.Second
+)
+
+// Binder knows every pod of the cluster by its UID, and so whether a node tells
+// the truth when it says that something happened in one of its pods:
+//
+//   - bound: the pod is on that node, or was until a few minutes ago;
+//   - forged: the pod is on another node;
+//   - unbound: there is no such pod as far as we can find out.
+type Binder struct {
+	client   kubernetes.Interface
+	log      *slog.Logger
+	pods     *directory
+	informer cache.SharedIndexInformer
+	// delivered says that every pod of the first list is in pods.
+	delivered cache.InformerSynced
+	asks      flowcontrol.RateLimiter
+
+	lastError                 atomic.Pointer[error]
+	asked, askErrors, skipped atomic.Uint64
+}
+
+// NewBinder makes a Binder that knows nothing until Run has begun.
+func NewBinder(client kubernetes.Interface, log *slog.Logger) (*Binder, error) {
+	return newBinder(client, log, newDirectory(rememberFor, rememberMax, time.Now))
+}
+
+func newBinder(client kubernetes.Interface, log *slog.Logger, pods *directory) (*Binder, error) {
+	b := &Binder{
+		client:   client,
+		log:      log.With("component", "kube"),
+		pods:     pods,
+		informer: cache.NewSharedIndexInformer(follow(client), &corev1.Pod{}, 0, cache.Indexers{}),
+		asks:     flowcontrol.NewTokenBucketRateLimiter(asksPerSecond, askBurst),
+	}
+	err := errors.Join(b.informer.SetTransform(strip), b.informer.SetWatchErrorHandlerWithContext(b.watchFailed))
+	if err != nil {
+		return nil, err
+	}
+	handler, err := b.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(pod any) { b.pods.set(project(pod.(*corev1.Pod))) },
+		UpdateFunc: b.updated,
+		DeleteFunc: b.deleted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.delivered = handler.HasSynced
+	return b, nil
+}
+
+// Run follows the cluster's pods until ctx ends. It outlives every failure of
+// the API server.
+func (b *Binder) Run(ctx context.Context) {
+	// client-go logs through its own logger, to standard error, unless it is given one.
+	b.informer.RunWithContext(klog.NewContext(ctx, logr.FromSlogHandler(b.log.Handler())))
+}
+
+// WaitSynced returns when Run has the pods that exist. Its error says why it
+// has not got them when ctx ends.
+func (b *Binder) WaitSynced(ctx context.Context) error {
+	for !b.delivered() {
+		select {
+		case <-ctx.Done():
+			if last := b.lastError.Load(); last != nil {
+				return fmt.Errorf("list pods: %w: %w", ctx.Err(), *last)
+			}
+			return fmt.Errorf("list pods: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Bind checks that node runs, or a few minutes ago ran, the pod with this UID.
+// The pod is only returned if it is bound; it is shared, so nobody may change
+// it. A UID that is not known is asked for once more at the API server, for two
+// seconds at most: a pod's first alert can be faster than the news of the pod.
+func (b *Binder) Bind(node, uid string) (playbook.Binding, *playbook.Pod) {
+	if uid == "" {
+		return playbook.None, nil
+	}
+	pod := b.pods.find(uid)
+	if pod == nil || pod.Node == "" { // a pod has no node until the scheduler finds one
+		pod = b.ask(node, uid)
+	}
+	switch {
+	case pod == nil:
+		return playbook.Unbound, nil
+	case pod.Node != node:
+		return playbook.Forged, nil
+	}
+	return playbook.Bound, pod
+}
+
+// ask looks for the UID among the node's pods as the API server knows them now.
+// It asks for the node and not for the pod's name: the name would be the
+// node's own claim, and is often not known there either in a pod's first moments.
+func (b *Binder) ask(node, uid string) *playbook.Pod {
+	if !b.asks.TryAccept() {
+		b.skipped.Add(1)
+		return nil
+	}
+	b.asked.Add(1)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	list, err := b.client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("spec.nodeName", node).String(),
+	})
+	if err != nil {
+		b.askErrors.Add(1)
+		b.log.Warn("asking for a pod of which nothing is known yet; its alert stays unbound", "node", node, "uid", uid[:min(len(uid), 64)], "error", err)
+		return nil
+	}
+	for i := range list.Items {
+		if string(list.Items[i].UID) == uid {
+			return project(&list.Items[i])
+		}
+	}
+	return nil
+}
+
+// Stats are counters since the start, and the present sizes.
+type Stats struct {
+	// Pods exist, Remembered were deleted a short while ago.
+	Pods, Remembered int
+	// ForgottenEarly is how many deleted pods were forgotten before their time, for want of room.
+	ForgottenEarly uint64
+	// Asked counts unknown UIDs that the API server was asked for, AskErrors those
+	// that it could not answer, AskSkipped those it was not asked for because there
+	// were too many: the last two stayed unbound and may have been real.
+	Asked, AskErrors, AskSkipped uint64
+}
+
+// Stats returns the counters.
+func (b *Binder) Stats() Stats {
+	s := Stats{Asked: b.asked.Load(), AskErrors: b.askErrors.Load(), AskSkipped: b.skipped.Load()}
+	s.Pods, s.Remembered, s.ForgottenEarly = b.pods.size()
+	return s
+}
+
+func (b *Binder) updated(before, after any) {
+	was, is := before.(*corev1.Pod), after.(*corev1.Pod)
+	if was.UID != is.UID {
+		// Deleted and made again under its name while the watch was interrupted: such
+		// a pair arrives as one update.
+		b.pods.remove(project(was))
+	}
+	b.pods.set(project(is))
+}
+
+func (b *Binder) deleted(object any) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	if pod, ok := object.(*corev1.Pod); ok {
+		b.pods.remove(project(pod))
+	}
+}
+
+func (b *Binder) watchFailed(ctx context.Context, _ *cache.Reflector, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
+		// The normal end of an old watch.
+	default:
+		b.lastError.Store(&err)
+		b.log.Warn("following the cluster's pods was interrupted; trying again", "error", err)
+	}
+}

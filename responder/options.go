@@ -1,0 +1,99 @@
+// Package responder is the half of Riposte that decides and acts: it takes
+// alerts from the bus, asks the playbooks and the guard, carries out what is
+// decided, keeps the record, and serves the API.
+package responder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// Options says what a responder works with. Secrets are named as files, so that
+// no process list and no shell history shows them.
+type Options struct {
+	// Cluster is the name of the cluster that Kubeconfig opens, and of the record's
+	// chain of what this responder itself does. Default: "local".
+	Cluster string
+	// Instance names this process in leases. It must be the same after a restart and
+	// another one in each replica. Default: the host's name.
+	Instance string
+	// Version is what the status says. Default: "dev".
+	Version string
+
+	// DatabaseURL is Postgres's connection string, such as
+	// "postgres://riposte@db/riposte?sslmode=verify-full". Needed.
+	DatabaseURL string
+	// NATS is the bus's address, several parted by commas. Default: nats://127.0.0.1:4222.
+	NATS string
+	// NATSKeyFile holds the responder's nkey seed. Needed.
+	NATSKeyFile string
+	// OrderKeyFile holds the Ed25519 private key that signs orders, PEM in PKCS #8. Needed.
+	OrderKeyFile string
+	// TokenFile holds the API's token, at least 16 characters. Needed.
+	TokenFile string
+
+	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
+	Listen string
+	// Kubeconfig opens the cluster that pods are deleted in; InCluster takes the
+	// service account of our own pod instead. Default: no cluster.
+	Kubeconfig string
+	InCluster  bool
+	// PlaybookDir is a folder of playbooks beside the built-in ones; changes in it
+	// are taken over. Default: the built-in ones alone.
+	PlaybookDir string
+	// KillSwitchFile is there while the kill switch is on. Replicas must share it,
+	// or be switched one by one. Default: there is no kill switch to turn.
+	KillSwitchFile string
+	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
+	ProtectedNamespaces []string
+
+	// Console is the built console. Default: none.
+	Console fs.FS
+	// Log takes what the parts log. Default: nobody.
+	Log *slog.Logger
+}
+
+// How often things that nobody waits for are looked at.
+const (
+	watchPlaybooks = 2 * time.Second
+	housekeeping   = 10 * time.Minute
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Cluster == "" {
+		o.Cluster = "local"
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.NATS == "" {
+		o.NATS = "nats://127.0.0.1:4222"
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:7411"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Instance == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return o, fmt.Errorf("name this instance: %w", err)
+		}
+		o.Instance = host
+	}
+	var missing []error
+	for _, need := range []struct{ name, value string }{
+		{"a database URL", o.DatabaseURL}, {"the file of the NATS key", o.NATSKeyFile},
+		{"the file of the key that signs orders", o.OrderKeyFile}, {"the file of the API's token", o.TokenFile},
+	} {
+		if need.value == "" {
+			missing = append(missing, fmt.Errorf("the responder needs %s", need.name))
+		}
+	}
+	return o, errors.Join(missing...)
+}

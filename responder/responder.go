@@ -1,0 +1,294 @@
+package responder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"riposte/responder/action"
+	"riposte/responder/action/killcontainer"
+	"riposte/responder/api"
+	"riposte/responder/audit"
+	"riposte/responder/bus"
+	"riposte/responder/execute"
+	"riposte/responder/guard"
+	"riposte/responder/incident"
+	"riposte/responder/ingest"
+	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
+	"riposte/responder/store"
+)
+
+// stopTime bounds Stop where its caller does not.
+const stopTime = 10 * time.Second
+
+// Responder is one replica. It starts and stops once.
+type Responder struct {
+	o         Options
+	secrets   secrets
+	playbooks *playbook.Holder
+	guard     *guard.Guard
+
+	// The parts, in the order of their start.
+	store  *store.Store
+	bus    *bus.Bus
+	binder ingest.Binder // nil without a cluster
+	api    *api.Server
+	addr   string
+
+	mu       sync.Mutex
+	started  bool
+	cleanups cleanups
+	failed   chan error
+}
+
+// New checks the options and reads every file that they name: keys, token,
+// playbooks. Nothing is started, and nothing has to be stopped.
+func New(o Options) (*Responder, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &Responder{o: o, failed: make(chan error, 1)}
+	if r.secrets, err = readSecrets(o); err != nil {
+		return nil, err
+	}
+	sources := []sandbox.Source{playbook.Embedded()}
+	if o.PlaybookDir != "" {
+		sources = append(sources, playbook.Dir(o.PlaybookDir))
+	}
+	if r.playbooks, err = playbook.NewHolder(playbook.Options{}, sources...); err != nil {
+		return nil, fmt.Errorf("load the playbooks: %w", err)
+	}
+	r.guard, err = guard.New(guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, KillSwitchFile: o.KillSwitchFile})
+	if err != nil {
+		return nil, fmt.Errorf("load the guard's rules: %w", err)
+	}
+	return r, nil
+}
+
+// Start returns when everything works; ctx bounds the start alone. After an
+// error nothing is left running.
+func (r *Responder) Start(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.started {
+		return errors.New("the responder was started before")
+	}
+	r.started = true
+	if err := r.start(ctx); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		return errors.Join(oneLine{err}, r.cleanups.run(stop))
+	}
+	return nil
+}
+
+// oneLine is an error on one line: the database's driver puts each address that
+// it tried on a line of its own.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string {
+	return strings.Join(strings.FieldsFunc(strings.ReplaceAll(e.error.Error(), "\n\t", "; "), func(r rune) bool { return r == '\n' }), "; ")
+}
+
+// Unwrap returns the error as it was.
+func (e oneLine) Unwrap() error { return e.error }
+
+// start brings up the parts in the order in which they need each other.
+//
+//   - The port first, because that another program has it is the likeliest
+//     mistake, and it should cost nothing. It is served last.
+//   - The executor before the intake: what is decided finds somebody who does it,
+//     and what an earlier process left is taken up before anything new comes.
+//   - The API last: who can ask gets answers.
+//
+// They stop in the reverse order: nobody asks any more, then nothing new comes
+// in, then what was begun is finished, with bus, cluster and database still
+// there for it.
+func (r *Responder) start(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.o.Listen)
+	if err != nil {
+		return fmt.Errorf("the API cannot listen on %s: %w", r.o.Listen, err)
+	}
+	r.addr = listener.Addr().String()
+	r.cleanups.add("the listener", func(context.Context) error {
+		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) { // the API has closed it, if it was started
+			return err
+		}
+		return nil
+	})
+	if err := r.startStore(ctx); err != nil {
+		return err
+	}
+	if err := r.startBus(ctx); err != nil {
+		return err
+	}
+	actions, err := r.startActions(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.startExecutor(ctx, actions); err != nil {
+		return err
+	}
+	r.startIntake(actions)
+	r.startChores()
+	r.startAPI(listener)
+	return nil
+}
+
+func (r *Responder) startStore(ctx context.Context) error {
+	if err := store.Migrate(ctx, r.o.DatabaseURL); err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, r.o.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	r.store = s
+	r.cleanups.add("the database", func(ctx context.Context) error { return within(ctx, s.Close) })
+	if err := r.record(ctx, audit.Startup); err != nil {
+		return err
+	}
+	r.cleanups.add("the record", func(ctx context.Context) error { return r.record(ctx, audit.Shutdown) })
+	return nil
+}
+
+// record says in the record when this replica began and ended its work.
+func (r *Responder) record(ctx context.Context, kind audit.Kind) error {
+	e := audit.Entry{Cluster: r.o.Cluster, Kind: kind, Actor: audit.System("responder"), Note: "instance " + r.o.Instance + ", version " + r.o.Version}
+	return r.store.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
+}
+
+func (r *Responder) startBus(ctx context.Context) error {
+	b, err := bus.Connect(ctx, bus.Options{
+		URL: r.o.NATS, Seed: r.secrets.natsSeed, OrderKey: r.secrets.orderKey, Log: r.o.Log.With("component", "bus"),
+	})
+	if err != nil {
+		return err
+	}
+	r.bus = b
+	r.cleanups.add("the bus", func(context.Context) error { b.Close(); return nil })
+	return nil
+}
+
+// startActions registers what can be done. Without a cluster there is no
+// delete_pod, and a playbook that proposes it gets a refused action.
+func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
+	all := []action.Action{killcontainer.New(r.bus)}
+	more, err := r.startCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return action.NewRegistry(append(all, more...)...), nil
+}
+
+func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) error {
+	e, err := execute.New(execute.Options{
+		Pool: r.store.Pool(), Registry: actions, Gate: gate{r.guard}, Instance: r.o.Instance, Log: r.o.Log.With("component", "execute"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.Start(ctx); err != nil {
+		return err
+	}
+	r.cleanups.add("the executor", e.Stop)
+	return nil
+}
+
+func (r *Responder) startIntake(actions action.Registry) {
+	log := r.o.Log.With("component", "ingest")
+	in := ingest.New(ingest.Options{
+		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
+		Binder: r.binder, Cluster: r.o.Cluster, Log: log,
+	})
+	r.cleanups.add("the intake", background(func(ctx context.Context) {
+		var both sync.WaitGroup
+		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
+		both.Go(func() { r.report(ctx, "hear heartbeats", r.bus.Heartbeats(ctx, in.Heartbeat)) })
+		both.Wait()
+	}))
+}
+
+// startChores does what nobody waits for.
+func (r *Responder) startChores() {
+	log := r.o.Log.With("component", "chores")
+	if r.o.PlaybookDir != "" {
+		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, log) }))
+	}
+	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
+		tick := time.NewTicker(housekeeping)
+		defer tick.Stop()
+		for {
+			if err := r.housekeep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				log.Warn("housekeeping", "error", err, "again_in", housekeeping)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}))
+}
+
+// housekeep closes incidents that nothing joined for long, and forgets what the
+// stream cannot deliver again: a day more than it keeps its messages.
+func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
+	_, closing := r.store.CloseIdleIncidents(ctx, now.Add(-incident.Window))
+	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
+	return errors.Join(closing, pruning)
+}
+
+func (r *Responder) startAPI(listener net.Listener) {
+	turn := r.guard.SetKillSwitch
+	if r.o.KillSwitchFile == "" {
+		turn = nil
+	}
+	r.api = api.New(api.Options{
+		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, KillSwitch: r.killSwitch, SetKillSwitch: turn,
+		Playbooks: r.listPlaybooks, Ready: r.ready, Token: r.secrets.token, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+	})
+	r.api.Start(listener)
+	r.cleanups.add("the API", r.api.Stop)
+	r.cleanups.add("the watch of the API", background(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case err := <-r.api.Failed():
+			r.report(ctx, "serve the API", err)
+		}
+	}))
+}
+
+// report hands a part's own end to whoever waits at Failed.
+func (r *Responder) report(ctx context.Context, what string, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	select {
+	case r.failed <- fmt.Errorf("%s: %w", what, err):
+	default: // the first cause is the one that matters
+	}
+}
+
+// Addr is the address that the API listens on, once Start has returned.
+func (r *Responder) Addr() string { return r.addr }
+
+// Failed yields an error when a part ends by itself; Stop is still to be called.
+func (r *Responder) Failed() <-chan error { return r.failed }
+
+// Stop ends everything, last in first out, within ctx or ten seconds. It is safe
+// to call twice and before Start.
+func (r *Responder) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.started = true
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	return r.cleanups.run(ctx)
+}

@@ -1,0 +1,90 @@
+package responder
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxSecret bounds a key's or token's file.
+const maxSecret = 64 << 10
+
+// minToken is the fewest characters of a token: 16 random ones cannot be guessed.
+const minToken = 16
+
+// secrets are read once, when the responder is made.
+type secrets struct {
+	natsSeed []byte
+	orderKey ed25519.PrivateKey
+	token    string
+}
+
+func readSecrets(o Options) (s secrets, err error) {
+	if s.natsSeed, err = readSecret("the NATS key", o.NATSKeyFile); err != nil {
+		return s, err
+	}
+	order, err := readSecret("the key that signs orders", o.OrderKeyFile)
+	if err != nil {
+		return s, err
+	}
+	if s.orderKey, err = parseOrderKey(order); err != nil {
+		return s, fmt.Errorf("the key that signs orders, %s: %w", o.OrderKeyFile, err)
+	}
+	token, err := readSecret("the API's token", o.TokenFile)
+	if err != nil {
+		return s, err
+	}
+	if len(token) < minToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return s, fmt.Errorf("the API's token, %s: it must be one word of at least %d ASCII characters; `openssl rand -hex 32` makes one", o.TokenFile, minToken)
+	}
+	s.token = string(token)
+	return s, nil
+}
+
+// readSecret reads a file that others must not be able to read.
+func readSecret(what, file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	// A group may read: that is how Kubernetes mounts secrets for a user.
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("%s: everybody on this machine can use %s (mode %04o); run `chmod o-rwx %[2]s`", what, file, info.Mode().Perm())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", what, err)
+	case len(b) > maxSecret:
+		return nil, fmt.Errorf("%s: %s has more than %d bytes", what, file, maxSecret)
+	}
+	if b = bytes.TrimSpace(b); len(b) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", what, file)
+	}
+	return b, nil
+}
+
+func parseOrderKey(b []byte) (ed25519.PrivateKey, error) {
+	block, _ := pem.Decode(b)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, fmt.Errorf("it is no PEM private key; `openssl genpkey -algorithm ed25519` makes one")
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	ed, ok := key.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("it is a %T, not an Ed25519 key; `openssl genpkey -algorithm ed25519` makes one", key)
+	}
+	return ed, nil
+}

@@ -1,0 +1,149 @@
+package store_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"riposte/responder/store"
+	"riposte/responder/store/storetest"
+)
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// join adds one alert to an incident at a time and returns the incident's id.
+func join(t *testing.T, s *store.Store, key string, priority int, at time.Time) (id string) {
+	t.Helper()
+	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error {
+		k := store.IncidentKey{Cluster: "c", Key: key}
+		ids, err := tx.JoinIncidents(t.Context(), []store.Join{{IncidentKey: k, ID: newID(), Title: key, Priority: priority, Alerts: 1, FirstAt: at, LastAt: at}}, at.Add(-time.Hour))
+		id = ids[k]
+		return err
+	}))
+	return id
+}
+
+func TestIncidentsHaveAWindow(t *testing.T) {
+	s := storetest.New(t)
+	t0 := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	first := join(t, s, "k", 4, t0)
+	require.Equal(t, first, join(t, s, "k", 2, t0.Add(59*time.Minute)))
+	require.Equal(t, first, join(t, s, "k", 7, t0.Add(110*time.Minute)))
+	require.NotEqual(t, first, join(t, s, "other", 2, t0))
+
+	at := t0.Add(110*time.Minute + time.Hour + time.Second)
+	open, err := s.OpenIncidents(t.Context(), []store.IncidentKey{{Cluster: "c", Key: "k"}}, at.Add(-time.Hour))
+	require.NoError(t, err)
+	require.Empty(t, open, "its window is over")
+	second := join(t, s, "k", 5, at)
+	require.NotEqual(t, first, second)
+	open, err = s.OpenIncidents(t.Context(), []store.IncidentKey{{Cluster: "c", Key: "k"}, {Cluster: "d", Key: "k"}}, at.Add(-time.Hour))
+	require.NoError(t, err)
+	require.Len(t, open, 1)
+	require.Equal(t, second, open[store.IncidentKey{Cluster: "c", Key: "k"}].ID)
+
+	var got string
+	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT state || ' ' || alerts || ' ' || priority FROM incidents WHERE id = $1::text::uuid", first).Scan(&got))
+	require.Equal(t, "closed 3 2", got)
+
+	n, err := s.CloseIdleIncidents(t.Context(), at)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n, "only the other one is idle")
+}
+
+func TestInbox(t *testing.T) {
+	s := storetest.New(t)
+	boot, now := newID(), time.Now()
+	origin := func(seq uint64) store.Origin { return store.Origin{Cluster: "c", Node: "n", BootID: boot, Seq: seq} }
+	arrive := func(at time.Time, seqs ...uint64) (fresh map[store.Origin]bool) {
+		var all []store.Arrival
+		for _, q := range seqs {
+			all = append(all, store.Arrival{Origin: origin(q), AlertID: newID(), Received: at})
+		}
+		require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) (err error) {
+			fresh, err = tx.Arrive(t.Context(), all)
+			return err
+		}))
+		return fresh
+	}
+	require.Equal(t, map[store.Origin]bool{origin(1): true, origin(2): true}, arrive(now.Add(-time.Hour), 2, 1))
+	require.Equal(t, map[store.Origin]bool{origin(3): true}, arrive(now, 3, 2, 3))
+	seen, err := s.Seen(t.Context(), []store.Origin{origin(1), origin(9), {Cluster: "x", Node: "n", BootID: boot, Seq: 1}})
+	require.NoError(t, err)
+	require.Equal(t, map[store.Origin]bool{origin(1): true}, seen)
+
+	n, err := s.PruneInbox(t.Context(), now.Add(-time.Minute))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	require.Len(t, arrive(now, 1, 2, 3), 2)
+}
+
+func TestPlanAndHistory(t *testing.T) {
+	s := storetest.New(t)
+	incident, alert, decision := join(t, s, "k", 2, time.Now()), newID(), newID()
+	var ns int64
+	action := func(state, effect string) store.NewAction {
+		ns++
+		return store.NewAction{
+			ID: newID(), DecisionID: decision, AlertID: alert, Cluster: "c", Node: "n", Type: "kill", Target: json.RawMessage(`{"kind":"\u0000"}`),
+			Object: "object " + effect, EffectKey: effect, Playbook: "pb\x00", Mode: "enforce", State: state, PlannedNS: ns,
+		}
+	}
+	a, b, c, d := action("planned", "z"), action("planned", "y"), action("planned", "z"), action("refused", "z")
+	var fates []store.Planned
+	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) (err error) {
+		require.NoError(t, tx.AddAlerts(t.Context(), []store.NewAlert{{ID: alert, IncidentID: incident, Cluster: "c", Node: "n", Rule: "r\x00", Binding: "none", Body: "{}"}}))
+		require.NoError(t, tx.AddDecisions(t.Context(), []store.NewDecision{{ID: decision, AlertID: alert, State: "decided"}}))
+		fates, err = tx.Plan(t.Context(), []store.NewAction{a, b, c, d})
+		return err
+	}))
+	require.Equal(t, []store.Planned{{}, {}, {Joined: a.ID}, {}}, fates)
+
+	history, err := s.History(t.Context(), []string{"object z", "object y", "object z", "object x", ""}, 1)
+	require.NoError(t, err)
+	require.Len(t, history, 2)
+	require.Equal(t, []store.Past{{Type: "kill", State: "refused", Playbook: "pb\uFFFD", At: time.Unix(0, d.PlannedNS).UTC()}}, history["object z"])
+	require.Len(t, history["object y"], 1)
+}
+
+func TestErrorsAreToldApart(t *testing.T) {
+	s := storetest.New(t)
+	ask := func(sql string) error {
+		_, err := s.Pool().Exec(t.Context(), sql)
+		require.Error(t, err)
+		return fmt.Errorf("ask: %w", err)
+	}
+	require.True(t, store.Fault(ask("SELECT 1/0")))
+	require.True(t, store.Fault(ask("INSERT INTO inbox (seq) VALUES (0)")))
+	require.False(t, store.Fault(ask("SELECT * FROM nowhere")), "a missing table is not the message's fault")
+	require.True(t, store.Refused(ask("SELECT * FROM nowhere")))
+	require.False(t, store.Fault(ask("SELECT pg_terminate_backend(pg_backend_pid())")))
+	require.True(t, store.Conflict(fmt.Errorf("x: %w", &pgconn.PgError{Code: "40P01"})))
+	require.False(t, store.Conflict(nil))
+	s.Close()
+	err := ask("SELECT 1")
+	require.False(t, store.Fault(err) || store.Refused(err))
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{"": "", "äöü": "äöü", "a\x00b": "a\uFFFDb", "a\xff\xfeb": "a\uFFFDb"} {
+		require.Equal(t, want, store.Text(in))
+	}
+	require.False(t, strings.ContainsRune(store.Text("\x00"), 0))
+}
+
+func TestAnOlderHeartbeatChangesNothing(t *testing.T) {
+	s := storetest.New(t)
+	now := time.Now()
+	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), []byte("new"), now))
+	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), []byte("old"), now.Add(-time.Second)))
+	var body string
+	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT body FROM agents").Scan(&body))
+	require.Equal(t, "new", body)
+}
