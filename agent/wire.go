@@ -21,11 +21,12 @@ import (
 
 // open makes all parts, in the order in which they depend on each other.
 func (a *Agent) open() error {
-	for _, step := range []func() error{a.openRules, a.openEvents, a.openBus, a.openOutputs} {
+	for _, step := range []func() error{a.openRules, a.openEvents, a.openBus} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	a.openOutputs()
 	a.stamp = stamp{cluster: a.opt.Cluster, node: a.opt.Node, hostname: a.opt.Hostname, ruleset: a.rules.Hash(), boot: uuid.NewString()}
 	return nil
 }
@@ -129,7 +130,8 @@ func (a *Agent) openBus() (err error) {
 		return err
 	}
 	a.outbox, err = publish.OpenOutbox(publish.OutboxOptions{
-		Bus: a.bus, Dir: filepath.Join(a.opt.DataDir, "spool"), MaxBytes: a.opt.SpoolBytes, Log: a.opt.Log.With("component", "spool"),
+		Bus: a.bus, Dir: filepath.Join(a.opt.DataDir, "spool"), Cluster: a.opt.Cluster, Node: a.opt.Node, MaxBytes: a.opt.SpoolBytes,
+		Log: a.opt.Log.With("component", "spool"),
 	})
 	if err != nil || a.opt.OrderKeyFile == "" {
 		return err
@@ -158,7 +160,7 @@ func (a *Agent) openContain() error {
 	return a.bus.HandleOrders(a.contain.Answer)
 }
 
-func (a *Agent) openOutputs() error {
+func (a *Agent) openOutputs() {
 	if a.outbox != nil {
 		a.outputs = append(a.outputs, a.outbox)
 	}
@@ -167,5 +169,4 @@ func (a *Agent) openOutputs() error {
 			To: a.opt.Output, Format: a.opt.Format, IncludeRiposte: a.opt.IncludeRiposte, Log: a.log,
 		}))
 	}
-	return nil
 }

@@ -2,8 +2,9 @@
 
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 //
-// A process's life: fork, successful exec, exit. These are state events: user space
-// builds its process table from them, so they wake the reader at once.
+// A process's life: fork, successful exec, exit; and new cgroups, in which processes
+// live. These are state events: user space builds its tables from them, so they wake
+// the reader at once.
 #include "headers/path.h"
 #include "headers/text.h"
 
@@ -11,6 +12,7 @@
 const struct wire_fork *go_fork;
 const struct wire_exec *go_exec;
 const struct wire_exit *go_exit;
+const struct wire_cgroup *go_cgroup;
 
 static __always_inline bool own(void)
 {
@@ -142,6 +144,32 @@ static __always_inline int on_exit(const bool typed, struct task_struct *task)
 	return 0;
 }
 
+static __always_inline int on_cgroup(const bool typed, struct cgroup *group, const char *path)
+{
+	const __u32 fixed = sizeof(struct wire_cgroup);
+	struct cgroup_root *root = GET(group, root);
+	struct kernfs_node *node = GET(group, kn);
+	struct wire_cgroup *e;
+	struct scratch *s;
+	__u32 marks = 0;
+
+	if (GET(root, hierarchy_id) != 0) // not of cgroup v2
+		return 0;
+	s = acquire(SLOT_PROCESS);
+	if (!s)
+		return 0;
+	e = (void *)s->out;
+	begin(typed, s,
+	      typed ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task(),
+	      WIRE_CGROUP, CALL_NONE, 0);
+	e->id = GET(node, id);
+	__builtin_memset(e->spare, 0, sizeof(e->spare));
+	e->path_len = put_kernel_text(s, fixed, path, &marks);
+	submit(s, fixed, true);
+	release(s);
+	return 0;
+}
+
 // A new task, before it first runs, in its parent. The arguments (parent, child)
 // have been the same since 2.6.
 SEC("tp_btf/sched_process_fork")
@@ -188,6 +216,21 @@ SEC("raw_tp/sched_process_exit")
 int exit_raw(__u64 *ctx)
 {
 	return on_exit(false, (struct task_struct *)ctx[0]);
+}
+
+// A new cgroup, with its path. A container can be gone, its cgroup with it, before
+// user space has read the first event of it: then this is the only way to know which
+// container it was. The arguments (cgroup, path) have been the same since 4.x.
+SEC("tp_btf/cgroup_mkdir")
+int cgroup_typed(__u64 *ctx)
+{
+	return on_cgroup(true, (struct cgroup *)ctx[0], (const char *)ctx[1]);
+}
+
+SEC("raw_tp/cgroup_mkdir")
+int cgroup_raw(__u64 *ctx)
+{
+	return on_cgroup(false, (struct cgroup *)ctx[0], (const char *)ctx[1]);
 }
 
 char program_license[] SEC("license") = "Dual BSD/GPL";

@@ -25,6 +25,14 @@ type ProcessScratch struct {
 	Out     [20736]uint8
 }
 
+type ProcessWireCgroup struct {
+	_       structs.HostLayout
+	Header  ProcessWireHeader
+	Id      uint64
+	PathLen uint16
+	Spare   [3]uint16
+}
+
 type ProcessWireExec struct {
 	_        structs.HostLayout
 	Header   ProcessWireHeader
@@ -96,12 +104,15 @@ const (
 	ProcessMapEvents         = "events"
 	ProcessMapLosses         = "losses"
 	ProcessMapScratches      = "scratches"
+	ProcessProgCgroupRaw     = "cgroup_raw"
+	ProcessProgCgroupTyped   = "cgroup_typed"
 	ProcessProgExecRaw       = "exec_raw"
 	ProcessProgExecTyped     = "exec_typed"
 	ProcessProgExitRaw       = "exit_raw"
 	ProcessProgExitTyped     = "exit_typed"
 	ProcessProgForkRaw       = "fork_raw"
 	ProcessProgForkTyped     = "fork_typed"
+	ProcessVarGoCgroup       = "go_cgroup"
 	ProcessVarGoExec         = "go_exec"
 	ProcessVarGoExit         = "go_exit"
 	ProcessVarGoFork         = "go_fork"
@@ -152,12 +163,14 @@ type ProcessSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessProgramSpecs struct {
-	ExecRaw   *ebpf.ProgramSpec `ebpf:"exec_raw"`
-	ExecTyped *ebpf.ProgramSpec `ebpf:"exec_typed"`
-	ExitRaw   *ebpf.ProgramSpec `ebpf:"exit_raw"`
-	ExitTyped *ebpf.ProgramSpec `ebpf:"exit_typed"`
-	ForkRaw   *ebpf.ProgramSpec `ebpf:"fork_raw"`
-	ForkTyped *ebpf.ProgramSpec `ebpf:"fork_typed"`
+	CgroupRaw   *ebpf.ProgramSpec `ebpf:"cgroup_raw"`
+	CgroupTyped *ebpf.ProgramSpec `ebpf:"cgroup_typed"`
+	ExecRaw     *ebpf.ProgramSpec `ebpf:"exec_raw"`
+	ExecTyped   *ebpf.ProgramSpec `ebpf:"exec_typed"`
+	ExitRaw     *ebpf.ProgramSpec `ebpf:"exit_raw"`
+	ExitTyped   *ebpf.ProgramSpec `ebpf:"exit_typed"`
+	ForkRaw     *ebpf.ProgramSpec `ebpf:"fork_raw"`
+	ForkTyped   *ebpf.ProgramSpec `ebpf:"fork_typed"`
 }
 
 // ProcessMapSpecs contains maps before they are loaded into the kernel.
@@ -173,6 +186,7 @@ type ProcessMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessVariableSpecs struct {
+	GoCgroup       *ebpf.VariableSpec `ebpf:"go_cgroup"`
 	GoExec         *ebpf.VariableSpec `ebpf:"go_exec"`
 	GoExit         *ebpf.VariableSpec `ebpf:"go_exit"`
 	GoFork         *ebpf.VariableSpec `ebpf:"go_fork"`
@@ -218,6 +232,7 @@ func (m *ProcessMaps) Close() error {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessVariables struct {
+	GoCgroup       *ebpf.Variable `ebpf:"go_cgroup"`
 	GoExec         *ebpf.Variable `ebpf:"go_exec"`
 	GoExit         *ebpf.Variable `ebpf:"go_exit"`
 	GoFork         *ebpf.Variable `ebpf:"go_fork"`
@@ -230,16 +245,20 @@ type ProcessVariables struct {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessPrograms struct {
-	ExecRaw   *ebpf.Program `ebpf:"exec_raw"`
-	ExecTyped *ebpf.Program `ebpf:"exec_typed"`
-	ExitRaw   *ebpf.Program `ebpf:"exit_raw"`
-	ExitTyped *ebpf.Program `ebpf:"exit_typed"`
-	ForkRaw   *ebpf.Program `ebpf:"fork_raw"`
-	ForkTyped *ebpf.Program `ebpf:"fork_typed"`
+	CgroupRaw   *ebpf.Program `ebpf:"cgroup_raw"`
+	CgroupTyped *ebpf.Program `ebpf:"cgroup_typed"`
+	ExecRaw     *ebpf.Program `ebpf:"exec_raw"`
+	ExecTyped   *ebpf.Program `ebpf:"exec_typed"`
+	ExitRaw     *ebpf.Program `ebpf:"exit_raw"`
+	ExitTyped   *ebpf.Program `ebpf:"exit_typed"`
+	ForkRaw     *ebpf.Program `ebpf:"fork_raw"`
+	ForkTyped   *ebpf.Program `ebpf:"fork_typed"`
 }
 
 func (p *ProcessPrograms) Close() error {
 	return _ProcessClose(
+		p.CgroupRaw,
+		p.CgroupTyped,
 		p.ExecRaw,
 		p.ExecTyped,
 		p.ExitRaw,

@@ -20,6 +20,7 @@
 // The compiler keeps only types that something refers to; Go wants these too.
 const struct wire_open *go_open;
 const struct wire_connect *go_connect;
+const enum wire_version *go_version;
 const enum wire_kind *go_kind;
 const enum wire_call *go_call;
 const enum wire_mark *go_mark;
@@ -274,7 +275,7 @@ static __always_inline void on_failed_exec(const bool typed, struct scratch *s,
 static __always_inline int on_exit(const bool typed, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task =
-		typed ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+	    typed ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
 	bool compat = (GET(task, thread_info.status) & TS_COMPAT) != 0;
 	__u32 nr = GET(regs, orig_ax);
 	__u8 call = compat ? call_of_32(nr) : call_of_64(nr);

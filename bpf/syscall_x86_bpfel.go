@@ -83,6 +83,7 @@ const (
 	SyscallWireKindWIRE_CONNECT SyscallWireKind = 3
 	SyscallWireKindWIRE_FORK    SyscallWireKind = 4
 	SyscallWireKindWIRE_EXIT    SyscallWireKind = 5
+	SyscallWireKindWIRE_CGROUP  SyscallWireKind = 6
 )
 
 type SyscallWireLoss uint32
@@ -128,6 +129,12 @@ type SyscallWireOpen struct {
 	Spare   uint16
 }
 
+type SyscallWireVersion uint32
+
+const (
+	SyscallWireVersionWIRE_VERSION SyscallWireVersion = 1
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -143,6 +150,7 @@ const (
 	SyscallVarGoLoss         = "go_loss"
 	SyscallVarGoMark         = "go_mark"
 	SyscallVarGoOpen         = "go_open"
+	SyscallVarGoVersion      = "go_version"
 	SyscallVarOwnTgid        = "own_tgid"
 	SyscallVarWakeBytes      = "wake_bytes"
 	SyscallVarWakeIntervalNs = "wake_interval_ns"
@@ -213,6 +221,7 @@ type SyscallVariableSpecs struct {
 	GoLoss         *ebpf.VariableSpec `ebpf:"go_loss"`
 	GoMark         *ebpf.VariableSpec `ebpf:"go_mark"`
 	GoOpen         *ebpf.VariableSpec `ebpf:"go_open"`
+	GoVersion      *ebpf.VariableSpec `ebpf:"go_version"`
 	OwnTgid        *ebpf.VariableSpec `ebpf:"own_tgid"`
 	WakeBytes      *ebpf.VariableSpec `ebpf:"wake_bytes"`
 	WakeIntervalNs *ebpf.VariableSpec `ebpf:"wake_interval_ns"`
@@ -261,6 +270,7 @@ type SyscallVariables struct {
 	GoLoss         *ebpf.Variable `ebpf:"go_loss"`
 	GoMark         *ebpf.Variable `ebpf:"go_mark"`
 	GoOpen         *ebpf.Variable `ebpf:"go_open"`
+	GoVersion      *ebpf.Variable `ebpf:"go_version"`
 	OwnTgid        *ebpf.Variable `ebpf:"own_tgid"`
 	WakeBytes      *ebpf.Variable `ebpf:"wake_bytes"`
 	WakeIntervalNs *ebpf.Variable `ebpf:"wake_interval_ns"`

@@ -11,7 +11,7 @@ import (
 
 	"riposte/responder/action"
 	"riposte/responder/action/killcontainer"
-	"riposte/responder/api"
+	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/bus"
 	"riposte/responder/execute"
@@ -37,7 +37,7 @@ type Responder struct {
 	store  *store.Store
 	bus    *bus.Bus
 	binder ingest.Binder // nil without a cluster
-	api    *api.Server
+	api    *server.Server
 	addr   string
 
 	mu       sync.Mutex
@@ -250,7 +250,7 @@ func (r *Responder) startAPI(listener net.Listener) {
 	if r.o.KillSwitchFile == "" {
 		turn = nil
 	}
-	r.api = api.New(api.Options{
+	r.api = server.New(server.Options{
 		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, KillSwitch: r.killSwitch, SetKillSwitch: turn,
 		Playbooks: r.listPlaybooks, Ready: r.ready, Token: r.secrets.token, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})

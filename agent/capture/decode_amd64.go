@@ -16,7 +16,7 @@ import (
 )
 
 // wireVersion is the version of headers/wire.h that this file reads.
-const wireVersion = 1
+const wireVersion = uint16(bpf.SyscallWireVersionWIRE_VERSION)
 
 var errShort = errors.New("record is shorter than it says")
 
@@ -55,6 +55,8 @@ func (d *decoder) record(raw []byte, e *event.Event) error {
 	case kind == bpf.SyscallWireKindWIRE_EXIT:
 		d.exit(e)
 		return nil
+	case kind == bpf.SyscallWireKindWIRE_CGROUP:
+		return d.cgroup(raw, e)
 	}
 	return fmt.Errorf("record of unknown kind %d, call %d", h.Kind, h.Call)
 }

@@ -134,11 +134,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(connectRecord())
 	f.Add(wire(bpf.ProcessWireFork{Header: processHead(head(bpf.SyscallWireKindWIRE_FORK, 0, 5))}))
 	f.Add(wire(bpf.ProcessWireExit{Header: processHead(head(bpf.SyscallWireKindWIRE_EXIT, 0, 139))}))
+	f.Add(wire(bpf.ProcessWireCgroup{Header: processHead(head(bpf.SyscallWireKindWIRE_CGROUP, 0, 0)), PathLen: 2}, "/a"))
 	d := testDecoder(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var e event.Event
 		if d.record(raw, &e) == nil {
-			require.NotEqual(t, event.Unknown, e.Type)
+			require.Equal(t, e.Cgroup != nil, e.Type == event.Unknown)
 		}
 		require.LessOrEqual(t, len(d.comms.known), memoryLimit)
 	})

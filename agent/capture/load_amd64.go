@@ -101,5 +101,10 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 			return fmt.Errorf("BPF variable %s: %w", name, err)
 		}
 	}
+	// We never look into the sections' memory. Were it mapped, it would keep the maps
+	// in the kernel after Close, until the garbage collector comes by.
+	for _, v := range spec.Variables {
+		spec.Maps[v.SectionName].Flags &^= unix.BPF_F_MMAPABLE
+	}
 	return nil
 }

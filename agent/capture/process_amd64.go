@@ -128,6 +128,21 @@ func (d *decoder) fork(raw []byte, e *event.Event) error {
 	return nil
 }
 
+func (d *decoder) cgroup(raw []byte, e *event.Event) error {
+	r, tail, ok := fixed[bpf.ProcessWireCgroup](raw)
+	if !ok {
+		return errShort
+	}
+	rest := string(tail)
+	path, ok := take(&rest, r.PathLen)
+	if !ok {
+		return errShort
+	}
+	e.Type = event.Unknown
+	e.Cgroup = &event.Cgroup{ID: r.Id, Path: path}
+	return nil
+}
+
 // exit has the status that wait(2) gives: the low seven bits are the signal.
 func (d *decoder) exit(e *event.Event) {
 	e.Type = event.ProcExit

@@ -81,33 +81,3 @@ func TestAReceiptThatWasNotVerifiedIsCompleted(t *testing.T) {
 	require.NotZero(t, r.VerifiedNS)
 	require.Empty(t, r.Message)
 }
-
-func TestTheLedgerIsBounded(t *testing.T) {
-	s := newSandbox(t, "a", 0)
-	n := newNode(t, s)
-	now := time.Now()
-	var old, young strings.Builder
-	for i := range 5000 {
-		o := kill(fmt.Sprint("young", i), s.target())
-		o.Expires = now.Add(time.Duration(i) * time.Millisecond)
-		young.WriteString(begun(o))
-		o.ID, o.Expires = fmt.Sprint("old", i), now.Add(-2*time.Hour)
-		old.WriteString(begun(o))
-	}
-	n.ledger(t, old.String(), young.String())
-	name := filepath.Join(n.opt.Dir, "orders.jsonl")
-	lines := func() (n int) {
-		b, err := os.ReadFile(name)
-		require.NoError(t, err)
-		require.NotContains(t, string(b), `"old`)
-		return strings.Count(string(b), "\n")
-	}
-	require.Equal(t, 4096, lines())
-	for i := range 13000 { // each writes its receipt
-		n.send(t, kill(fmt.Sprint("new", i), s.target()))
-	}
-	require.Less(t, lines(), 16500)
-	b, err := os.ReadFile(name)
-	require.NoError(t, err)
-	require.Contains(t, string(b), `"new12999"`)
-}

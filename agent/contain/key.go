@@ -18,14 +18,14 @@ func ReadKey(file string) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("read the responder's public key: %w", err)
 	}
 	if block, _ := pem.Decode(b); block != nil {
-		any, err := x509.ParsePKIXPublicKey(block.Bytes)
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if key, ok := any.(ed25519.PublicKey); ok {
+		if key, ok := parsed.(ed25519.PublicKey); ok {
 			return key, nil
 		}
-		return nil, fmt.Errorf("%s holds a %T, orders are signed with Ed25519", file, any)
+		return nil, fmt.Errorf("%s holds a %T, orders are signed with Ed25519", file, parsed)
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(key) != ed25519.PublicKeySize {

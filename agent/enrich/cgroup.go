@@ -3,6 +3,7 @@ package enrich
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,6 +118,25 @@ func (c *cgroups) path(id uint64, pid int32) (string, bool) {
 	}
 	c.learn(id, path)
 	return path, true
+}
+
+// walk learns all cgroups that there are. One that goes before its events are read
+// is known then.
+func (c *cgroups) walk() {
+	if c.fs == nil {
+		return
+	}
+	_ = filepath.WalkDir(c.fs.root, func(dir string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || len(c.byID) >= maxCgroupPaths {
+			return nil // gone meanwhile
+		}
+		path := strings.TrimPrefix(dir, c.fs.root)
+		if path == "" {
+			path = "/"
+		}
+		c.id(path)
+		return nil
+	})
 }
 
 func (c *cgroups) id(path string) (uint64, bool) {

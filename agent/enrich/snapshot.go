@@ -11,6 +11,7 @@ import (
 // began. Call it once, after capture was attached and before its events are applied:
 // then no process falls between the two.
 func (t *Table) Snapshot() error {
+	t.cgroups.walk()
 	seeds, err := t.running()
 	if err != nil {
 		return fmt.Errorf("process snapshot: %w", err)

@@ -131,6 +131,9 @@ func New(o Options) (*Table, error) {
 // absolute name of its file, and the texts of the parameters that name files.
 func (t *Table) Apply(e *event.Event) {
 	t.forget(e.KernelNS)
+	if e.Cgroup != nil && e.Cgroup.Path != "" {
+		t.cgroups.learn(e.Cgroup.ID, e.Cgroup.Path)
+	}
 	p := t.process(&e.Task)
 	switch {
 	case e.Type == event.Clone && e.Fork != nil:

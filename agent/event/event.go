@@ -34,6 +34,9 @@ type Event struct {
 	// Exec is set at a successful exec, Fork at a fork.
 	Exec *Exec
 	Fork *Fork
+	// Cgroup is a new cgroup. Such an event has no Type: it is for enrich alone, no
+	// rule sees it.
+	Cgroup *Cgroup
 	// Proc is the process that did it, set by enrich, never nil after it. A
 	// failed exec leaves it as the caller.
 	Proc *Process
@@ -115,6 +118,13 @@ type Fork struct {
 	PID, PPID, VPID int32
 	StartNS         uint64
 	CgroupID        uint64
+}
+
+// Cgroup is a cgroup v2 directory.
+type Cgroup struct {
+	ID uint64
+	// Path is below the root of the hierarchy, with a leading '/'.
+	Path string
 }
 
 // Kinds of File are Falco's fd.typechar.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,9 @@ type OutboxOptions struct {
 	Bus Bus
 	// Dir is the spool's folder.
 	Dir string
+	// Cluster and Node are whose alerts the bus takes from here. What an earlier run
+	// left under another name is given up, for it could never arrive. Empty: all is sent.
+	Cluster, Node string
 	// MaxBytes bounds the spool, 64 MiB if 0.
 	MaxBytes int64
 	// Window is how many messages may be without an acknowledgement, 256 if 0.
@@ -85,7 +89,7 @@ type Outbox struct {
 	retry *time.Timer
 
 	queuedBytes atomic.Int64
-	lost        struct{ queue, full, torn, large, unreadable, unsaved atomic.Uint64 }
+	lost        struct{ queue, full, torn, foreign, large, unreadable, unsaved atomic.Uint64 }
 }
 
 type queued struct {
@@ -112,16 +116,33 @@ func OpenOutbox(opt OutboxOptions) (*Outbox, error) {
 		return nil, err
 	}
 	o.spool = s
-	o.pending = left
+	o.pending = o.keepOwn(left)
 	heap.Init(&o.pending)
-	if len(left) > 0 {
-		opt.Log.Info("alerts of an earlier run are sent again", "alerts", len(left))
+	if n := len(o.pending); n > 0 {
+		opt.Log.Info("alerts of an earlier run are sent again", "alerts", n)
 	}
 	if damaged > 0 {
 		o.lost.torn.Add(1)
 		opt.Log.Warn("the end of a spool file was torn and is given up", "bytes", damaged)
 	}
 	return o, nil
+}
+
+// keepOwn gives up the alerts of a node that has another name now.
+func (o *Outbox) keepOwn(left []*entry) []*entry {
+	if o.opt.Node == "" {
+		return left
+	}
+	own := strings.TrimSuffix(alert.Subjects(o.opt.Cluster, o.opt.Node), "*")
+	return slices.DeleteFunc(left, func(e *entry) bool {
+		if strings.HasPrefix(e.subject, own) {
+			return false
+		}
+		o.opt.Log.Warn("an alert of an earlier run is given up: it was made under another name", "subject", e.subject)
+		o.lost.foreign.Add(1)
+		o.spool.done(e)
+		return true
+	})
 }
 
 // Put takes one alert and never waits: when the queue is full, the alert is
@@ -157,7 +178,7 @@ func (o *Outbox) Queued() int64 { return o.queuedBytes.Load() }
 func (o *Outbox) Lost() map[string]uint64 {
 	all := map[string]uint64{}
 	for reason, n := range map[string]*atomic.Uint64{
-		"publish_queue_full": &o.lost.queue, "spool_full": &o.lost.full, "spool_torn": &o.lost.torn,
+		"publish_queue_full": &o.lost.queue, "spool_full": &o.lost.full, "spool_torn": &o.lost.torn, "spool_foreign": &o.lost.foreign,
 		"alert_too_large": &o.lost.large, "spool_unreadable": &o.lost.unreadable, "spool_unsaved": &o.lost.unsaved,
 	} {
 		if v := n.Load(); v > 0 {
@@ -203,16 +224,14 @@ func (o *Outbox) take(m queued) {
 	if len(o.pending) == 0 && o.ready() {
 		o.publish(e, m.message)
 	}
-	given := o.spool.put(e, m.message)
-	if e.segment == nil && !e.dropped && !e.sent {
-		// Neither sent nor written: the disk is broken.
-		o.lost.unsaved.Add(1)
-		return
-	}
-	if len(given) > 0 {
+	if given := o.spool.put(e, m.message); len(given) > 0 {
 		o.giveUp(given)
 	}
-	if !e.sent && !e.dropped {
+	switch {
+	case e.sent, e.dropped:
+	case e.segment == nil: // neither sent nor written: the disk is broken
+		o.lost.unsaved.Add(1)
+	default:
 		heap.Push(&o.pending, e)
 	}
 }

@@ -273,6 +273,24 @@ func TestTwoAgentsCannotShareASpool(t *testing.T) {
 	require.NoError(t, o.Close())
 }
 
+func TestAlertsOfAnotherNameAreGivenUp(t *testing.T) {
+	b, dir := newBus(), t.TempDir()
+	b.setAway(errors.New("away"))
+	o, stop := open(t, publish.OutboxOptions{Bus: b, Dir: dir})
+	for i, name := range []string{"n", "old", "n.x"} {
+		a := makeAlert(i+1, alert.Critical)
+		a.Riposte.Node = name
+		require.NoError(t, o.Put(a))
+	}
+	stop()
+	again := newBus()
+	o, stop = open(t, publish.OutboxOptions{Bus: again, Dir: dir, Cluster: "c", Node: "n"})
+	require.Equal(t, []string{"n/b/1"}, again.wait(t, 1))
+	require.Equal(t, uint64(2), o.Lost()["spool_foreign"])
+	stop()
+	require.Empty(t, segments(t, dir))
+}
+
 func TestAForeignFileInTheSpoolIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "what.seg")

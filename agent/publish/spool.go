@@ -40,6 +40,8 @@ type entry struct {
 	priority alert.Priority
 	// num orders the entries of one priority by age.
 	num uint64
+	// subject is known only for what an earlier process left.
+	subject string
 	// segment is nil for an alert that is not on disk.
 	segment *segment
 	place   int
@@ -111,11 +113,15 @@ func (s *spool) recover(name string) (damaged int64, err error) {
 		return 0, errors.Join(err, seg.file.Close())
 	}
 	seg.size = scan(content, func(offset int64, payload []byte) {
+		m, err := parseMessage(payload)
 		seg.entries = append(seg.entries, &entry{
-			priority: seg.priority, segment: seg, place: seg.puts, offset: offset, bytes: headBytes + len(payload),
+			priority: seg.priority, subject: m.subject, segment: seg, place: seg.puts, offset: offset, bytes: headBytes + len(payload),
+			done: err != nil,
 		})
 		seg.puts++
-		seg.live++
+		if err == nil {
+			seg.live++
+		}
 	}, func(place int) {
 		if place < len(seg.entries) && !seg.entries[place].done {
 			seg.entries[place].done = true

@@ -31,6 +31,10 @@ func (l *loader) build() *Ruleset {
 		macros = append(macros, compile.Macro{Name: d.name, Body: n, Index: d.index, Visibility: d.visibility})
 	}
 	if len(l.errs) > 0 {
+		// Without its macros a rule cannot be compiled, but it can be parsed.
+		for _, d := range l.rules {
+			l.parse(d.condition, d.label())
+		}
 		return rs
 	}
 	b := &builder{loader: l, compiler: compile.New(macros), macroText: macroText, reported: map[string]bool{}}

@@ -70,7 +70,7 @@ func (l *loader) list(it *item) {
 	items, ok := it.texts(l, "items")
 	if !ok {
 		if _, present := it.key("items"); !present {
-			l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, "the list has no items"))
+			it.lacks(l, "items")
 		}
 		return
 	}
@@ -101,7 +101,7 @@ func (l *loader) list(it *item) {
 func (l *loader) macro(it *item) {
 	if _, ok := it.text(l, "condition"); !ok {
 		if _, present := it.key("condition"); !present {
-			l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, "the macro has no condition"))
+			it.lacks(l, "condition")
 		}
 		return
 	}
@@ -236,19 +236,21 @@ func (l *loader) rule(it *item) {
 			present++
 		}
 	}
-	if enabled, given := it.truth(l, "enabled"); present == 0 && given {
-		if prev == nil {
+	if p, given := it.key("enabled"); present == 0 && given {
+		enabled, ok := it.truth(l, "enabled")
+		switch {
+		case !ok:
+		case prev == nil:
 			l.fail(it.at.error(CodeValidate, it.label(), 0, "the rule is not defined before, so it cannot be enabled or disabled"))
-			return
+		default:
+			l.warn(p.error(CodeDeprecatedItem, it.label(), 0, "enabled alone is deprecated: use override: {enabled: replace}"))
+			prev.enabled = enabled
 		}
-		p, _ := it.key("enabled")
-		l.warn(p.error(CodeDeprecatedItem, it.label(), 0, "enabled alone is deprecated: use override: {enabled: replace}"))
-		prev.enabled = enabled
 		return
 	}
 	for _, k := range ruleNeeds {
 		if it.keys[k] == nil {
-			l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, "the rule has no "+k))
+			it.lacks(l, k)
 			return
 		}
 	}

@@ -167,8 +167,11 @@ func (l *loader) item(at place) {
 		return
 	}
 	if named := it.kind == "list" || it.kind == "macro" || it.kind == "rule"; named {
-		it.name, _ = it.text(l, it.kind)
-		if it.name == "" {
+		name, ok := it.text(l, it.kind)
+		if !ok {
+			return
+		}
+		if it.name = name; name == "" {
 			l.fail(at.error(CodeYAMLValidate, "", 0, fmt.Sprintf("the %s has no name", it.kind)))
 			return
 		}
@@ -194,6 +197,18 @@ func (l *loader) item(at place) {
 	case "rule":
 		l.rule(it)
 	}
+}
+
+// lacks reports a key that must be there; a misspelt one is probably meant for it.
+func (it *item) lacks(l *loader, key string) {
+	msg := fmt.Sprintf("the %s has no %s", it.kind, key)
+	for k := range it.keys {
+		if !slices.Contains(knownKeys[it.kind], k) && syntax.Nearest(k, []string{key}) != "" {
+			msg += fmt.Sprintf(": did you mean it by %q?", k)
+			break
+		}
+	}
+	l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, msg))
 }
 
 // text reads a key that must be a scalar, if it is there.

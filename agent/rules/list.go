@@ -67,6 +67,10 @@ func (l *loader) expand(t text, item string) (text, bool) {
 		l.fail(t.error(CodeValidate, item, 0, fmt.Sprintf("with its lists in place the condition has more than %d bytes, or all conditions more than %d", MaxConditionBytes, MaxExpandedBytes)))
 		return text{}, false
 	}
+	if len(x.spans) == 0 {
+		// Nothing is left, but an error about it still has a place.
+		x.spans = t.spans[:1]
+	}
 	out := x.b.String()
 	l.expanded += len(out)
 	return text{s: out, spans: x.spans}, true

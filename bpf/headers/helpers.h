@@ -24,9 +24,11 @@ static __u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
 static long (*const bpf_probe_read_user)(void *dst, __u32 size, const void *src) = (void *)112;
 static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static long (*const bpf_probe_read_user_str)(void *dst, __u32 size, const void *src) = (void *)114;
-static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *src) = (void *)115;
+static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size,
+					       const void *src) = (void *)115;
 static __u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
-static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
+static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size,
+					__u64 flags) = (void *)130;
 static __u64 (*const bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 static long (*const bpf_loop)(__u32 steps, long (*step)(__u32 i, void *ctx), void *ctx,

@@ -30,8 +30,8 @@ struct {
 
 struct scratch {
 	__u32 busy;
-	__u32 slot; // its own key
-	__u32 used; // bytes of text behind the fixed part
+	__u32 slot;    // its own key
+	__u32 used;    // bytes of text behind the fixed part
 	__u32 path_at; // where the path of the last walk begins
 	__u32 path_len;
 	__u32 spare;

@@ -40,7 +40,7 @@ struct walk {
 	struct scratch *s;
 	__u64 dentry;
 	__u64 mount;
-	__u64 top; // the mount's own root dentry
+	__u64 top;  // the mount's own root dentry
 	__u64 root; // where the task's root is
 	__u64 root_mount;
 	__u32 at;
@@ -99,10 +99,10 @@ static __always_inline __u32 walk(const bool typed, struct scratch *s, struct pa
 	__u64 inside = FIELD_OFFSET(struct mount, mnt);
 	struct mount *mount;
 	struct walk w = {
-		.s = s,
-		.dentry = ADDRESS(path, dentry),
-		.mount = ADDRESS(path, mnt) - inside,
-		.at = TEXT_MAX - 1,
+	    .s = s,
+	    .dentry = ADDRESS(path, dentry),
+	    .mount = ADDRESS(path, mnt) - inside,
+	    .at = TEXT_MAX - 1,
 	};
 
 	if (!fs)
@@ -152,8 +152,7 @@ static __always_inline __u16 put_path(const bool typed, struct scratch *s, __u32
 {
 	__u32 at, len, to;
 
-	*marks |= typed ? walk_typed(s, path, task)
-			: walk_raw(s->slot, (__u64)path, (__u64)task);
+	*marks |= typed ? walk_typed(s, path, task) : walk_raw(s->slot, (__u64)path, (__u64)task);
 	at = s->path_at & (TEXT_MAX - 1);
 	len = s->path_len & (TEXT_MAX - 1);
 	to = s->used & OUT_MASK;

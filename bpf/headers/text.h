@@ -5,8 +5,7 @@
 
 #include "maps.h"
 
-static __always_inline __u16 put_user_text(struct scratch *s, __u32 fixed, __u64 from,
-					   __u32 *marks)
+static __always_inline __u16 put_user_text(struct scratch *s, __u32 fixed, __u64 from, __u32 *marks)
 {
 	__u32 to = s->used & OUT_MASK;
 	long n = bpf_probe_read_user_str(&s->out[fixed + to], TEXT_MAX, (void *)from);

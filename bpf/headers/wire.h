@@ -8,7 +8,9 @@
 
 #include "vmlinux.h"
 
-#define WIRE_VERSION 1
+enum wire_version {
+	WIRE_VERSION = 1,
+};
 
 // What a record is.
 enum wire_kind {
@@ -17,6 +19,7 @@ enum wire_kind {
 	WIRE_CONNECT = 3,
 	WIRE_FORK = 4,
 	WIRE_EXIT = 5,
+	WIRE_CGROUP = 6,
 };
 
 // Which system call it was.
@@ -38,10 +41,10 @@ enum wire_mark {
 	MARK_MEMFD = 4,
 	MARK_CREATED = 8,
 	MARK_NAME_LOST = 16, // the argument could not be read
-	MARK_PATH_CUT = 32, // the path was longer than the walk
+	MARK_PATH_CUT = 32,  // the path was longer than the walk
 	MARK_ARGS_CUT = 64,
 	MARK_FILE_LOST = 128, // the descriptor had no file any more
-	MARK_SOCKET = 256, // the socket's own addresses are set
+	MARK_SOCKET = 256,    // the socket's own addresses are set
 };
 
 // Places where something is lost; each has a counter per CPU.
@@ -144,4 +147,11 @@ struct wire_fork {
 
 struct wire_exit {
 	struct wire_header header;
+};
+
+struct wire_cgroup {
+	struct wire_header header;
+	__u64 id;
+	__u16 path_len;
+	__u16 spare[3];
 };

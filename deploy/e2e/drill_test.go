@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,9 @@ func TestDrill(t *testing.T) {
 		last = stage.NS
 	}
 	require.Equal(t, []string{"syscall", "alert", "received", "decided", "executed", "verified", "audited"}, names)
-	t.Logf("killed %.1f ms after the system call", float64(timeline.Stages[4].NS)/1e6)
+	var printed strings.Builder
+	require.NoError(t, standalone.PrintTimeline(&printed, timeline))
+	t.Log("\n" + printed.String())
 
 	ctx := t.Context()
 	alert, err := s.Client().Alert(ctx, timeline.Alert)

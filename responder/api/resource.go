@@ -1,5 +1,5 @@
-// Package api is the responder's HTTP API: JSON under /api/v1, server-sent
-// events, and the console. Every request but the health checks needs the token.
+// Package api is the contract of the responder's HTTP API: what its answers and
+// events hold. Package server below it serves them, package client asks for them.
 package api
 
 import (
@@ -12,6 +12,18 @@ import (
 type Page[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
+}
+
+// Sizes of a page: what a list returns unless it is asked for less or more, and
+// the most that may be asked for.
+const (
+	DefaultPage = 100
+	MaxPage     = 500
+)
+
+// ActionStates are the states of an action, in the order of its life.
+var ActionStates = []string{
+	"planned", "waiting", "executing", "succeeded", "failed", "unknown", "observed", "refused", "rejected", "cancelled", "expired",
 }
 
 // Alert is a stored alert.

@@ -365,7 +365,7 @@ func TestOrphansAreRescued(t *testing.T) {
 	}{
 		"planned without a job":           {set: `state = 'planned', planned_ns = 1`, attempts: 1},
 		"executing under our own name":    {set: `state = 'executing', attempts = 1, lease_holder = 'one', lease_until = now() + interval '1 hour'`, attempts: 2},
-		"executing under an ended lease":  {set: `state = 'executing', attempts = 1, lease_holder = 'two', lease_until = now() - interval '1 second'`, attempts: 2},
+		"executing under an ended lease":  {set: `state = 'executing', attempts = 1, lease_holder = 'two', lease_until = now() - interval '3 seconds'`, attempts: 2},
 		"given back while executing":      {set: `state = 'executing', attempts = 1`, attempts: 2},
 		"succeeded, verification missing": {set: `state = 'succeeded', attempts = 1, executed_ns = 5, lease_holder = 'one', lease_until = now() + interval '1 hour'`, attempts: 1, record: []string{"action.verified verified"}},
 	} {
@@ -460,6 +460,13 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 		goleak.VerifyNone(t, already, goleak.IgnoreAnyFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).backgroundHealthCheck"))
 		return id
 	}())
+}
+
+func TestEnqueueRefusesWhatIsNoID(t *testing.T) {
+	s := storetest.New(t)
+	err := s.InTx(t.Context(), func(tx store.Tx) error { return execute.Enqueue(t.Context(), tx, "kill everything") })
+	require.ErrorContains(t, err, `"kill everything" is no action's id`)
+	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error { return execute.Enqueue(t.Context(), tx) }))
 }
 
 func TestOptionsAreChecked(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -68,6 +69,9 @@ func EnqueueTo(ctx context.Context, tx store.Tx, queue Queue, ids ...string) err
 	}
 	params := make([]river.InsertManyParams, len(ids))
 	for i, id := range ids {
+		if err := uuid.Validate(id); err != nil {
+			return fmt.Errorf("enqueue: %.60q is no action's id: %w", id, err)
+		}
 		params[i] = river.InsertManyParams{Args: job{Action: id}, InsertOpts: &river.InsertOpts{Queue: string(queue)}}
 	}
 	if _, err := client.InsertManyFastTx(ctx, tx.Tx, params); err != nil {

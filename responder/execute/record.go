@@ -74,14 +74,15 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 	return nil
 }
 
-// release gives a claim back, to be taken again later. passed says whether the
-// attempt counts.
-func (e *Executor) release(ctx context.Context, c *claim, state, note string, passed bool, entries ...audit.Entry) error {
+// release gives a claim back, to be taken again by this job after delay. passed
+// says whether the attempt counts. The lease is then nobody's: anyone may claim
+// the action, but the rescue loop leaves it alone until the delay is over.
+func (e *Executor) release(ctx context.Context, c *claim, state, note string, passed bool, delay time.Duration, entries ...audit.Entry) error {
 	err := e.inTx(ctx, func(ctx context.Context, tx store.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE actions SET state = $3, note = $4, lease_holder = '',
-			lease_until = CASE state WHEN 'succeeded' THEN clock_timestamp() END,
+			lease_until = clock_timestamp() + make_interval(secs => $7::float8),
 			attempts = attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
-			WHERE id = $1 AND lease_until = $2 AND lease_holder = $6`, c.ID, c.lease, state, sentence(note), passed, e.o.Instance)
+			WHERE id = $1 AND lease_until = $2 AND lease_holder = $6`, c.ID, c.lease, state, sentence(note), passed, e.o.Instance, delay.Seconds())
 		if err != nil {
 			return err
 		}

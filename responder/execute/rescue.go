@@ -13,13 +13,15 @@ import (
 const rescueBatch = 500
 
 // orphansSQL finds actions that nobody works on and no waiting job points at:
-// planned for longer than $2 (a younger one's job is on its way), or with a lease
-// that ended or is this instance's own while this process ($3) does not work on it.
+// planned before $2 (a younger one's job is on its way), or with a lease that
+// ended, or that is this instance's own while this process ($3) does not work on
+// it. The two seconds are for a job that was just given back: River writes it down
+// a moment after us.
 const orphansSQL = `SELECT a.id::text, a.type, a.state FROM actions a
 	WHERE (a.state = 'planned' AND a.planned_ns < $2
-		OR a.state = 'executing' AND (a.lease_holder IN ('', $1) OR a.lease_until IS NULL OR a.lease_until < clock_timestamp())
-		OR a.state = 'succeeded' AND a.verified_ns IS NULL AND a.planned_ns > $4 AND a.lease_until IS NOT NULL
-			AND (a.lease_holder IN ('', $1) OR a.lease_until < clock_timestamp()))
+		OR a.state = 'executing'
+		OR a.state = 'succeeded' AND a.verified_ns IS NULL AND a.planned_ns > $4 AND a.lease_until IS NOT NULL)
+	AND (a.lease_holder = $1 OR a.lease_until IS NULL OR a.lease_until < clock_timestamp() - interval '2 seconds')
 	AND a.id <> ALL($3::uuid[])
 	AND NOT EXISTS (SELECT FROM ` + store.RiverSchema + `.river_job j WHERE j.kind = 'action'
 		AND j.args @> jsonb_build_object('action', a.id::text) AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))

@@ -100,10 +100,11 @@ func (e *Executor) attempt(ctx context.Context, c *claim, a action.Action) error
 		state = executing
 	}
 	if c.Attempt < e.o.MaxAttempts || ctx.Err() != nil {
-		if err := e.release(ctx, c, state, err.Error(), true); err != nil {
+		delay := backoff(c.Attempt)
+		if err := e.release(ctx, c, state, err.Error(), true, delay); err != nil {
 			return err
 		}
-		return river.JobSnooze(backoff(c.Attempt))
+		return river.JobSnooze(delay)
 	}
 	note := fmt.Sprintf("given up after %d attempts: %v", c.Attempt, err)
 	if state == executing {
@@ -128,7 +129,7 @@ func (e *Executor) stopped(ctx context.Context, c *claim, a action.Action, stop 
 		e.m.add(func(s *Stats) { s.Held++ })
 		e.o.Log.Warn("action held", "action", c.ID, "type", c.Type, "target", c.Target.String(), "rule", stop.Rule, "reason", stop.Reason)
 	}
-	if err := e.release(ctx, c, c.was, note, false, entries...); err != nil {
+	if err := e.release(ctx, c, c.was, note, false, e.o.HoldDelay, entries...); err != nil {
 		return err
 	}
 	return river.JobSnooze(e.o.HoldDelay)
@@ -174,7 +175,7 @@ func (e *Executor) verify(ctx context.Context, c *claim, a action.Action) error 
 
 // again hands a claim to the process that comes after this one.
 func (e *Executor) again(ctx context.Context, c *claim, state string) error {
-	if err := e.release(ctx, c, state, c.note, true); err != nil {
+	if err := e.release(ctx, c, state, c.note, true, 0); err != nil {
 		return err
 	}
 	return river.JobSnooze(0)

@@ -97,9 +97,6 @@ type Options struct {
 	// ActionTTL is how long a planned action may wait for its execution, 5 minutes
 	// if 0, and ApprovalTTL how long one may wait for a person, an hour if 0.
 	ActionTTL, ApprovalTTL time.Duration
-	// InboxAge is how long an alert's origin is remembered, 8 days if 0. It must be
-	// longer than the stream keeps a message.
-	InboxAge time.Duration
 }
 
 // Ingest stores alerts. Handle may be called from one goroutine at a time.
@@ -123,9 +120,6 @@ func New(o Options) *Ingest {
 	}
 	if o.ApprovalTTL == 0 {
 		o.ApprovalTTL = time.Hour
-	}
-	if o.InboxAge == 0 {
-		o.InboxAge = 8 * 24 * time.Hour
 	}
 	return &Ingest{Options: o, failures: failures{}}
 }

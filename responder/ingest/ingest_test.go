@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -391,28 +390,4 @@ func TestHeartbeat(t *testing.T) {
 		require.EqualValues(t, i+1, b.Counts()["heartbeats_rejected"])
 	}
 	require.Equal(t, 1, b.count("agents"))
-}
-
-func TestTidy(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	var clock atomic.Int64
-	b := setup(t, func(o *ingest.Options) { o.Now = func() time.Time { return now.Add(time.Duration(clock.Load())) } })
-	keep := func() { require.NoError(t, b.Tidy(t.Context())) }
-	b.handle(deliver(t, anAlert(1)))
-	keep()
-	require.Equal(t, 1, b.count("incidents WHERE state = 'open'"))
-	require.Equal(t, 1, b.count("inbox"))
-	clock.Store(int64(2 * time.Hour))
-	keep()
-	require.Zero(t, b.count("incidents WHERE state = 'open'"))
-	require.Equal(t, 1, b.count("inbox"))
-	clock.Store(int64(9 * 24 * time.Hour))
-	keep()
-	require.Zero(t, b.count("inbox"))
-	require.Equal(t, 1, b.count("alerts"), "the alert itself stays")
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.NoError(t, b.Keep(ctx))
 }

@@ -3,14 +3,12 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Origin is where an alert came from. It is unique: the same origin twice is the
@@ -90,36 +88,55 @@ func (tx Tx) Arrive(ctx context.Context, arrivals []Arrival) (map[Origin]bool, e
 
 // AddAlerts stores alerts whose incidents exist.
 func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) error {
-	batch := &pgx.Batch{}
-	for _, a := range alerts {
-		batch.Queue(`INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, pod_uid,
-				binding, recorded, kernel_ns, alert_ns, received_ns, body)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-			a.ID, a.IncidentID, Text(a.Cluster), Text(a.Node), Text(a.Rule), a.Priority, Text(a.Source), Text(a.Output), Text(a.ContainerID),
-			Text(a.Namespace), Text(a.Pod), Text(a.PodUID), a.Binding, a.Recorded, a.KernelNS, a.AlertNS, a.ReceivedNS, Text(a.Body))
+	text := func(f func(*NewAlert) string) []string {
+		return column(alerts, func(a *NewAlert) string { return Text(f(a)) })
 	}
-	return tx.send(ctx, batch, "store alerts")
+	number := func(f func(*NewAlert) int64) []int64 { return column(alerts, f) }
+	_, err := tx.Exec(ctx, `INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, pod_uid,
+			binding, recorded, kernel_ns, alert_ns, received_ns, body)
+		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[],
+			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[])`,
+		text(func(a *NewAlert) string { return a.ID }), text(func(a *NewAlert) string { return a.IncidentID }),
+		text(func(a *NewAlert) string { return a.Cluster }), text(func(a *NewAlert) string { return a.Node }),
+		text(func(a *NewAlert) string { return a.Rule }), column(alerts, func(a *NewAlert) int16 { return int16(a.Priority) }),
+		text(func(a *NewAlert) string { return a.Source }), text(func(a *NewAlert) string { return a.Output }),
+		text(func(a *NewAlert) string { return a.ContainerID }), text(func(a *NewAlert) string { return a.Namespace }),
+		text(func(a *NewAlert) string { return a.Pod }), text(func(a *NewAlert) string { return a.PodUID }),
+		text(func(a *NewAlert) string { return a.Binding }), column(alerts, func(a *NewAlert) bool { return a.Recorded }),
+		number(func(a *NewAlert) int64 { return a.KernelNS }), number(func(a *NewAlert) int64 { return a.AlertNS }),
+		number(func(a *NewAlert) int64 { return a.ReceivedNS }), text(func(a *NewAlert) string { return a.Body }))
+	if err != nil {
+		return fmt.Errorf("store alerts: %w", err)
+	}
+	return nil
 }
 
 // AddDecisions stores decisions whose alerts exist.
 func (tx Tx) AddDecisions(ctx context.Context, decisions []NewDecision) error {
-	batch := &pgx.Batch{}
-	for _, d := range decisions {
-		batch.Queue(`INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, reason, input, result, decided_ns)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			d.ID, d.AlertID, Text(d.Playbook), d.Revision, d.Mode, d.State, Text(d.Reason), Text(d.Input), Text(d.Result), d.DecidedNS)
+	text := func(f func(*NewDecision) string) []string {
+		return column(decisions, func(d *NewDecision) string { return Text(f(d)) })
 	}
-	return tx.send(ctx, batch, "store decisions")
-}
-
-func (tx Tx) send(ctx context.Context, batch *pgx.Batch, what string) error {
-	if batch.Len() == 0 {
-		return nil
-	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	_, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, reason, input, result, decided_ns)
+		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+			$10::bigint[])`,
+		text(func(d *NewDecision) string { return d.ID }), text(func(d *NewDecision) string { return d.AlertID }),
+		text(func(d *NewDecision) string { return d.Playbook }), text(func(d *NewDecision) string { return d.Revision }),
+		text(func(d *NewDecision) string { return d.Mode }), text(func(d *NewDecision) string { return d.State }),
+		text(func(d *NewDecision) string { return d.Reason }), text(func(d *NewDecision) string { return d.Input }),
+		text(func(d *NewDecision) string { return d.Result }), column(decisions, func(d *NewDecision) int64 { return d.DecidedNS }))
+	if err != nil {
+		return fmt.Errorf("store decisions: %w", err)
 	}
 	return nil
+}
+
+// column is one field of all rows: a statement takes its rows as columns.
+func column[T, V any](rows []T, field func(*T) V) []V {
+	all := make([]V, len(rows))
+	for i := range rows {
+		all[i] = field(&rows[i])
+	}
+	return all
 }
 
 // PruneInbox forgets what arrived before a time. That must be longer ago than the
@@ -137,36 +154,6 @@ func (s *Store) PruneInbox(ctx context.Context, before time.Time) (int64, error)
 func Text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
-
-// Fault says that the database refused the data itself, so that the same data
-// would be refused again. Whatever else went wrong may pass.
-func Fault(err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) < 2 {
-		return false
-	}
-	switch pg.Code[:2] {
-	case "0A", "21", "22", "23", "44", "54", "P0": // cardinality, data, constraint, check option, limit, raised by a function
-		return true
-	}
-	return false
-}
-
-// Conflict says that the transaction lost against a concurrent one (deadlock,
-// serialization) and may be repeated at once.
-func Conflict(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && strings.HasPrefix(pg.Code, "40")
-}
-
-// Refused says that the database answered, with an error of its own.
-func Refused(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg)
-}
-
-// Ping says whether the database answers.
-func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 type originColumns struct {
 	cluster, node, boot []string

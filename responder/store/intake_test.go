@@ -105,7 +105,23 @@ func TestPlanAndHistory(t *testing.T) {
 	}))
 	require.Equal(t, []store.Planned{{}, {}, {Joined: a.ID}, {}}, fates)
 
-	history, err := s.History(t.Context(), []string{"object z", "object y", "object z", "object x", ""}, 1)
+	// In one batch what needs no approval goes first; later it takes a waiting one's place.
+	asks, acts, later := action("waiting", "x"), action("planned", "x"), action("waiting", "w")
+	overtakes := action("planned", "w")
+	plan := func(all ...store.NewAction) {
+		require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) (err error) {
+			fates, err = tx.Plan(t.Context(), all)
+			return err
+		}))
+	}
+	plan(asks, later, acts)
+	require.Equal(t, []store.Planned{{Joined: acts.ID}, {}, {}}, fates)
+	plan(overtakes)
+	require.Equal(t, []store.Planned{{Superseded: later.ID}}, fates)
+	plan()
+	require.Empty(t, fates)
+
+	history, err := s.History(t.Context(), []string{"object z", "object y", "object z", "object v", ""}, 1)
 	require.NoError(t, err)
 	require.Len(t, history, 2)
 	require.Equal(t, []store.Past{{Type: "kill", State: "refused", Playbook: "pb\uFFFD", At: time.Unix(0, d.PlannedNS).UTC()}}, history["object z"])

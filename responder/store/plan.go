@@ -1,9 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,42 +52,136 @@ const live = `('planned', 'waiting', 'executing', 'succeeded', 'unknown')`
 // already is not stored: it joins that one. A waiting action makes room for one
 // that needs no approval.
 func (tx Tx) Plan(ctx context.Context, actions []NewAction) ([]Planned, error) {
-	// One order for all writers, so that no two wait for each other; of two with the
-	// same effect the first wins.
+	// One order for all writers, so that no two wait for each other. Of two with the
+	// same effect the first wins, but one that needs no approval before one that does.
 	order := make([]int, len(actions))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(actions[a].EffectKey, actions[b].EffectKey) })
+	rank := func(i int) int {
+		if actions[i].State == "waiting" {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(strings.Compare(actions[a].EffectKey, actions[b].EffectKey), cmp.Compare(rank(a), rank(b)))
+	})
 
+	sorted := make([]NewAction, len(actions))
+	for i, at := range order {
+		sorted[i] = actions[at]
+	}
 	results := make([]Planned, len(actions))
-	for _, i := range order {
-		if actions[i].State != "planned" {
-			continue
-		}
-		err := tx.QueryRow(ctx, `UPDATE actions SET state = 'cancelled', note = 'another decision needs no approval: ' || $2
-			WHERE effect_key = $1 AND state = 'waiting' RETURNING id::text`, actions[i].EffectKey, actions[i].ID).Scan(&results[i].Superseded)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return nil, fmt.Errorf("supersede a waiting action: %w", err)
-		}
+	if len(actions) == 0 {
+		return results, nil
 	}
-	batch := &pgx.Batch{}
-	for _, i := range order {
-		a, result := actions[i], &results[i]
-		batch.Queue(`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, params, object, effect_key, playbook, revision, mode,
-				reason, state, refused_by, note, planned_ns, expires_ns)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-			ON CONFLICT (effect_key) WHERE state IN `+live+` DO NOTHING`,
-			a.ID, a.DecisionID, a.AlertID, Text(a.Cluster), Text(a.Node), Text(a.Type), jsonText(a.Target), jsonText(a.Params), Text(a.Object), a.EffectKey,
-			Text(a.Playbook), a.Revision, a.Mode, Text(a.Reason), a.State, a.RefusedBy, Text(a.Note), a.PlannedNS, a.ExpiresNS)
-		// In its own statement, which sees what the insert waited for.
-		batch.Queue(`SELECT coalesce(max(id::text), '') FROM actions WHERE effect_key = $1 AND state IN `+live+`
-			AND NOT EXISTS (SELECT FROM actions WHERE id = $2)`, a.EffectKey, a.ID).QueryRow(func(row pgx.Row) error { return row.Scan(&result.Joined) })
-	}
-	if err := tx.send(ctx, batch, "store actions"); err != nil {
+	gone, err := tx.supersede(ctx, sorted)
+	if err != nil {
 		return nil, err
 	}
+	stored, err := tx.insertActions(ctx, sorted)
+	if err != nil {
+		return nil, err
+	}
+	var joining []string
+	for _, a := range sorted {
+		if !stored[a.ID] {
+			joining = append(joining, a.EffectKey)
+		}
+	}
+	joined, err := tx.holders(ctx, joining)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range actions {
+		if !stored[a.ID] {
+			if results[i].Joined = joined[a.EffectKey]; results[i].Joined == "" {
+				return nil, fmt.Errorf("store action %s: %w", a.ID, errRaced)
+			}
+		} else if a.State == "planned" {
+			results[i].Superseded = gone[a.EffectKey]
+		}
+	}
 	return results, nil
+}
+
+// supersede cancels the waiting actions whose effect one of these has without
+// needing approval, and returns their ids by effect key.
+func (tx Tx) supersede(ctx context.Context, actions []NewAction) (map[string]string, error) {
+	var effects []string
+	for _, a := range actions {
+		if a.State == "planned" {
+			effects = append(effects, a.EffectKey)
+		}
+	}
+	if len(effects) == 0 {
+		return nil, nil
+	}
+	return tx.pairs(ctx, "supersede waiting actions", `UPDATE actions SET state = 'cancelled', note = 'another decision on the same effect needs no approval'
+		WHERE effect_key = ANY($1) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
+}
+
+// insertActions returns the ids of those that were stored.
+func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string]bool, error) {
+	text := func(f func(*NewAction) string) []string {
+		return column(actions, func(a *NewAction) string { return Text(f(a)) })
+	}
+	rows, err := tx.Query(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, params, object, effect_key, playbook, revision,
+			mode, reason, state, refused_by, note, planned_ns, expires_ns)
+		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[]::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]::jsonb[],
+			$8::text[]::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+			$18::bigint[], $19::bigint[])
+		ON CONFLICT (effect_key) WHERE state IN `+live+` DO NOTHING RETURNING id::text`,
+		text(func(a *NewAction) string { return a.ID }), text(func(a *NewAction) string { return a.DecisionID }),
+		text(func(a *NewAction) string { return a.AlertID }), text(func(a *NewAction) string { return a.Cluster }),
+		text(func(a *NewAction) string { return a.Node }), text(func(a *NewAction) string { return a.Type }),
+		text(func(a *NewAction) string { return jsonText(a.Target) }), text(func(a *NewAction) string { return jsonText(a.Params) }),
+		text(func(a *NewAction) string { return a.Object }), text(func(a *NewAction) string { return a.EffectKey }),
+		text(func(a *NewAction) string { return a.Playbook }), text(func(a *NewAction) string { return a.Revision }),
+		text(func(a *NewAction) string { return a.Mode }), text(func(a *NewAction) string { return a.Reason }),
+		text(func(a *NewAction) string { return a.State }), text(func(a *NewAction) string { return a.RefusedBy }),
+		text(func(a *NewAction) string { return a.Note }), column(actions, func(a *NewAction) int64 { return a.PlannedNS }),
+		column(actions, func(a *NewAction) int64 { return a.ExpiresNS }))
+	if err != nil {
+		return nil, fmt.Errorf("store actions: %w", err)
+	}
+	stored := map[string]bool{}
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		stored[id] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store actions: %w", err)
+	}
+	return stored, nil
+}
+
+// holders finds the live action of each effect, in a statement of its own: it
+// sees what the insert waited for.
+func (tx Tx) holders(ctx context.Context, effects []string) (map[string]string, error) {
+	if len(effects) == 0 {
+		return nil, nil
+	}
+	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY($1) AND state IN `+live, effects)
+}
+
+func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[string]string, error) {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	found := map[string]string{}
+	var key, value string
+	_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error {
+		found[key] = value
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return found, nil
 }
 
 // History finds the latest actions on each object, newest first. An object may

@@ -2,16 +2,12 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
-
-// ErrNotFound says that no row has the asked-for id.
-var ErrNotFound = errors.New("not found")
 
 // defaultConns is the pool's size if the URL does not say pool_max_conns:
 // the ingest, River's fetchers and executors and some API requests at once.

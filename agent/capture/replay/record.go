@@ -35,7 +35,7 @@ func (r *Recorder) Run(ctx context.Context, handle func(*event.Event)) error {
 	err := r.Source.Run(ctx, func(e *event.Event) {
 		handle(e)
 		// Only now the cgroups of the event are known.
-		if r.keep == nil || r.keep(e) {
+		if e.Type != event.Unknown && (r.keep == nil || r.keep(e)) {
 			r.write(e)
 		}
 		if r.err != nil {

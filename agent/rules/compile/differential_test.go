@@ -233,7 +233,7 @@ func someEvent(r *rand.Rand) *event.Event {
 func TestCompiledEqualsTreeWalk(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
-	rounds := 3000
+	rounds := 1500
 	if testing.Short() {
 		rounds = 300
 	}

@@ -2,6 +2,7 @@ package field
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,11 +84,11 @@ func argText(a event.Arg) string {
 }
 
 func oneArg(e *event.Event, a Argument, _ int) Value {
-	if n, err := strconv.Atoi(a.Text); err == nil {
-		if n < 0 || n >= len(e.Args) {
+	if a.Index >= 0 {
+		if a.Index >= len(e.Args) {
 			return Value{}
 		}
-		return textOrEmpty(argText(e.Args[n]))
+		return textOrEmpty(argText(e.Args[a.Index]))
 	}
 	v, ok := e.Arg(a.Text)
 	if !ok {
@@ -117,17 +118,17 @@ func allArgs(e *event.Event) Value {
 // argNames are the names of all parameters of all events.
 var argNames = strings.Fields(argNameList)
 
-func checkArgName(name string) error {
-	if _, err := strconv.Atoi(name); err == nil {
-		return nil
+// argIndex is the number that a parameter is named by, or -1 if it is named by a
+// name, which must be one of Falco's.
+func argIndex(name string) (int, error) {
+	if n, err := strconv.ParseUint(name, 10, 8); err == nil {
+		return int(n), nil
 	}
-	for _, n := range argNames {
-		if n == name {
-			return nil
-		}
+	if slices.Contains(argNames, name) {
+		return -1, nil
 	}
 	if near := syntax.Nearest(name, argNames); near != "" {
-		return fmt.Errorf("unknown event argument %s: did you mean %s?", name, near)
+		return 0, fmt.Errorf("unknown event argument %s: did you mean %s?", name, near)
 	}
-	return fmt.Errorf("unknown event argument %s", name)
+	return 0, fmt.Errorf("unknown event argument %s", name)
 }

@@ -178,7 +178,7 @@ func Resolve(f *syntax.Field) (Ref, error) {
 		return Ref{}, err
 	}
 	if name == "evt.arg" {
-		if err := checkArgName(a.Text); err != nil {
+		if a.Index, err = argIndex(a.Text); err != nil {
 			return Ref{}, err
 		}
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/responder/api"
+	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/guard"
 	"riposte/responder/store"
-	"riposte/responder/store/storetest"
 )
 
 // Token is the token of every test's API.
@@ -29,19 +29,17 @@ var Base = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // Env is one running API.
 type Env struct {
 	Store  *store.Store
-	Server *api.Server
+	Server *server.Server
 	// URL is its address, such as http://127.0.0.1:40123.
 	URL string
 }
 
-// Start serves the API on a fresh database until the test ends. The test binary
-// needs storetest.Run.
-func Start(t testing.TB) *Env {
+// Start serves the API on a database, usually storetest.New's, until the test ends.
+func Start(t testing.TB, s *store.Store) *Env {
 	t.Helper()
-	s := storetest.New(t)
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch")})
 	require.NoError(t, err)
-	server := api.New(api.Options{
+	one := server.New(server.Options{
 		Cluster: "test", Version: "1.2.3", Store: s, Token: Token, Log: slog.New(slog.DiscardHandler),
 		KillSwitch: func() api.KillSwitch {
 			k := g.KillSwitch()
@@ -56,13 +54,13 @@ func Start(t testing.TB) *Env {
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server.Start(l)
+	one.Start(l)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, server.Stop(ctx))
+		require.NoError(t, one.Stop(ctx))
 	})
-	return &Env{Store: s, Server: server, URL: "http://" + l.Addr().String()}
+	return &Env{Store: s, Server: one, URL: "http://" + l.Addr().String()}
 }
 
 // AlertID, ActionID, IncidentID and ContainerID are the ids of number i.

@@ -1,0 +1,50 @@
+package contain_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"riposte/agent/contain"
+)
+
+func TestReadKey(t *testing.T) {
+	public, _, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	block := func(key any) string {
+		der, err := x509.MarshalPKIXPublicKey(key)
+		require.NoError(t, err)
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	}
+	name := filepath.Join(t.TempDir(), "key")
+	for _, c := range []struct{ content, want string }{
+		{block(public), ""},
+		{base64.StdEncoding.EncodeToString(public) + "\n", ""},
+		{block(&other.PublicKey), "orders are signed with Ed25519"},
+		{base64.StdEncoding.EncodeToString(public[:31]), "holds no Ed25519 public key"},
+		{"", "holds no Ed25519 public key"},
+		{"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "asn1"},
+	} {
+		require.NoError(t, os.WriteFile(name, []byte(c.content), 0o600))
+		got, err := contain.ReadKey(name)
+		if c.want == "" {
+			require.NoError(t, err)
+			require.Equal(t, public, got)
+		} else {
+			require.ErrorContains(t, err, c.want)
+		}
+	}
+	_, err = contain.ReadKey(name + "x")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -1,0 +1,237 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"riposte/responder/api"
+	"riposte/responder/store"
+)
+
+// Bounds of the feed.
+const (
+	maxSubscribers = 64
+	// maxQueued is how many messages a subscriber may be behind before it is sent away.
+	maxQueued = 1024
+	// maxRetry is the longest wait between attempts to listen.
+	maxRetry = 5 * time.Second
+)
+
+// message is one event as it goes over the wire, encoded once for all.
+type message struct {
+	name string
+	// id is a snapshot that is safe to resume from once this message has been read.
+	id   store.Snapshot
+	data []byte
+}
+
+// feed tells subscribers what is committed, by this replica or another. Postgres
+// only wakes it up; what is new it reads from the tables: what its last snapshot
+// did not see. So a broken connection or a lost notification delays an event and
+// loses none.
+//
+// Within one round every message but the last carries the snapshot before it, so
+// that a reader which leaves in between gets the whole round again.
+type feed struct {
+	changes changes
+	log     *slog.Logger
+	// wake holds one pending look; a second would find nothing else.
+	wake    chan struct{}
+	dropped atomic.Uint64
+	refused atomic.Uint64
+	// ended is done once close was called: it cuts short whoever holds the lock.
+	ended context.Context
+	end   context.CancelFunc
+
+	// mu is held during a look too: a subscriber is there for all of a round or none.
+	mu   sync.Mutex
+	seen store.Snapshot
+	subs map[*subscriber]bool
+}
+
+// changes is where the feed looks.
+type changes interface {
+	Changes(ctx context.Context, since store.Snapshot) (store.Changes, error)
+	Snapshot(ctx context.Context) (store.Snapshot, error)
+	Listen(ctx context.Context, wake func()) error
+}
+
+// subscriber is one open stream. Its channel is closed when it was too slow or
+// the feed ends.
+type subscriber struct{ messages chan message }
+
+func newFeed(c changes, log *slog.Logger) *feed {
+	ended, end := context.WithCancel(context.Background())
+	return &feed{changes: c, log: log, wake: make(chan struct{}, 1), ended: ended, end: end, subs: map[*subscriber]bool{}}
+}
+
+// run listens and tells until the feed is closed.
+func (f *feed) run() {
+	var listening sync.WaitGroup
+	listening.Go(f.listen)
+	defer listening.Wait()
+	for {
+		select {
+		case <-f.ended.Done():
+			return
+		case <-f.wake:
+			f.round()
+		}
+	}
+}
+
+// listen keeps one connection for notifications. Each new connection wakes the
+// feed at once: something may have happened while there was none.
+func (f *feed) listen() {
+	const first = 100 * time.Millisecond
+	for wait := first; ; wait = min(2*wait, maxRetry) {
+		err := f.changes.Listen(f.ended, func() {
+			wait = first
+			f.look()
+		})
+		if f.ended.Err() != nil {
+			return
+		}
+		f.log.Warn("the event stream is late: no notifications from the database", "error", err, "retry_in", wait)
+		select {
+		case <-f.ended.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (f *feed) look() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// round tells all subscribers what is new. With none it does nothing: the first
+// one that comes starts from a new snapshot.
+func (f *feed) round() {
+	ctx, cancel := context.WithTimeout(f.ended, queryTimeout)
+	defer cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.subs) == 0 {
+		return
+	}
+	c, err := f.changes.Changes(ctx, f.seen)
+	if err != nil {
+		if f.ended.Err() == nil {
+			f.log.Warn("the event stream is late: changes cannot be read", "error", err)
+			time.AfterFunc(time.Second, f.look)
+		}
+		return
+	}
+	told := messages(c, f.seen)
+	f.seen = c.Snapshot
+	for _, m := range told {
+		for sub := range f.subs {
+			select {
+			case sub.messages <- m:
+			default:
+				f.dropped.Add(1)
+				f.drop(sub)
+			}
+		}
+	}
+}
+
+// messages encodes what came after a snapshot: causes before their effects.
+func messages(c store.Changes, since store.Snapshot) []message {
+	if c.Incomplete {
+		return []message{{api.EventReset, c.Snapshot, []byte("{}")}}
+	}
+	var all []message
+	add := func(name string, resource any) {
+		if data, err := encode(resource); err == nil { // it cannot be otherwise, see rawJSON
+			all = append(all, message{name, since, data[:len(data)-1]})
+		}
+	}
+	for _, a := range c.Alerts {
+		add(api.EventAlert, alertResource(a))
+	}
+	for _, a := range c.Actions {
+		add(api.EventAction, actionResource(a))
+	}
+	for _, a := range c.Audit {
+		add(api.EventAudit, auditResource(a))
+	}
+	if len(all) > 0 {
+		all[len(all)-1].id = c.Snapshot
+	}
+	return all
+}
+
+// subscribe adds a stream and returns the messages to begin with. It begins now,
+// or with what was committed after a snapshot, if one is given.
+func (f *feed) subscribe(ctx context.Context, after store.Snapshot) (*subscriber, []message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(f.ended, cancel)()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended.Err() != nil {
+		return nil, nil, problemf(http.StatusServiceUnavailable, "stopping", "the responder is stopping")
+	}
+	if len(f.subs) >= maxSubscribers {
+		f.refused.Add(1)
+		return nil, nil, problemf(http.StatusServiceUnavailable, "too_many_subscribers", "%d event streams are open, which is the limit", maxSubscribers)
+	}
+	if len(f.subs) == 0 {
+		now, err := f.changes.Snapshot(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		f.seen = now
+	}
+	begin := []message{{api.EventReady, f.seen, []byte("{}")}}
+	if after != "" {
+		c, err := f.changes.Changes(ctx, after)
+		if err != nil {
+			return nil, nil, err
+		}
+		// What the next round tells may be in here too: twice does no harm.
+		begin = append([]message{{api.EventReady, after, []byte("{}")}}, messages(c, after)...)
+	}
+	sub := &subscriber{make(chan message, maxQueued)}
+	f.subs[sub] = true
+	return sub, begin, nil
+}
+
+func (f *feed) unsubscribe(sub *subscriber) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drop(sub)
+}
+
+// drop must be called with the lock held.
+func (f *feed) drop(sub *subscriber) {
+	if f.subs[sub] {
+		delete(f.subs, sub)
+		close(sub.messages)
+	}
+}
+
+// close ends all streams and takes no new ones.
+func (f *feed) close() {
+	f.end()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for sub := range f.subs {
+		f.drop(sub)
+	}
+}
+
+func (f *feed) status() api.EventsStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return api.EventsStatus{Subscribers: len(f.subs), Dropped: f.dropped.Load(), Refused: f.refused.Load()}
+}

@@ -1,0 +1,125 @@
+// Package server is the responder's HTTP API: JSON under /api/v1, server-sent
+// events, and the console. What it answers with stands in package api.
+//
+// Nothing but the health checks, the console's files and signing in is open.
+// Requests carry the token, or a session cookie that was got with it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"riposte/responder/api"
+	"riposte/responder/store"
+)
+
+// Options is what the API shows and changes. All fields but Console are needed.
+type Options struct {
+	Cluster string
+	Version string
+	Store   *store.Store
+	// KillSwitch reads the kill switch, SetKillSwitch turns it; nil where there is
+	// nothing to turn.
+	KillSwitch    func() api.KillSwitch
+	SetKillSwitch func(on bool, actor, reason string) error
+	// Playbooks lists the loaded playbooks.
+	Playbooks func() []api.PlaybookStatus
+	// Ready says why the responder could not do its work now, or nil.
+	Ready func(ctx context.Context) error
+	// Token opens everything.
+	Token string
+	// Console holds index.html and its assets; nil shows a line of text instead.
+	Console fs.FS
+	Log     *slog.Logger
+}
+
+// Server is the API on one listener.
+type Server struct {
+	Options
+	auth    authenticator
+	feed    *feed
+	http    *http.Server
+	handler http.Handler
+	// verifying: the record is read once at a time.
+	verifying sync.Mutex
+	// cancel ends the requests that are still there after Stop's time, done waits for
+	// the feed and the server.
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	stop   sync.Once
+	// failed gets the error of a server that ended by itself.
+	failed chan error
+}
+
+// Limits of one connection. The event stream and the verification set their own.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	queryTimeout      = 15 * time.Second
+	verifyTimeout     = 4 * time.Minute
+	maxHeaderBytes    = 16 << 10
+	maxBodyBytes      = 16 << 10
+)
+
+// New makes a server that is not serving yet.
+func New(o Options) *Server {
+	s := &Server{Options: o, auth: newAuthenticator(o.Token), feed: newFeed(o.Store, o.Log), failed: make(chan error, 1)}
+	s.handler = s.routes()
+	return s
+}
+
+// Handler serves everything; the events need Start too.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Start serves on l until Stop. The listener is the caller's idea, so that a
+// busy port shows before anything else is started; Stop closes it.
+func (s *Server) Start(l net.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.http = &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	s.done.Go(s.feed.run)
+	s.done.Go(func() {
+		if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve the API: %w", err)
+		}
+	})
+}
+
+// Failed tells when the server ended without Stop.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop ends the event streams, lets running requests finish until ctx ends, and
+// cuts the rest. It is safe to call twice.
+func (s *Server) Stop(ctx context.Context) (err error) {
+	s.stop.Do(func() {
+		if s.http == nil {
+			return
+		}
+		// The streams first: Shutdown would wait for them, and they never end by themselves.
+		s.feed.close()
+		if err = s.http.Shutdown(ctx); err != nil {
+			err = errors.Join(fmt.Errorf("finish the running requests: %w", err), s.http.Close())
+		}
+		s.cancel()
+		s.done.Wait()
+	})
+	return err
+}
