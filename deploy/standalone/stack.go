@@ -172,7 +172,7 @@ func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys 
 func (s *Stack) startAgent(o Options, data *Data, keys keys) error {
 	opt := agent.Options{
 		Cluster: o.Cluster, Node: o.Node, Version: o.Version, NATS: s.nats, NATSKeyFile: keys.agentFile, OrderKeyFile: keys.orderPublic,
-		DataDir: data.Path("agent"), RuleFiles: o.RuleFiles, Kubeconfig: o.Kubeconfig, Recording: o.Recording, Output: o.Alerts, Log: o.Log,
+		DataDir: data.Path("agent"), RuleFiles: o.RuleFiles, Kubeconfig: o.Kubeconfig, Recording: o.Recording, Linger: o.Recording != "", Output: o.Alerts, Log: o.Log,
 	}
 	a, err := agent.New(opt)
 	if errors.As(err, &s.Unavailable) {
