@@ -39,6 +39,9 @@ struct scratch {
 	__u8 out[OUT_FIXED + 5 * TEXT_MAX];
 };
 
+_Static_assert(sizeof(struct wire_exec) <= OUT_FIXED && sizeof(struct wire_connect) <= OUT_FIXED,
+	       "the fixed part of every record must fit");
+
 // One slot for each object: its programs do not interrupt each other, and where a
 // kernel lets them (PREEMPT_RT) the flag `busy` notices.
 enum {

@@ -110,7 +110,7 @@ func explain(err error) error {
 	var request *url.Error
 	switch {
 	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("does not accept the file's credentials: %w", err)
+		return fmt.Errorf("does not accept the credentials: %w", err)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("grant list and watch on pods: %w", err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -93,7 +93,7 @@ func TestConnect(t *testing.T) {
 			user.Token = "wrong"
 		}
 	}))
-	require.ErrorContains(t, err, "does not accept the file's credentials")
+	require.ErrorContains(t, err, "does not accept the credentials")
 
 	_, err = Connect(t.Context(), change(t, cluster, func(c *clientcmdapi.Config) {
 		for _, cluster := range c.Clusters {
