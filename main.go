@@ -2,9 +2,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -21,17 +21,33 @@ var version = "dev"
 func main() {
 	sandbox.Init() // the drill's container starts as this program
 	root := &cobra.Command{
-		Use:           "riposte",
-		Short:         "Detect what a compromised container does, and act",
+		Use:   "riposte",
+		Short: "Detect what a compromised container does, and act",
+		Long: `Riposte watches what every container on a node really does, and acts when one is
+compromised. Begin with "riposte up": it runs everything on this machine and
+attacks a container of its own.`,
+		Example:       "  sudo riposte up\n  riposte alerts list\n  riposte audit verify",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,
 	}
 	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS(), responder.Connect))
-	root.AddCommand(agent.New(version)...)
+	root.AddCommand(agent.NewAgent(version), agent.NewRules(), newVersion())
 	root.AddCommand(responder.New(version, web.FS())...)
-	if err := root.ExecuteContext(context.Background()); err != nil {
+	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "riposte:", err)
 		os.Exit(1)
+	}
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  riposte version",
+		Args:    cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "riposte %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
 	}
 }

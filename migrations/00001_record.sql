@@ -82,7 +82,8 @@ CREATE TABLE actions (
     params       jsonb    NOT NULL DEFAULT '{}',
     -- the target's identity (action.Target.Identity), empty if it could not be told
     object       text     NOT NULL DEFAULT '',
-    -- one effect on one object: a second decision about the same object joins the first
+    -- one effect on one object: a second decision about the same object joins the first,
+    -- unless the first is over and nobody knows whether it had its effect
     effect_key   text     NOT NULL,
     playbook     text     NOT NULL,
     revision     text     NOT NULL,
@@ -105,7 +106,7 @@ CREATE TABLE actions (
     audited_ns   bigint
 );
 CREATE UNIQUE INDEX actions_effect ON actions (effect_key)
-    WHERE state IN ('planned', 'waiting', 'executing', 'succeeded', 'unknown');
+    WHERE state IN ('planned', 'waiting', 'executing', 'succeeded');
 CREATE INDEX actions_planned ON actions (planned_ns DESC, id DESC);
 CREATE INDEX actions_alert ON actions (alert_id);
 CREATE INDEX actions_object ON actions (object, planned_ns DESC) WHERE object <> '';

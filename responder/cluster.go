@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"riposte/responder/action"
+	"riposte/responder/action/deletepod"
 	"riposte/responder/kube"
 )
 
@@ -15,10 +16,14 @@ const syncTime = time.Minute
 // done there. It waits until the cluster's pods are known: an alert about a pod
 // that is not would be bound to nothing.
 func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
-	if r.o.Kubeconfig == "" && !r.o.InCluster {
+	file := r.o.Kubeconfig
+	switch file {
+	case "":
 		return nil, nil
+	case InCluster:
+		file = ""
 	}
-	client, err := kube.Connect(ctx, r.o.Kubeconfig)
+	client, err := kube.Connect(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -33,5 +38,5 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 		return nil, err
 	}
 	r.binder = binder
-	return nil, nil
+	return []action.Action{deletepod.New(client.CoreV1())}, nil
 }

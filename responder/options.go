@@ -38,10 +38,9 @@ type Options struct {
 
 	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
 	Listen string
-	// Kubeconfig opens the cluster that pods are deleted in; InCluster takes the
-	// service account of our own pod instead. Default: no cluster.
+	// Kubeconfig is a file that opens the cluster that pods are deleted in, or
+	// InCluster for the one that we run in. Default: no cluster.
 	Kubeconfig string
-	InCluster  bool
 	// PlaybookDir is a folder of playbooks beside the built-in ones; changes in it
 	// are taken over. Default: the built-in ones alone.
 	PlaybookDir string
@@ -56,6 +55,9 @@ type Options struct {
 	// Log takes what the parts log. Default: nobody.
 	Log *slog.Logger
 }
+
+// InCluster as Options.Kubeconfig takes the service account of our own pod.
+const InCluster = "in-cluster"
 
 // How often things that nobody waits for are looked at.
 const (

@@ -21,7 +21,7 @@ import (
 	"riposte/responder/api/client"
 )
 
-const patience = 5 * time.Second
+const patience = 60 * time.Second
 
 func TestAlertBecomesAnOrderAndARecord(t *testing.T) {
 	r := newRig(t)

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -73,7 +72,7 @@ func newRig(t testing.TB) *rig {
 		options: responder.Options{
 			Cluster: cluster, Instance: "test-1", Version: "1.2.3", DatabaseURL: storetest.Empty(t), NATS: server.URL(),
 			NATSKeyFile: file("responder.nk"), OrderKeyFile: file("order.key"), TokenFile: file("token"), Listen: "127.0.0.1:0",
-			KillSwitchFile: file("kill-switch"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+			KillSwitchFile: file("kill-switch"),
 		},
 	}
 }

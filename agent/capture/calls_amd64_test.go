@@ -134,10 +134,18 @@ func execs(dir string) {
 	must("argv", err, nil)
 	must("execveat", raw(unix.SYS_EXECVEAT, 999, cstr("x"), uintptr(unsafe.Pointer(&argv[0])), 0, 0), unix.EBADF)
 
-	for _, argv := range [][]string{
+	programs := [][]string{
 		{filepath.Join(dir, "truelink"), "one", "two  words", ""},
 		{"/bin/true", strings.Repeat("x", 5000)},
-	} {
+	}
+	for _, name := range []string{"image", "dropped"} {
+		path := filepath.Join(dir, "overlay", name)
+		if err := raw(unix.SYS_OPENAT, atCWD, cstr(path), unix.O_RDONLY); err != nil {
+			continue // there is no overlay
+		}
+		programs = append(programs, []string{path})
+	}
+	for _, argv := range programs {
 		p, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Dir: filepath.Join(dir, "sub"), Env: []string{}})
 		must("start", err, nil)
 		_, err = p.Wait()

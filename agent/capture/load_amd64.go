@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -100,11 +101,28 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		if err := v.Set(value); err != nil {
 			return fmt.Errorf("BPF variable %s: %w", name, err)
 		}
+		if err := store(spec.Maps[v.SectionName], v); err != nil {
+			return err
+		}
 	}
-	// We never look into the sections' memory. Were it mapped, it would keep the maps
-	// in the kernel after Close, until the garbage collector comes by.
-	for _, v := range spec.Variables {
-		spec.Maps[v.SectionName].Flags &^= unix.BPF_F_MMAPABLE
+	// The values are in their sections now. A variable that is left here would have its
+	// section mapped into our memory, which we never look at and which would keep the
+	// map in the kernel after Close, until the garbage collector comes by.
+	spec.Variables = nil
+	return nil
+}
+
+// store writes a variable's value into the contents of its section.
+func store(section *ebpf.MapSpec, v *ebpf.VariableSpec) error {
+	if section == nil || len(section.Contents) != 1 {
+		return fmt.Errorf("BPF variable %s: section %s has no contents", v.Name, v.SectionName)
 	}
+	data, ok := section.Contents[0].Value.([]byte)
+	if !ok || int(v.Offset)+len(v.Value) > len(data) {
+		return fmt.Errorf("BPF variable %s does not fit section %s", v.Name, v.SectionName)
+	}
+	data = bytes.Clone(data)
+	copy(data[v.Offset:], v.Value)
+	section.Contents[0].Value = data
 	return nil
 }

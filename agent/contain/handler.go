@@ -96,9 +96,14 @@ func ownCgroup() (string, error) {
 	return "", errors.New("/proc/self/cgroup has no line for cgroup v2 (0::…)")
 }
 
-// Answer is Handle for a bus: it returns the receipt's JSON.
+// Answer is Handle for a bus: it returns the receipt's JSON, or nil where there
+// is no receipt to give.
 func (h *Handler) Answer(ctx context.Context, message []byte) []byte {
-	b, err := json.Marshal(h.Handle(ctx, message))
+	r := h.Handle(ctx, message)
+	if r.Outcome == "" {
+		return nil
+	}
+	b, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // a Receipt is strings and numbers
 	}
@@ -106,7 +111,8 @@ func (h *Handler) Answer(ctx context.Context, message []byte) []byte {
 }
 
 // Handle carries out one signed order, if it may, and returns its receipt. It
-// may run several times at once.
+// may run several times at once. The receipt has no outcome if ctx ended while
+// another call was still carrying out the same order: nothing is known then.
 func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 	o, err := order.Open(h.opt.Key, message, h.opt.Cluster, h.opt.Node, h.opt.Now())
 	if err != nil && !errors.Is(err, order.ErrExpired) {
@@ -121,9 +127,9 @@ func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 		h.opt.Log.Warn("an order is refused", "order", o.ID, "error", reason)
 		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: reason}
 	}
-	release, waitErr := h.claim(ctx, o.ID)
-	if waitErr != nil {
-		return order.Receipt{OrderID: o.ID, Outcome: order.Failed, Message: "the same order is being carried out"}
+	release, ended := h.claim(ctx, o.ID)
+	if ended != nil {
+		return order.Receipt{OrderID: o.ID}
 	}
 	defer release()
 	begun, known := h.recall(o.ID)

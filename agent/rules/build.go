@@ -23,6 +23,9 @@ func (l *loader) build() *Ruleset {
 	macroText := map[string]*text{}
 	var macros []compile.Macro
 	for _, d := range l.macros {
+		if l.full {
+			return rs
+		}
 		n, t := l.parse(d.condition, d.label())
 		if n == nil {
 			continue
@@ -33,12 +36,18 @@ func (l *loader) build() *Ruleset {
 	if len(l.errs) > 0 {
 		// Without its macros a rule cannot be compiled, but it can be parsed.
 		for _, d := range l.rules {
+			if l.full {
+				return rs
+			}
 			l.parse(d.condition, d.label())
 		}
 		return rs
 	}
 	b := &builder{loader: l, compiler: compile.New(macros), macroText: macroText, reported: map[string]bool{}}
 	for _, d := range l.rules {
+		if l.full {
+			return rs
+		}
 		if d.unknown {
 			continue
 		}

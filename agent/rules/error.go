@@ -37,6 +37,9 @@ type Error struct {
 	Msg  string
 	// Snippet is the line of the file with a caret below it, or empty.
 	Snippet string
+
+	at     place
+	offset int
 }
 
 // Error is file:line:column, the item and the message on one line.
@@ -67,22 +70,23 @@ func Errors(err error) []*Error {
 	return nil
 }
 
-// problems collects errors and warnings, up to a limit.
+// problems collects errors and warnings, up to a limit. Finding a place means
+// reading the file up to it, so it is done for those alone that are kept.
 type problems struct {
 	errs, warnings []*Error
 	full           bool
 }
 
 func (p *problems) fail(e *Error) {
-	if len(p.errs) < MaxErrors {
+	if p.full = len(p.errs) == MaxErrors; !p.full {
+		e.locate()
 		p.errs = append(p.errs, e)
-	} else {
-		p.full = true
 	}
 }
 
 func (p *problems) warn(e *Error) {
 	if len(p.warnings) < MaxErrors {
+		e.locate()
 		p.warnings = append(p.warnings, e)
 	}
 }

@@ -125,6 +125,9 @@ func (l *loader) file(f File) {
 			if n = resolve(n); !null(n) {
 				l.item(place{src: src, node: n})
 			}
+			if l.full {
+				return
+			}
 		}
 	}
 }

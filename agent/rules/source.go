@@ -33,15 +33,20 @@ func (p place) pos(offset int) syntax.Pos {
 	return syntax.PosAt(p.src.content, start)
 }
 
-// error makes an Error about the byte at offset of the value.
+// error makes an Error about the byte at offset of the value. Where that is in
+// the file is only worked out for an error that is kept: see problems.
 func (p place) error(code, item string, offset int, msg string) *Error {
-	e := &Error{File: p.src.name, Code: code, Item: item, Msg: msg}
-	if p.node == nil || p.node.Line == 0 {
-		return e
+	return &Error{File: p.src.name, Code: code, Item: item, Msg: msg, at: p, offset: offset}
+}
+
+// locate fills Line, Column and Snippet.
+func (e *Error) locate() {
+	if e.Line > 0 || e.at.node == nil || e.at.node.Line == 0 {
+		return
 	}
-	at := p.pos(offset)
-	e.Line, e.Column, e.Snippet = at.Line, at.Column, syntax.Snippet(p.src.content, at)
-	return e
+	at := e.at.pos(e.offset)
+	e.Line, e.Column, e.Snippet = at.Line, at.Column, syntax.Snippet(e.at.src.content, at)
+	e.at = place{}
 }
 
 // offset finds a line and column, both from 1, columns in characters.

@@ -7,8 +7,11 @@
 
 #include "task.h"
 
-// Steps are path components and crossed mounts together.
-#define WALK_STEPS 96
+// Steps are path components and crossed mounts together. The longest path that a call
+// takes has 2048 components; a loop that the verifier follows to its end cannot be
+// that long.
+#define WALK_STEPS_TYPED 2048
+#define WALK_STEPS_RAW 96
 
 #define S_IFMT 0170000
 #define S_IFREG 0100000
@@ -112,9 +115,9 @@ static __always_inline __u32 walk(const bool typed, struct scratch *s, struct pa
 	mount = CAST(struct mount, w.mount);
 	w.top = (__u64)GET(mount, mnt.mnt_root);
 	if (typed) {
-		bpf_loop(WALK_STEPS, step_typed, &w, 0);
+		bpf_loop(WALK_STEPS_TYPED, step_typed, &w, 0);
 	} else {
-		for (int i = 0; i < WALK_STEPS; i++)
+		for (int i = 0; i < WALK_STEPS_RAW; i++)
 			if (step(false, &w))
 				break;
 	}

@@ -43,9 +43,10 @@ type Past struct {
 	At                    time.Time
 }
 
-// live are the states in which an action holds its effect key. The unique index
-// actions_effect has the same list.
-const live = `('planned', 'waiting', 'executing', 'succeeded', 'unknown')`
+// live are the states in which an action holds its effect key; the unique index
+// actions_effect has the same list. An unknown outcome is not among them: the
+// next alert may try again, and the target's identity keeps the effect single.
+const live = `('planned', 'waiting', 'executing', 'succeeded')`
 
 // Plan stores actions whose decisions exist and says what became of each, in
 // their order. A planned or waiting action whose effect another live action has

@@ -1,0 +1,17 @@
+// Package command holds the commands of the responder half: "responder", which
+// runs it, the clients of its HTTP API, and "playbooks", which needs neither.
+package command
+
+import (
+	"io/fs"
+
+	"github.com/spf13/cobra"
+)
+
+// New makes all commands of this half. Console is the built console that
+// "responder" serves.
+func New(version string, console fs.FS) []*cobra.Command {
+	return []*cobra.Command{
+		NewAlerts(), NewActions(), NewAudit(), NewKillSwitch(), NewStatus(), NewPlaybooks(), NewResponder(version, console),
+	}
+}

@@ -1,0 +1,226 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+// forms are the forms of output.
+var forms = []string{"table", "json", "yaml"}
+
+// printer writes resources in the form that the user chose.
+type printer struct {
+	form string
+	utc  bool
+	out  io.Writer
+	now  func() time.Time
+	// widths are the columns' of a table whose beginning is out already.
+	widths []int
+	// streamed counts what a watch has written.
+	streamed int
+}
+
+func printerFlags(c *cobra.Command, p *printer) {
+	p.now = time.Now
+	c.Flags().StringVarP(&p.form, "output", "o", "table", "form of the output: table, json or yaml")
+	c.Flags().BoolVar(&p.utc, "utc", false, "show times in UTC instead of how long ago")
+	complete(c, "output", forms)
+}
+
+// complete offers fixed values for a flag.
+func complete(c *cobra.Command, flag string, values []string) {
+	must(c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+func (p *printer) begin(cmd *cobra.Command) error {
+	p.out = cmd.OutOrStdout()
+	if !slices.Contains(forms, p.form) {
+		return fmt.Errorf("--output: there is no form %q: use %s", p.form, strings.Join(forms, ", "))
+	}
+	return nil
+}
+
+func (p *printer) time(t time.Time) string {
+	if p.utc {
+		return utc(t)
+	}
+	return ago(t, p.now())
+}
+
+// list writes a whole list: a table with its header, or one JSON or YAML array.
+func list[T any](p *printer, header []string, items []T, row func(T) []string) error {
+	if p.form != "table" {
+		return p.value(items)
+	}
+	rows := make([][]string, len(items))
+	for i, item := range items {
+		rows[i] = row(item)
+	}
+	return p.table(header, rows)
+}
+
+// one writes an item of a stream: a row, a line of JSON, or a YAML document.
+func one[T any](p *printer, item T, row func(T) []string) error {
+	p.streamed++
+	switch p.form {
+	case "table":
+		return p.rows([][]string{row(item)})
+	case "yaml":
+		if p.streamed > 1 {
+			if _, err := io.WriteString(p.out, "---\n"); err != nil {
+				return err
+			}
+		}
+		return p.value(item)
+	}
+	b, err := json.Marshal(item)
+	if err != nil {
+		return err
+	}
+	_, err = p.out.Write(append(plainJSON(b), '\n'))
+	return err
+}
+
+// value writes anything as JSON or YAML.
+func (p *printer) value(v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	out := plainJSON(b.Bytes())
+	if p.form == "yaml" {
+		var err error
+		if out, err = toYAML(out); err != nil {
+			return err
+		}
+	}
+	_, err := p.out.Write(out)
+	return err
+}
+
+// plainJSON writes hidden characters, which can only stand inside strings, as
+// escapes. The value is the same.
+func plainJSON(b []byte) []byte {
+	var out bytes.Buffer
+	for _, r := range string(b) {
+		switch {
+		case r == '\n' || !hidden(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.Bytes()
+}
+
+func toYAML(b []byte) ([]byte, error) {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	var raw bytes.Buffer
+	enc := yaml.NewEncoder(&raw)
+	enc.SetIndent(2)
+	if err := enc.Encode(node(v)); err != nil {
+		return nil, err
+	}
+	if err := enc.Close(); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	for _, r := range raw.String() {
+		switch {
+		case r == '\n' || !hidden(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\U%08X`, r)
+		default: // node has put these between double quotes, where this is an escape
+			fmt.Fprintf(&out, `\u%04X`, r)
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// node turns decoded JSON into YAML's tree, with texts that need escapes quoted.
+func node(v any) *yaml.Node {
+	switch v := v.(type) {
+	case map[string]any:
+		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		keys := make([]string, 0, len(v))
+		for k := range v {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			n.Content = append(n.Content, node(k), node(v[k]))
+		}
+		return n
+	case []any:
+		n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, item := range v {
+			n.Content = append(n.Content, node(item))
+		}
+		return n
+	case string:
+		n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}
+		if strings.ContainsFunc(v, hidden) {
+			n.Style = yaml.DoubleQuotedStyle
+		}
+		return n
+	case json.Number:
+		tag := "!!int"
+		if strings.ContainsAny(v.String(), ".eE") {
+			tag = "!!float"
+		}
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v.String()}
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(v)}
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+}
+
+// table writes a header and rows, and keeps the widths for rows that follow.
+func (p *printer) table(header []string, rows [][]string) error {
+	all := append([][]string{header}, rows...)
+	p.widths = make([]int, len(header))
+	for _, row := range all {
+		for i, cell := range row {
+			p.widths[i] = max(p.widths[i], utf8.RuneCountInString(visible(cell)))
+		}
+	}
+	return p.rows(all)
+}
+
+func (p *printer) rows(rows [][]string) error {
+	var b strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			cell = visible(cell)
+			line.WriteString(cell)
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", max(0, p.widths[i]-utf8.RuneCountInString(cell))+2))
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := io.WriteString(p.out, b.String())
+	return err
+}
