@@ -77,10 +77,9 @@ var importRules = []struct {
 		direct: true, forbid: []string{"github.com/nats-io"},
 	},
 	{
-		name:   "only main, standalone and e2e see both halves",
-		of:     []string{"riposte/deploy"},
-		exempt: []string{"riposte/deploy/standalone", "riposte/deploy/e2e"},
-		forbid: []string{"riposte/agent", "riposte/responder"},
+		name:   "what belongs to no half sees neither",
+		of:     []string{"riposte/bpf", "riposte/migrations", "riposte/playbooks", "riposte/web"},
+		forbid: []string{"riposte/agent", "riposte/responder", "riposte/deploy"},
 	},
 	{
 		name:   "the command line talks to the API, never to Postgres",

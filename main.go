@@ -31,7 +31,7 @@ attacks a container of its own.`,
 		SilenceErrors: true,
 		Version:       version,
 	}
-	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS(), responder.Connect))
+	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS()))
 	root.AddCommand(agent.NewAgent(version), agent.NewRules(), newVersion())
 	root.AddCommand(responder.New(version, web.FS())...)
 	if err := root.Execute(); err != nil {

@@ -55,6 +55,8 @@ type Agent struct {
 	contain *contain.Handler
 	// background runs beside the pipeline until the end, for instance the pods' informer.
 	background []func(context.Context)
+	// awaitPods waits until the node's pods have names; nil without a cluster.
+	awaitPods func(context.Context) bool
 
 	pipeline
 
@@ -96,12 +98,27 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.bus != nil {
 		g.Go(func() error { return a.bus.Heartbeat(outputs, heartbeatEvery, a.heartbeat) })
 	}
+	a.nameFirst(ctx)
 	err := a.source.Run(ctx, a.handle)
 	if err == nil && a.opt.Linger {
 		<-ctx.Done()
 	}
 	stop()
 	return errors.Join(err, g.Wait(), a.Close())
+}
+
+// nameFirst gives the pods' names a moment to arrive before the first event is
+// looked at: the events wait in the ring buffer. Without the API server the
+// agent works all the same, with UIDs alone.
+func (a *Agent) nameFirst(ctx context.Context) {
+	if a.awaitPods == nil {
+		return
+	}
+	short, cancel := context.WithTimeout(ctx, podsTime)
+	defer cancel()
+	if !a.awaitPods(short) && ctx.Err() == nil {
+		a.log.Warn("the API server has not named this node's pods yet: alerts carry their UIDs alone", "waited", podsTime)
+	}
 }
 
 // Close gives back what New took. Run calls it; it may be called again.

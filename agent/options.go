@@ -68,6 +68,9 @@ type Options struct {
 // heartbeatEvery is how often the agent says that it lives.
 const heartbeatEvery = 10 * time.Second
 
+// podsTime bounds the wait for the pods' names at the start.
+const podsTime = 3 * time.Second
+
 // maxName bounds cluster and node: Kubernetes allows 253 bytes.
 const maxName = 253
 

@@ -85,7 +85,7 @@ func (a *Agent) openEvents() (err error) {
 			return err
 		}
 		opt.Pods = pods
-		a.background = append(a.background, pods.Run)
+		a.background, a.awaitPods = append(a.background, pods.Run), pods.WaitListed
 	}
 	t, err := enrich.New(opt)
 	if err != nil {

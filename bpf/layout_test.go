@@ -65,8 +65,8 @@ func compare(t *testing.T, in *btf.Struct, out reflect.Type) {
 // fields yields those that hold data; the marker of the host's layout is first.
 func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if f := t.Field(i); f.Name != "_" && !yield(f) {
+		for f := range t.Fields() {
+			if f := f; f.Name != "_" && !yield(f) {
 				return
 			}
 		}

@@ -38,8 +38,7 @@ func TestVerifier(t *testing.T) {
 				coll, err := ebpf.NewCollectionWithOptions(one, ebpf.CollectionOptions{
 					Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats},
 				})
-				var rejected *ebpf.VerifierError
-				if errors.As(err, &rejected) {
+				if rejected, ok := errors.AsType[*ebpf.VerifierError](err); ok {
 					t.Fatalf("%+v", rejected)
 				}
 				require.NoError(t, err)

@@ -173,13 +173,13 @@ static __always_inline int on_cgroup(const bool typed, struct cgroup *group, con
 // A new task, before it first runs, in its parent. The arguments (parent, child)
 // have been the same since 2.6.
 SEC("tp_btf/sched_process_fork")
-int fork_typed(__u64 *ctx)
+int riposte_fork_typed(__u64 *ctx)
 {
 	return on_fork(true, (struct task_struct *)ctx[0], (struct task_struct *)ctx[1]);
 }
 
 SEC("raw_tp/sched_process_fork")
-int fork_raw(__u64 *ctx)
+int riposte_fork_raw(__u64 *ctx)
 {
 	return on_fork(false, (struct task_struct *)ctx[0], (struct task_struct *)ctx[1]);
 }
@@ -189,7 +189,7 @@ int fork_raw(__u64 *ctx)
 // the new program's, and an exec from a second thread has changed its thread id. The
 // call is named execve for execveat too, as the kernel itself then does.
 SEC("tp_btf/sched_process_exec")
-int exec_typed(__u64 *ctx)
+int riposte_exec_typed(__u64 *ctx)
 {
 	if (own())
 		return 0;
@@ -197,7 +197,7 @@ int exec_typed(__u64 *ctx)
 }
 
 SEC("raw_tp/sched_process_exec")
-int exec_raw(__u64 *ctx)
+int riposte_exec_raw(__u64 *ctx)
 {
 	if (own())
 		return 0;
@@ -207,13 +207,13 @@ int exec_raw(__u64 *ctx)
 // A task that ends, still with its files, cgroup and parent. Reported once for the
 // process, by the last thread.
 SEC("tp_btf/sched_process_exit")
-int exit_typed(__u64 *ctx)
+int riposte_exit_typed(__u64 *ctx)
 {
 	return on_exit(true, (struct task_struct *)ctx[0]);
 }
 
 SEC("raw_tp/sched_process_exit")
-int exit_raw(__u64 *ctx)
+int riposte_exit_raw(__u64 *ctx)
 {
 	return on_exit(false, (struct task_struct *)ctx[0]);
 }
@@ -222,13 +222,13 @@ int exit_raw(__u64 *ctx)
 // user space has read the first event of it: then this is the only way to know which
 // container it was. The arguments (cgroup, path) have been the same since 4.x.
 SEC("tp_btf/cgroup_mkdir")
-int cgroup_typed(__u64 *ctx)
+int riposte_cgroup_typed(__u64 *ctx)
 {
 	return on_cgroup(true, (struct cgroup *)ctx[0], (const char *)ctx[1]);
 }
 
 SEC("raw_tp/cgroup_mkdir")
-int cgroup_raw(__u64 *ctx)
+int riposte_cgroup_raw(__u64 *ctx)
 {
 	return on_cgroup(false, (struct cgroup *)ctx[0], (const char *)ctx[1]);
 }

@@ -101,24 +101,24 @@ type ProcessWireHeader struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	ProcessMapEvents         = "events"
-	ProcessMapLosses         = "losses"
-	ProcessMapScratches      = "scratches"
-	ProcessProgCgroupRaw     = "cgroup_raw"
-	ProcessProgCgroupTyped   = "cgroup_typed"
-	ProcessProgExecRaw       = "exec_raw"
-	ProcessProgExecTyped     = "exec_typed"
-	ProcessProgExitRaw       = "exit_raw"
-	ProcessProgExitTyped     = "exit_typed"
-	ProcessProgForkRaw       = "fork_raw"
-	ProcessProgForkTyped     = "fork_typed"
-	ProcessVarGoCgroup       = "go_cgroup"
-	ProcessVarGoExec         = "go_exec"
-	ProcessVarGoExit         = "go_exit"
-	ProcessVarGoFork         = "go_fork"
-	ProcessVarOwnTgid        = "own_tgid"
-	ProcessVarWakeBytes      = "wake_bytes"
-	ProcessVarWakeIntervalNs = "wake_interval_ns"
+	ProcessMapEvents              = "events"
+	ProcessMapLosses              = "losses"
+	ProcessMapScratches           = "scratches"
+	ProcessProgRiposteCgroupRaw   = "riposte_cgroup_raw"
+	ProcessProgRiposteCgroupTyped = "riposte_cgroup_typed"
+	ProcessProgRiposteExecRaw     = "riposte_exec_raw"
+	ProcessProgRiposteExecTyped   = "riposte_exec_typed"
+	ProcessProgRiposteExitRaw     = "riposte_exit_raw"
+	ProcessProgRiposteExitTyped   = "riposte_exit_typed"
+	ProcessProgRiposteForkRaw     = "riposte_fork_raw"
+	ProcessProgRiposteForkTyped   = "riposte_fork_typed"
+	ProcessVarGoCgroup            = "go_cgroup"
+	ProcessVarGoExec              = "go_exec"
+	ProcessVarGoExit              = "go_exit"
+	ProcessVarGoFork              = "go_fork"
+	ProcessVarOwnTgid             = "own_tgid"
+	ProcessVarWakeBytes           = "wake_bytes"
+	ProcessVarWakeIntervalNs      = "wake_interval_ns"
 )
 
 // LoadProcess returns the embedded CollectionSpec for Process.
@@ -163,14 +163,14 @@ type ProcessSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessProgramSpecs struct {
-	CgroupRaw   *ebpf.ProgramSpec `ebpf:"cgroup_raw"`
-	CgroupTyped *ebpf.ProgramSpec `ebpf:"cgroup_typed"`
-	ExecRaw     *ebpf.ProgramSpec `ebpf:"exec_raw"`
-	ExecTyped   *ebpf.ProgramSpec `ebpf:"exec_typed"`
-	ExitRaw     *ebpf.ProgramSpec `ebpf:"exit_raw"`
-	ExitTyped   *ebpf.ProgramSpec `ebpf:"exit_typed"`
-	ForkRaw     *ebpf.ProgramSpec `ebpf:"fork_raw"`
-	ForkTyped   *ebpf.ProgramSpec `ebpf:"fork_typed"`
+	RiposteCgroupRaw   *ebpf.ProgramSpec `ebpf:"riposte_cgroup_raw"`
+	RiposteCgroupTyped *ebpf.ProgramSpec `ebpf:"riposte_cgroup_typed"`
+	RiposteExecRaw     *ebpf.ProgramSpec `ebpf:"riposte_exec_raw"`
+	RiposteExecTyped   *ebpf.ProgramSpec `ebpf:"riposte_exec_typed"`
+	RiposteExitRaw     *ebpf.ProgramSpec `ebpf:"riposte_exit_raw"`
+	RiposteExitTyped   *ebpf.ProgramSpec `ebpf:"riposte_exit_typed"`
+	RiposteForkRaw     *ebpf.ProgramSpec `ebpf:"riposte_fork_raw"`
+	RiposteForkTyped   *ebpf.ProgramSpec `ebpf:"riposte_fork_typed"`
 }
 
 // ProcessMapSpecs contains maps before they are loaded into the kernel.
@@ -245,26 +245,26 @@ type ProcessVariables struct {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessPrograms struct {
-	CgroupRaw   *ebpf.Program `ebpf:"cgroup_raw"`
-	CgroupTyped *ebpf.Program `ebpf:"cgroup_typed"`
-	ExecRaw     *ebpf.Program `ebpf:"exec_raw"`
-	ExecTyped   *ebpf.Program `ebpf:"exec_typed"`
-	ExitRaw     *ebpf.Program `ebpf:"exit_raw"`
-	ExitTyped   *ebpf.Program `ebpf:"exit_typed"`
-	ForkRaw     *ebpf.Program `ebpf:"fork_raw"`
-	ForkTyped   *ebpf.Program `ebpf:"fork_typed"`
+	RiposteCgroupRaw   *ebpf.Program `ebpf:"riposte_cgroup_raw"`
+	RiposteCgroupTyped *ebpf.Program `ebpf:"riposte_cgroup_typed"`
+	RiposteExecRaw     *ebpf.Program `ebpf:"riposte_exec_raw"`
+	RiposteExecTyped   *ebpf.Program `ebpf:"riposte_exec_typed"`
+	RiposteExitRaw     *ebpf.Program `ebpf:"riposte_exit_raw"`
+	RiposteExitTyped   *ebpf.Program `ebpf:"riposte_exit_typed"`
+	RiposteForkRaw     *ebpf.Program `ebpf:"riposte_fork_raw"`
+	RiposteForkTyped   *ebpf.Program `ebpf:"riposte_fork_typed"`
 }
 
 func (p *ProcessPrograms) Close() error {
 	return _ProcessClose(
-		p.CgroupRaw,
-		p.CgroupTyped,
-		p.ExecRaw,
-		p.ExecTyped,
-		p.ExitRaw,
-		p.ExitTyped,
-		p.ForkRaw,
-		p.ForkTyped,
+		p.RiposteCgroupRaw,
+		p.RiposteCgroupTyped,
+		p.RiposteExecRaw,
+		p.RiposteExecTyped,
+		p.RiposteExitRaw,
+		p.RiposteExitTyped,
+		p.RiposteForkRaw,
+		p.RiposteForkTyped,
 	)
 }
 

@@ -309,14 +309,14 @@ static __always_inline int on_exit(const bool typed, struct pt_regs *regs, long 
 // the 32-bit ones. The tracepoint's arguments (registers, result) have not changed
 // since 4.17. Typed tracepoints since 5.5, with bpf_rdonly_cast since 6.2.
 SEC("tp_btf/sys_exit")
-int exit_typed(__u64 *ctx)
+int riposte_call_typed(__u64 *ctx)
 {
 	return on_exit(true, (struct pt_regs *)ctx[0], (long)ctx[1]);
 }
 
 // The same for kernels from 5.8 with BTF that do not load the one above.
 SEC("raw_tp/sys_exit")
-int exit_raw(__u64 *ctx)
+int riposte_call_raw(__u64 *ctx)
 {
 	return on_exit(false, (struct pt_regs *)ctx[0], (long)ctx[1]);
 }

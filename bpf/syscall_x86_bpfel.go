@@ -139,21 +139,21 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SyscallMapEvents         = "events"
-	SyscallMapLosses         = "losses"
-	SyscallMapScratches      = "scratches"
-	SyscallProgExitRaw       = "exit_raw"
-	SyscallProgExitTyped     = "exit_typed"
-	SyscallVarGoCall         = "go_call"
-	SyscallVarGoConnect      = "go_connect"
-	SyscallVarGoKind         = "go_kind"
-	SyscallVarGoLoss         = "go_loss"
-	SyscallVarGoMark         = "go_mark"
-	SyscallVarGoOpen         = "go_open"
-	SyscallVarGoVersion      = "go_version"
-	SyscallVarOwnTgid        = "own_tgid"
-	SyscallVarWakeBytes      = "wake_bytes"
-	SyscallVarWakeIntervalNs = "wake_interval_ns"
+	SyscallMapEvents            = "events"
+	SyscallMapLosses            = "losses"
+	SyscallMapScratches         = "scratches"
+	SyscallProgRiposteCallRaw   = "riposte_call_raw"
+	SyscallProgRiposteCallTyped = "riposte_call_typed"
+	SyscallVarGoCall            = "go_call"
+	SyscallVarGoConnect         = "go_connect"
+	SyscallVarGoKind            = "go_kind"
+	SyscallVarGoLoss            = "go_loss"
+	SyscallVarGoMark            = "go_mark"
+	SyscallVarGoOpen            = "go_open"
+	SyscallVarGoVersion         = "go_version"
+	SyscallVarOwnTgid           = "own_tgid"
+	SyscallVarWakeBytes         = "wake_bytes"
+	SyscallVarWakeIntervalNs    = "wake_interval_ns"
 )
 
 // LoadSyscall returns the embedded CollectionSpec for Syscall.
@@ -198,8 +198,8 @@ type SyscallSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallProgramSpecs struct {
-	ExitRaw   *ebpf.ProgramSpec `ebpf:"exit_raw"`
-	ExitTyped *ebpf.ProgramSpec `ebpf:"exit_typed"`
+	RiposteCallRaw   *ebpf.ProgramSpec `ebpf:"riposte_call_raw"`
+	RiposteCallTyped *ebpf.ProgramSpec `ebpf:"riposte_call_typed"`
 }
 
 // SyscallMapSpecs contains maps before they are loaded into the kernel.
@@ -280,14 +280,14 @@ type SyscallVariables struct {
 //
 // It can be passed to LoadSyscallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallPrograms struct {
-	ExitRaw   *ebpf.Program `ebpf:"exit_raw"`
-	ExitTyped *ebpf.Program `ebpf:"exit_typed"`
+	RiposteCallRaw   *ebpf.Program `ebpf:"riposte_call_raw"`
+	RiposteCallTyped *ebpf.Program `ebpf:"riposte_call_typed"`
 }
 
 func (p *SyscallPrograms) Close() error {
 	return _SyscallClose(
-		p.ExitRaw,
-		p.ExitTyped,
+		p.RiposteCallRaw,
+		p.RiposteCallTyped,
 	)
 }
 

@@ -73,8 +73,10 @@ func Connect(opt Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{opt: opt, closed: make(chan struct{}), up: make(chan struct{}, 1), beat: make(chan struct{}, 1),
-		done: map[*nats.Msg]func(error){}}
+	c := &Conn{
+		opt: opt, closed: make(chan struct{}), up: make(chan struct{}, 1), beat: make(chan struct{}, 1),
+		done: map[*nats.Msg]func(error){},
+	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	if c.nc, err = c.dial(key); err != nil {
 		c.stop()

@@ -3,6 +3,7 @@
 package capture_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 
 // must ends the program when a call did not do what the test wants to see.
 func must(what string, got error, want error) {
-	if got != want {
+	if !errors.Is(got, want) {
 		fmt.Fprintf(os.Stderr, "%s: %v, want %v\n", what, got, want)
 		os.Exit(9)
 	}

@@ -52,33 +52,63 @@ const (
 )
 
 var openFlags = table{
-	{"O_LARGEFILE", 1 << 11}, {"O_DIRECTORY", 1 << 10}, {"O_DIRECT", 1 << 9}, {"O_TRUNC", 1 << 8},
-	{"O_SYNC", 1 << 7}, {"O_NONBLOCK", 1 << 6}, {"O_EXCL", 1 << 5}, {"O_DSYNC", 1 << 4},
-	{"O_APPEND", 1 << 3}, {"O_CREAT", 1 << 2}, {"O_RDWR", falcoRead | falcoWrite},
-	{"O_WRONLY", falcoWrite}, {"O_RDONLY", falcoRead}, {"O_CLOEXEC", 1 << 12}, {"O_NONE", 0},
-	{"O_TMPFILE", 1 << 13}, {"O_F_CREATED", falcoCreated},
-	{"FD_UPPER_LAYER", layerUpper << fdLayerShift}, {"FD_LOWER_LAYER", layerLower << fdLayerShift},
+	{"O_LARGEFILE", 1 << 11},
+	{"O_DIRECTORY", 1 << 10},
+	{"O_DIRECT", 1 << 9},
+	{"O_TRUNC", 1 << 8},
+	{"O_SYNC", 1 << 7},
+	{"O_NONBLOCK", 1 << 6},
+	{"O_EXCL", 1 << 5},
+	{"O_DSYNC", 1 << 4},
+	{"O_APPEND", 1 << 3},
+	{"O_CREAT", 1 << 2},
+	{"O_RDWR", falcoRead | falcoWrite},
+	{"O_WRONLY", falcoWrite},
+	{"O_RDONLY", falcoRead},
+	{"O_CLOEXEC", 1 << 12},
+	{"O_NONE", 0},
+	{"O_TMPFILE", 1 << 13},
+	{"O_F_CREATED", falcoCreated},
+	{"FD_UPPER_LAYER", layerUpper << fdLayerShift},
+	{"FD_LOWER_LAYER", layerLower << fdLayerShift},
 }
 
 var creatFlags = table{{"FD_UPPER_LAYER_CREAT", layerUpper}, {"FD_LOWER_LAYER_CREAT", layerLower}}
 
 var resolveFlags = table{
-	{"RESOLVE_BENEATH", 1}, {"RESOLVE_IN_ROOT", 2}, {"RESOLVE_NO_MAGICLINKS", 4},
-	{"RESOLVE_NO_SYMLINKS", 8}, {"RESOLVE_NO_XDEV", 16}, {"RESOLVE_CACHED", 32},
+	{"RESOLVE_BENEATH", 1},
+	{"RESOLVE_IN_ROOT", 2},
+	{"RESOLVE_NO_MAGICLINKS", 4},
+	{"RESOLVE_NO_SYMLINKS", 8},
+	{"RESOLVE_NO_XDEV", 16},
+	{"RESOLVE_CACHED", 32},
 }
 
 // kernelOpen pairs this architecture's bits with Falco's. A flag of several bits
 // counts when all of them are set.
 var kernelOpen = []struct{ kernel, falco uint32 }{
-	{unix.O_CREAT, 1 << 2}, {unix.O_APPEND, 1 << 3}, {unix.O_DSYNC, 1 << 4}, {unix.O_EXCL, 1 << 5},
-	{unix.O_NONBLOCK, 1 << 6}, {unix.O_SYNC, 1 << 7}, {unix.O_TRUNC, 1 << 8}, {unix.O_DIRECT, 1 << 9},
-	{unix.O_DIRECTORY, 1 << 10}, {kernelLargeFile, 1 << 11}, {unix.O_CLOEXEC, 1 << 12}, {unix.O_TMPFILE, 1 << 13},
+	{unix.O_CREAT, 1 << 2},
+	{unix.O_APPEND, 1 << 3},
+	{unix.O_DSYNC, 1 << 4},
+	{unix.O_EXCL, 1 << 5},
+	{unix.O_NONBLOCK, 1 << 6},
+	{unix.O_SYNC, 1 << 7},
+	{unix.O_TRUNC, 1 << 8},
+	{unix.O_DIRECT, 1 << 9},
+	{unix.O_DIRECTORY, 1 << 10},
+	{kernelLargeFile, 1 << 11},
+	{unix.O_CLOEXEC, 1 << 12},
+	{unix.O_TMPFILE, 1 << 13},
 }
 
 // kernelResolve pairs openat2's bits with Falco's.
 var kernelResolve = []struct{ kernel, falco uint32 }{
-	{unix.RESOLVE_BENEATH, 1}, {unix.RESOLVE_IN_ROOT, 2}, {unix.RESOLVE_NO_MAGICLINKS, 4},
-	{unix.RESOLVE_NO_SYMLINKS, 8}, {unix.RESOLVE_NO_XDEV, 16}, {resolveCached, 32},
+	{unix.RESOLVE_BENEATH, 1},
+	{unix.RESOLVE_IN_ROOT, 2},
+	{unix.RESOLVE_NO_MAGICLINKS, 4},
+	{unix.RESOLVE_NO_SYMLINKS, 8},
+	{unix.RESOLVE_NO_XDEV, 16},
+	{resolveCached, 32},
 }
 
 // resolveCached is newer (5.12) than the constants that we use.

@@ -20,8 +20,10 @@ const (
 )
 
 var execFlags = table{
-	{"EXE_WRITABLE", exeWritable}, {"EXE_UPPER_LAYER", exeUpper},
-	{"EXE_FROM_MEMFD", exeMemfd}, {"EXE_LOWER_LAYER", exeLower},
+	{"EXE_WRITABLE", exeWritable},
+	{"EXE_UPPER_LAYER", exeUpper},
+	{"EXE_FROM_MEMFD", exeMemfd},
+	{"EXE_LOWER_LAYER", exeLower},
 }
 
 func (d *decoder) exec(raw []byte, e *event.Event) error {

@@ -115,7 +115,7 @@ func (w *walk) visit(c *cgroup, depth int) error {
 	case err != nil:
 		return ignoreGone(err)
 	}
-	for _, text := range strings.Fields(string(b)) {
+	for text := range strings.FieldsSeq(string(b)) {
 		pid, err := strconv.Atoi(text)
 		if err != nil {
 			return fmt.Errorf("%s/cgroup.procs holds %q", c.dir.Name(), text)

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"riposte/agent/event"
@@ -77,9 +78,7 @@ func (t *Table) Record() *Recording {
 		r.Processes = append(r.Processes, s)
 	}
 	slices.SortFunc(r.Processes, func(a, b Seed) int { return int(a.Process.PID) - int(b.Process.PID) })
-	for id, path := range t.cgroups.byID {
-		r.Cgroups[id] = path
-	}
+	maps.Copy(r.Cgroups, t.cgroups.byID)
 	return r
 }
 

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -154,9 +155,7 @@ func (t *Table) Counts() map[string]uint64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	all := make(map[string]uint64, len(t.counts))
-	for k, v := range t.counts {
-		all[k] = v
-	}
+	maps.Copy(all, t.counts)
 	return all
 }
 

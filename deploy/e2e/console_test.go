@@ -48,6 +48,7 @@ func TestTheConsole(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	_, err = fmt.Fprintf(in, "%s\n", strings.TrimSpace(string(token)))
 	require.NoError(t, err)
+	require.NoError(t, in.Close())
 	var said []string
 	for scan := bufio.NewScanner(out); scan.Scan(); {
 		said = append(said, scan.Text())

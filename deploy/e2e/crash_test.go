@@ -31,7 +31,6 @@ type parts struct {
 	bus    *natsd.Server
 	client *client.Client
 	listen string
-	log    *os.File
 }
 
 // TestKillingTheResponder kills the responder with SIGKILL at each point between
@@ -177,8 +176,7 @@ func (p *parts) startResponder(t *testing.T) *child.Process {
 	t.Helper()
 	cmd := exec.Command(binary(t), "responder", "--cluster", "c", "--instance", "one", "--listen", p.listen, "--nats", p.bus.URL(),
 		"--nats-key", p.data.Path("keys", "responder.nk"), "--order-key", p.data.Path("keys", "order.key"), "--token-file", p.data.Path("token"),
-		"--kill-switch", p.data.Path("kill-switch"))
-	cmd.Env = append(os.Environ(), "RIPOSTE_DATABASE_URL="+p.db.URL())
+		"--kill-switch-file", p.data.Path("kill-switch"), "--database", p.db.URL())
 	log, err := os.OpenFile(filepath.Join(p.data.Path(), "responder.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
 	defer log.Close()

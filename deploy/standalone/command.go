@@ -18,6 +18,7 @@ import (
 	"riposte/agent/enrich"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/command"
 )
 
 // NewUp is `riposte up`. Console is the built console.
@@ -44,14 +45,14 @@ without it a recording is played, and nothing is contained.`,
 		},
 	}
 	addFlags(cmd, &o)
-	cmd.Flags().StringVar(&o.Data, "data", DefaultData(), "data folder; it is made if missing")
+	cmd.Flags().StringVar(&o.Data, "data", command.DefaultData(), "data folder; it is made if missing")
 	cmd.Flags().BoolVar(&noDrill, "no-drill", false, "stage no drill")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything, not only warnings")
 	return cmd
 }
 
-// NewDrill is `riposte drill`; connect makes a client of a running Riposte.
-func NewDrill(version string, console fs.FS, connect func(*cobra.Command) (*client.Client, error)) *cobra.Command {
+// NewDrill is `riposte drill`.
+func NewDrill(version string, console fs.FS) *cobra.Command {
 	o := Options{Version: version, Console: console}
 	var throwaway, verbose bool
 	cmd := &cobra.Command{
@@ -70,7 +71,7 @@ the effect was verified. Needs root, on a host with a running agent.`,
 				o.Log = logger(cmd.ErrOrStderr(), verbose)
 				return throwawayDrill(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			c, err := connect(cmd)
+			c, err := command.Connect(cmd)
 			if err != nil {
 				return err
 			}
@@ -78,6 +79,7 @@ the effect was verified. Needs root, on a host with a running agent.`,
 		},
 	}
 	addFlags(cmd, &o)
+	command.ConnectFlags(cmd)
 	cmd.Flags().BoolVar(&throwaway, "throwaway", false, "start everything on a throw-away data folder first, and stop it afterwards")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "with --throwaway: log everything, not only warnings")
 	return cmd

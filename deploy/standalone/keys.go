@@ -2,8 +2,6 @@ package standalone
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 
 	"riposte/deploy/standalone/natsd"
 )
@@ -24,19 +22,4 @@ func makeKeys(d *Data) (k keys, err error) {
 	k.orderPrivate, k.orderPublic, errs[2] = d.OrderKey()
 	k.token, errs[3] = d.Token()
 	return k, errors.Join(errs[:]...)
-}
-
-// DefaultData is /var/lib/riposte for root, else riposte in the user's state folder.
-func DefaultData() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/riposte"
-	}
-	if state := os.Getenv("XDG_STATE_HOME"); state != "" {
-		return filepath.Join(state, "riposte")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = os.TempDir()
-	}
-	return filepath.Join(home, ".local", "state", "riposte")
 }

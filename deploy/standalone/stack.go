@@ -21,11 +21,12 @@ import (
 	"riposte/deploy/standalone/postgres"
 	"riposte/responder"
 	"riposte/responder/api/client"
+	"riposte/responder/command"
 )
 
 // Options says what to run. The zero value of every field has a meaning.
 type Options struct {
-	// Data is the data folder; see Data. Default: DefaultData().
+	// Data is the data folder; see Data. Default: command.DefaultData().
 	Data string
 	// Throwaway trades the database's durability for speed.
 	Throwaway bool
@@ -83,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 
 func (o Options) withDefaults() Options {
 	if o.Data == "" {
-		o.Data = DefaultData()
+		o.Data = command.DefaultData()
 	}
 	if o.Cluster == "" {
 		o.Cluster = "local"

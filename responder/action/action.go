@@ -130,8 +130,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf returns an error's kind.
 func KindOf(err error) ErrorKind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Retryable

@@ -18,9 +18,8 @@ const buffered = 2 * MaxBatch
 // Message is one delivery of one alert. It must be answered with Ack, Nak or
 // Term; without an answer it is delivered again.
 type Message struct {
-	msg        jetstream.Msg
-	received   time.Time
-	deliveries uint64
+	msg      jetstream.Msg
+	received time.Time
 }
 
 // Subject is where the message was published: the broker saw to it that only the

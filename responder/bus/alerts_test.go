@@ -192,7 +192,7 @@ func BenchmarkAlerts(b *testing.B) {
 		})
 	})
 	<-done
-	for broker.left(b) > 0 { //nolint:revive // until the server has written the last acknowledgement
+	for broker.left(b) > 0 {
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "alerts/s")

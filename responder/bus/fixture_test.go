@@ -66,8 +66,10 @@ func (b *broker) seed(name string) []byte {
 
 func (b *broker) bus() *bus.Bus {
 	b.t.Helper()
-	c, err := bus.Connect(b.t.Context(), bus.Options{URL: b.URL(), Seed: b.seed("responder"), OrderKey: b.sign, StreamBytes: 64 << 20,
-		Log: slog.New(slog.NewTextHandler(b.t.Output(), nil))})
+	c, err := bus.Connect(b.t.Context(), bus.Options{
+		URL: b.URL(), Seed: b.seed("responder"), OrderKey: b.sign, StreamBytes: 64 << 20,
+		Log: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+	})
 	require.NoError(b.t, err)
 	b.t.Cleanup(c.Close)
 	return c

@@ -17,7 +17,7 @@ import (
 func NewActions() *cobra.Command {
 	c := &cobra.Command{Use: "actions", Short: "List and show what was done about alerts", Args: cobra.NoArgs, RunE: help,
 		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de"}
-	connectFlags(c)
+	ConnectFlags(c)
 	c.AddCommand(newActionsList(), newActionsShow())
 	return c
 }

@@ -16,7 +16,7 @@ import (
 func NewAlerts() *cobra.Command {
 	c := &cobra.Command{Use: "alerts", Short: "List what the rules found", Args: cobra.NoArgs, RunE: help,
 		Example: "  riposte alerts list --priority warning --since 24h\n  riposte alerts list --watch"}
-	connectFlags(c)
+	ConnectFlags(c)
 	c.AddCommand(newAlertsList())
 	return c
 }

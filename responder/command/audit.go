@@ -18,7 +18,7 @@ import (
 func NewAudit() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Ask the record who did what, and prove that nobody changed it", Args: cobra.NoArgs, RunE: help,
 		Example: "  riposte audit list --action 6f0c2b7a91de\n  riposte audit verify"}
-	connectFlags(c)
+	ConnectFlags(c)
 	c.AddCommand(newAuditList(), newAuditVerify())
 	return c
 }

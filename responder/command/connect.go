@@ -18,12 +18,12 @@ import (
 	"riposte/responder/api/client"
 )
 
-// connectFlags gives a command, and those below it, the flags that Connect reads.
-func connectFlags(c *cobra.Command) {
+// ConnectFlags gives a command, and those below it, the flags that Connect reads.
+func ConnectFlags(c *cobra.Command) {
 	f := c.PersistentFlags()
 	f.String("server", "", "address of the API (default: what the data folder says)")
 	f.String("token-file", "", "file with the API's token (default: DATA/token)")
-	f.String("data", "", "data folder of a running Riposte (default: "+defaultData()+")")
+	f.String("data", "", "data folder of a running Riposte (default: "+DefaultData()+")")
 	must(c.MarkPersistentFlagFilename("token-file"))
 	must(c.MarkPersistentFlagDirname("data"))
 }
@@ -44,7 +44,7 @@ func setting(cmd *cobra.Command, flag, fallback string) string {
 // RIPOSTE_TOKEN_FILE and RIPOSTE_DATA, or else of the one that runs here. It
 // reads files only; whether anybody answers shows with the first request.
 func Connect(cmd *cobra.Command) (*client.Client, error) {
-	data := setting(cmd, "data", defaultData())
+	data := setting(cmd, "data", DefaultData())
 	server := setting(cmd, "server", "")
 	if server == "" {
 		var err error
@@ -59,8 +59,9 @@ func Connect(cmd *cobra.Command) (*client.Client, error) {
 	return client.New(server, token)
 }
 
-// defaultData is where `riposte up` keeps its data unless it is told otherwise.
-func defaultData() string {
+// DefaultData is where `riposte up` keeps its data unless it is told otherwise:
+// /var/lib/riposte for root, else riposte in the user's state folder.
+func DefaultData() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/riposte"
 	}

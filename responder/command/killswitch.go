@@ -18,7 +18,7 @@ func NewKillSwitch() *cobra.Command {
 done. What was planned before waits until it expires. Turning it is recorded.`,
 		Example: "  riposte killswitch on --reason \"a playbook runs wild\"\n  riposte killswitch status\n  riposte killswitch off",
 	}
-	connectFlags(c)
+	ConnectFlags(c)
 	var reason string
 	on := &cobra.Command{Use: "on", Short: "Stop every effect", Args: cobra.NoArgs, Example: "  riposte killswitch on --reason \"INC-1234\"",
 		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{On: true, Reason: reason}) }}

@@ -35,7 +35,7 @@ func NewStatus() *cobra.Command {
 			})
 		},
 	}
-	connectFlags(c)
+	ConnectFlags(c)
 	printerFlags(c, &p)
 	return c
 }

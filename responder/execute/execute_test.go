@@ -428,7 +428,7 @@ func TestWhoLostTheLeaseRecordsNothing(t *testing.T) {
 func TestStopHandsOver(t *testing.T) {
 	s := storetest.New(t)
 	started := make(chan struct{}, 10)
-	first := run(t, options(s, touch(func(ctx context.Context, r action.Request) (action.Result, error) {
+	first := run(t, options(s, touch(func(ctx context.Context, _ action.Request) (action.Result, error) {
 		started <- struct{}{}
 		<-ctx.Done() // only the stop ends it
 		return action.Result{}, ctx.Err()

@@ -65,11 +65,15 @@ func insert(ctx context.Context, tx store.Tx, p plan) error {
 		{`INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) VALUES ($1, 'local', $1::uuid::text, 'shell', 2, now(), now())`, []any{incidentID}},
 		{`INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, binding, recorded, kernel_ns, alert_ns, received_ns, body)
 			VALUES ($1, $2, 'local', 'n1', 'Terminal shell in container', 2, 'syscall', 'x', 'none', false, $3, $3, $3, '{}')`, []any{alertID, incidentID, now}},
-		{`INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, 'kill', 'r1', 'enforce', 'decided', '{}', $3)`,
-			[]any{decisionID, alertID, now}},
-		{`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
+		{
+			`INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, 'kill', 'r1', 'enforce', 'decided', '{}', $3)`,
+			[]any{decisionID, alertID, now},
+		},
+		{
+			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
 			VALUES ($1, $2, $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9)`,
-			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano()}},
+			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano()},
+		},
 	} {
 		if _, err := tx.Exec(ctx, q.sql, q.args...); err != nil {
 			return err
@@ -157,6 +161,7 @@ func (a act) Check(action.Target, json.RawMessage) error { return nil }
 func (a act) Execute(ctx context.Context, r action.Request) (action.Result, error) {
 	return a.execute(ctx, r)
 }
+
 func (a act) Verify(ctx context.Context, r action.Request) (time.Time, error) {
 	return a.verify(ctx, r)
 }

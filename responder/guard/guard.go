@@ -94,7 +94,7 @@ func New(o Options) (*Guard, error) {
 }
 
 // rule is one rule in Go: the zero Verdict means that it has nothing to say.
-type rule func(g *Guard, ctx context.Context, q *Question) Verdict
+type rule func(ctx context.Context, g *Guard, q *Question) Verdict
 
 // rules are asked in this order, and the first that speaks decides. All that
 // refuse for the target's sake stand before the mode: a person must not be asked
@@ -107,7 +107,7 @@ var rules = []rule{
 // Judge says what may become of one proposed action.
 func (g *Guard) Judge(ctx context.Context, q Question) Verdict {
 	for _, r := range rules {
-		if v := r(g, ctx, &q); v.Outcome != "" {
+		if v := r(ctx, g, &q); v.Outcome != "" {
 			return v
 		}
 	}
@@ -130,7 +130,7 @@ func refuse(rule, format string, args ...any) Verdict {
 	return Verdict{Outcome: Refuse, Rule: rule, Reason: fmt.Sprintf(format, args...)}
 }
 
-func recorded(_ *Guard, _ context.Context, q *Question) Verdict {
+func recorded(_ context.Context, _ *Guard, q *Question) Verdict {
 	switch {
 	case q.Alert == nil:
 		return refuse(RuleNoAlert, "no alert stands behind this action")
@@ -140,7 +140,7 @@ func recorded(_ *Guard, _ context.Context, q *Question) Verdict {
 	return Verdict{}
 }
 
-func forged(_ *Guard, _ context.Context, q *Question) Verdict {
+func forged(_ context.Context, _ *Guard, q *Question) Verdict {
 	if q.Binding == playbook.Forged {
 		return refuse(RuleForged, "the alert names a pod that runs on another node")
 	}
@@ -148,7 +148,7 @@ func forged(_ *Guard, _ context.Context, q *Question) Verdict {
 }
 
 // unbound: whatever is not a container is an object of Kubernetes.
-func unbound(_ *Guard, _ context.Context, q *Question) Verdict {
+func unbound(_ context.Context, _ *Guard, q *Question) Verdict {
 	if q.Target.Kind != "container" && (q.Binding != playbook.Bound || q.Pod == nil) {
 		return refuse(RuleUnbound, "the API server does not confirm the alert's pod (binding %s): nothing is done in Kubernetes", q.Binding)
 	}
@@ -157,7 +157,7 @@ func unbound(_ *Guard, _ context.Context, q *Question) Verdict {
 
 // foreign compares the target with what the alert is about: a playbook cannot
 // reach past the object that alarmed it.
-func foreign(_ *Guard, _ context.Context, q *Question) Verdict {
+func foreign(_ context.Context, _ *Guard, q *Question) Verdict {
 	r := q.Alert.Riposte
 	if r != nil && (q.Target.Cluster != r.Cluster || q.Target.Node != "" && q.Target.Node != r.Node) {
 		return refuse(RuleForeign, "the target is in another cluster or on another node than the alert")
@@ -182,7 +182,7 @@ func foreign(_ *Guard, _ context.Context, q *Question) Verdict {
 	return Verdict{}
 }
 
-func protectedNamespace(g *Guard, _ context.Context, q *Question) Verdict {
+func protectedNamespace(_ context.Context, g *Guard, q *Question) Verdict {
 	for _, ns := range namespaces(q) {
 		if ns == "" {
 			return refuse(RuleUnknownNamespace, "the container is a pod's, and its namespace is not known, so it may be protected")
@@ -217,7 +217,7 @@ func (g *Guard) namespace(ns string) Verdict {
 	return Verdict{}
 }
 
-func protectedLabel(g *Guard, _ context.Context, q *Question) Verdict {
+func protectedLabel(_ context.Context, g *Guard, q *Question) Verdict {
 	var labels []map[string]string
 	if q.Pod != nil {
 		labels = append(labels, q.Pod.Labels)
@@ -235,7 +235,7 @@ func protectedLabel(g *Guard, _ context.Context, q *Question) Verdict {
 	return Verdict{}
 }
 
-func modeObserve(_ *Guard, _ context.Context, q *Question) Verdict {
+func modeObserve(_ context.Context, _ *Guard, q *Question) Verdict {
 	switch q.Mode {
 	case playbook.Observe:
 		return Verdict{Outcome: Watch, Rule: RuleModeObserve, Reason: fmt.Sprintf("playbook %s observes", q.Playbook)}
@@ -245,9 +245,9 @@ func modeObserve(_ *Guard, _ context.Context, q *Question) Verdict {
 	return refuse(RuleModeObserve, "mode %q is unknown", string(q.Mode))
 }
 
-func switchedOff(g *Guard, _ context.Context, _ *Question) Verdict { return g.killed() }
+func switchedOff(_ context.Context, g *Guard, _ *Question) Verdict { return g.killed() }
 
-func modeApprove(_ *Guard, _ context.Context, q *Question) Verdict {
+func modeApprove(_ context.Context, _ *Guard, q *Question) Verdict {
 	switch {
 	case q.Mode == playbook.Approve:
 		return Verdict{Outcome: Ask, Rule: RuleModeApprove, Reason: fmt.Sprintf("playbook %s asks before it acts", q.Playbook)}

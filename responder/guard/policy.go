@@ -122,7 +122,7 @@ func refuses(f *sandbox.File) bool {
 
 // policies asks every Rego package. One that fails, runs out of time or answers
 // in a wrong shape refuses: a guard that cannot say no must not mean yes.
-func policies(g *Guard, ctx context.Context, q *Question) Verdict {
+func policies(ctx context.Context, g *Guard, q *Question) Verdict {
 	value, err := encode(q)
 	if err != nil {
 		return refuse(RulePolicyError, "the guard's input cannot be written: %v", err)
@@ -160,7 +160,8 @@ func read(v ast.Value) (Verdict, error) {
 	if !ok {
 		return Verdict{}, errors.New("refuse is not a set")
 	}
-	for _, item := range set.Slice() {
+	if items := set.Slice(); len(items) > 0 {
+		item := items[0]
 		rule, reason := text(item, "rule"), text(item, "reason")
 		if rule == "" || reason == "" {
 			return Verdict{}, fmt.Errorf("refuse holds %s, which lacks a rule or a reason", item)

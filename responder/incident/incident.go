@@ -40,12 +40,9 @@ const (
 	Closed State = "closed"
 )
 
-// Bounds of what is kept, in bytes. The database's index takes no long key, and
-// an attacker chooses names of files and processes.
-const (
-	MaxKey   = 256
-	maxTitle = 256
-)
+// MaxKey bounds a key and a title, in bytes. The database's index takes no long
+// key, and an attacker chooses names of files and processes.
+const MaxKey = 256
 
 // Key is what the alerts of one incident share within a cluster, MaxKey bytes at
 // most. What the node claims and nobody confirmed never reaches another node's
@@ -62,26 +59,26 @@ func Key(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	r := a.Riposte
 	switch {
 	case r == nil:
-		return bound("host/"+a.Hostname+"/rule/"+a.Rule, MaxKey)
+		return bound("host/" + a.Hostname + "/rule/" + a.Rule)
 	case binding == playbook.Forged:
-		return bound("forged/"+r.Node, MaxKey)
+		return bound("forged/" + r.Node)
 	case binding == playbook.Bound && pod != nil && pod.Owner != "":
-		return bound("owner/"+pod.Namespace+"/"+pod.Owner, MaxKey)
+		return bound("owner/" + pod.Namespace + "/" + pod.Owner)
 	case binding == playbook.Bound && pod != nil:
-		return bound("pod/"+pod.UID, MaxKey)
+		return bound("pod/" + pod.UID)
 	}
 	node := "node/" + r.Node
 	switch {
 	case r.Pod != nil && r.Pod.UID != "":
-		return bound(node+"/pod/"+r.Pod.UID, MaxKey)
+		return bound(node + "/pod/" + r.Pod.UID)
 	case r.Container != nil && r.Container.ID != "":
-		return bound(node+"/container/"+r.Container.ID, MaxKey)
+		return bound(node + "/container/" + r.Container.ID)
 	case r.Process != nil && r.Process.ExePath != "":
-		return bound(node+"/process/"+r.Process.ExePath, MaxKey)
+		return bound(node + "/process/" + r.Process.ExePath)
 	case r.Process != nil && r.Process.Name != "":
-		return bound(node+"/process/"+r.Process.Name, MaxKey)
+		return bound(node + "/process/" + r.Process.Name)
 	}
-	return bound(node+"/rule/"+a.Rule, MaxKey)
+	return bound(node + "/rule/" + a.Rule)
 }
 
 // Title names the incident for a person: its first alert's rule and what it is about.
@@ -89,28 +86,28 @@ func Title(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	r := a.Riposte
 	switch {
 	case r == nil:
-		return bound(a.Rule+" on "+a.Hostname, maxTitle)
+		return bound(a.Rule + " on " + a.Hostname)
 	case binding == playbook.Forged:
-		return bound("node "+r.Node+" named a pod of another node", maxTitle)
+		return bound("node " + r.Node + " named a pod of another node")
 	case binding == playbook.Bound && pod != nil:
-		return bound(a.Rule+" in pod "+pod.Namespace+"/"+pod.Name, maxTitle)
+		return bound(a.Rule + " in pod " + pod.Namespace + "/" + pod.Name)
 	case r.Container != nil && r.Container.ID != "":
 		id := r.Container.ID
-		return bound(a.Rule+" in container "+id[:min(len(id), 12)]+" on "+r.Node, maxTitle)
+		return bound(a.Rule + " in container " + id[:min(len(id), 12)] + " on " + r.Node)
 	}
-	return bound(a.Rule+" on "+r.Node, maxTitle)
+	return bound(a.Rule + " on " + r.Node)
 }
 
 // bound makes text fit to be stored: UTF-8 without NUL, and if it is too long its
 // beginning with the hash of the whole, so that unequal texts stay unequal.
-func bound(s string, limit int) string {
+func bound(s string) string {
 	clean := strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	if len(clean) <= limit && clean == s {
+	if len(clean) <= MaxKey && clean == s {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
 	mark := "#" + hex.EncodeToString(sum[:16])
-	end := min(len(clean), limit-len(mark))
+	end := min(len(clean), MaxKey-len(mark))
 	for end > 0 && end < len(clean) && !utf8.RuneStart(clean[end]) {
 		end--
 	}

@@ -44,15 +44,21 @@ func TestCheck(t *testing.T) {
 		"no uuid":                   {edit: set(func(a *alert.Alert) { a.UUID = "x" }), reason: ingest.Malformed, want: `uuid "x"`},
 		"two forms of a uuid":       {edit: set(func(a *alert.Alert) { a.UUID = "{" + a.UUID + "}" }), reason: ingest.Malformed},
 		"no boot id":                {edit: set(func(a *alert.Alert) { a.Riposte.BootID = "b" }), id: "n1/b/7", reason: ingest.Malformed, want: "boot_id"},
-		"a number too large": {edit: set(func(a *alert.Alert) { a.Riposte.Seq = math.MaxInt64 + 1 }), id: "n1/" + bootID + "/9223372036854775808",
-			reason: ingest.Malformed, want: "riposte.seq"},
+		"a number too large": {
+			edit: set(func(a *alert.Alert) { a.Riposte.Seq = math.MaxInt64 + 1 }), id: "n1/" + bootID + "/9223372036854775808",
+			reason: ingest.Malformed, want: "riposte.seq",
+		},
 		"a long container id": {edit: set(func(a *alert.Alert) { a.Riposte.Container.ID = strings.Repeat("a", 257) }), reason: ingest.Malformed, want: "container.id has 257"},
 		"a long pod uid":      {edit: set(func(a *alert.Alert) { a.Riposte.Pod = &alert.Pod{UID: strings.Repeat("a", 257)} }), reason: ingest.Malformed, want: "pod.uid has 257"},
 		"a long rule":         {edit: set(func(a *alert.Alert) { a.Rule = strings.Repeat("a", 1025) }), reason: ingest.Malformed},
-		"a long node": {edit: ofNode(strings.Repeat("a", 254)), subject: alert.Subject("prod", strings.Repeat("a", 254), alert.Critical),
-			id: strings.Repeat("a", 254) + "/" + bootID + "/7", reason: ingest.Malformed, want: "riposte.node has 254"},
-		"a node with a line break": {edit: ofNode("n\n1"), subject: alert.Subject("prod", "n\n1", alert.Critical), id: "n\n1/" + bootID + "/7",
-			reason: ingest.Malformed, want: "characters that no name has"},
+		"a long node": {
+			edit: ofNode(strings.Repeat("a", 254)), subject: alert.Subject("prod", strings.Repeat("a", 254), alert.Critical),
+			id: strings.Repeat("a", 254) + "/" + bootID + "/7", reason: ingest.Malformed, want: "riposte.node has 254",
+		},
+		"a node with a line break": {
+			edit: ofNode("n\n1"), subject: alert.Subject("prod", "n\n1", alert.Critical), id: "n\n1/" + bootID + "/7",
+			reason: ingest.Malformed, want: "characters that no name has",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := anAlert(7)
@@ -91,8 +97,10 @@ func FuzzCheck(f *testing.F) {
 	good, err := json.Marshal(anAlert(7, inPod))
 	require.NoError(f, err)
 	subject, id := alert.Subject("prod", "n1", alert.Critical), "n1/"+bootID+"/7"
-	for _, data := range []string{string(good), "", "null", "{}", `{"riposte":{}}`, `{"time":"2026-01-01T00:00:00Z","rule":"r","priority":"x"}`,
-		strings.Replace(string(good), `"n1"`, `"n2"`, 1), strings.Replace(string(good), `"rule"`, `"RULE"`, 1), strings.Repeat(`{"a":`, 100)} {
+	for _, data := range []string{
+		string(good), "", "null", "{}", `{"riposte":{}}`, `{"time":"2026-01-01T00:00:00Z","rule":"r","priority":"x"}`,
+		strings.Replace(string(good), `"n1"`, `"n2"`, 1), strings.Replace(string(good), `"rule"`, `"RULE"`, 1), strings.Repeat(`{"a":`, 100),
+	} {
 		f.Add(subject, id, []byte(data))
 	}
 	f.Add("alerts.prod.n_31.critical", id, good)

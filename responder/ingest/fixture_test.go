@@ -97,8 +97,6 @@ func propose(p ...playbook.Proposal) answers {
 	}
 }
 
-func nothing(playbook.Input) []playbook.Decision { return nil }
-
 var killOwn = playbook.Proposal{
 	Type: "kill_container", Reason: "a shell", Target: playbook.Target{Kind: "container", ContainerID: containerID, CgroupID: 77, StartNS: 88},
 }
@@ -176,9 +174,9 @@ func (b *bench) count(from string, args ...any) (n int) {
 	return n
 }
 
-func (b *bench) texts(sql string, args ...any) (all []string) {
+func (b *bench) texts(sql string) (all []string) {
 	b.t.Helper()
-	rows, err := b.store.Pool().Query(b.t.Context(), sql, args...)
+	rows, err := b.store.Pool().Query(b.t.Context(), sql)
 	require.NoError(b.t, err)
 	defer rows.Close()
 	for rows.Next() {

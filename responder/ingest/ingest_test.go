@@ -229,8 +229,10 @@ func TestARefusedDecisionIsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *ingest.Options) {
 		o.Playbooks = answers(func(playbook.Input) []playbook.Decision {
-			return []playbook.Decision{{Playbook: "pb", Revision: "r1", Mode: playbook.Enforce, Input: json.RawMessage(`{}`), Refusal: "action[0].type: missing",
-				Proposals: []playbook.Proposal{killOwn}}}
+			return []playbook.Decision{{
+				Playbook: "pb", Revision: "r1", Mode: playbook.Enforce, Input: json.RawMessage(`{}`), Refusal: "action[0].type: missing",
+				Proposals: []playbook.Proposal{killOwn},
+			}}
 		})
 	})
 	b.handle(deliver(t, anAlert(1)))

@@ -79,8 +79,7 @@ func load(kubeconfig string) (*rest.Config, error) {
 		err = clientcmd.ResolveLocalPaths(file)
 	}
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
 			return nil, path.Err // the caller names the file
 		}
 		return nil, err

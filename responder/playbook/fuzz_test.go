@@ -23,9 +23,11 @@ func FuzzMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, block string) {
 		text := "# METADATA\n"
-		for _, line := range strings.Split(block, "\n") {
-			text += "# " + line + "\n"
+		var textSb26 strings.Builder
+		for line := range strings.SplitSeq(block, "\n") {
+			textSb26.WriteString("# " + line + "\n")
 		}
+		text += textSb26.String()
 		text += "package playbooks.a\n"
 		rows := strings.Count(text, "\n")
 		m, errs := parseMetadata("a.rego", 1, text)

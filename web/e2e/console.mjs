@@ -41,6 +41,7 @@ try {
   await page.getByLabel("Token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("status").getByText("live").waitFor();
+  process.stdout.write("live\n");
 
   // Not one reload from here on: what appears was pushed.
   const stages = page.getByRole("table", { name: "Timeline" });
@@ -56,6 +57,10 @@ try {
   await page.reload();
   await stages.waitFor();
   if ((await page.evaluate("document.cookie")) !== "") throw new Error("a script can read the session cookie");
+  process.stdout.write("seen\n");
+} catch (error) {
+  await context.pages().at(-1)?.screenshot({ path: screenshot, fullPage: true });
+  throw error;
 } finally {
   await context.close();
   await rm(profile, { recursive: true, force: true });

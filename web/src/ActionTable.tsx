@@ -54,10 +54,15 @@ export function ActionTable(props: { actions: Action[]; chosen?: string; onChoos
 
 /** The state in words: the effect was seen, or the API only said yes. */
 function State({ action }: { action: Action }) {
-  if (action.verified_at) return <Badge color="green">verified</Badge>;
+  if (action.verified_at)
+    return (
+      <Badge color="green" miw="max-content">
+        verified
+      </Badge>
+    );
   const color = { succeeded: "teal", failed: "red", refused: "orange", unknown: "red" }[action.state] ?? "gray";
   return (
-    <Badge color={color} autoContrast>
+    <Badge color={color} autoContrast miw="max-content">
       {visible(action.refused_by ? `${action.state}: ${action.refused_by}` : action.state)}
     </Badge>
   );

@@ -33,10 +33,14 @@ export function AlertTable({ alerts }: { alerts: Alert[] }) {
             <Table.Tr key={alert.id}>
               <Table.Td style={{ whiteSpace: "nowrap" }}>{utc(alert.time)}</Table.Td>
               <Table.Td>
-                <Badge color={colors[alert.priority] ?? "gray"} autoContrast>
+                <Badge color={colors[alert.priority] ?? "gray"} autoContrast miw="max-content">
                   {visible(alert.priority)}
                 </Badge>
-                {alert.recorded && <Badge variant="outline">recorded</Badge>}
+                {alert.recorded && (
+                  <Badge variant="outline" miw="max-content">
+                    recorded
+                  </Badge>
+                )}
               </Table.Td>
               <Table.Td>{visible(alert.rule)}</Table.Td>
               <Table.Td>{where(alert)}</Table.Td>

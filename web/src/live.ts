@@ -19,6 +19,7 @@ export function useLive(): boolean {
       refresh("alerts", "actions", "timeline", "status");
     };
     stream.onerror = () => setOpen(false);
+    stream.addEventListener("reset", () => refresh("alerts", "actions", "timeline", "status"));
     stream.addEventListener("alert", () => refresh("alerts"));
     stream.addEventListener("action", () => refresh("actions", "timeline"));
     return () => stream.close();

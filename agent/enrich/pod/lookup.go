@@ -45,8 +45,10 @@ const (
 // Lookup knows the pods of one node.
 type Lookup struct {
 	informer cache.SharedIndexInformer
-	log      *slog.Logger
-	now      func() time.Time
+	// listed says that every pod of the first list is in pods.
+	listed cache.InformerSynced
+	log    *slog.Logger
+	now    func() time.Time
 
 	mu   sync.RWMutex
 	pods map[string]event.Pod
@@ -82,8 +84,12 @@ func New(kubeconfig, node string, log *slog.Logger) (*Lookup, error) {
 		now:      time.Now,
 		pods:     map[string]event.Pod{},
 	}
-	_, err = l.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: l.set, UpdateFunc: l.update, DeleteFunc: l.remove})
-	return l, errors.Join(err, l.informer.SetTransform(strip), l.informer.SetWatchErrorHandlerWithContext(l.interrupted))
+	handled, err := l.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: l.set, UpdateFunc: l.update, DeleteFunc: l.remove})
+	if err != nil {
+		return nil, fmt.Errorf("follow the node's pods: %w", err)
+	}
+	l.listed = handled.HasSynced
+	return l, errors.Join(l.informer.SetTransform(strip), l.informer.SetWatchErrorHandlerWithContext(l.interrupted))
 }
 
 func load(kubeconfig string) (*rest.Config, error) {
@@ -120,6 +126,12 @@ func load(kubeconfig string) (*rest.Config, error) {
 func (l *Lookup) Run(ctx context.Context) {
 	// client-go logs through its own logger, to standard error, unless it is given one.
 	l.informer.RunWithContext(klog.NewContext(ctx, logr.FromSlogHandler(l.log.Handler())))
+}
+
+// WaitListed waits while Run runs until the node's pods are known once, and says
+// whether they are; ctx bounds the wait.
+func (l *Lookup) WaitListed(ctx context.Context) bool {
+	return cache.WaitForCacheSync(ctx.Done(), l.listed)
 }
 
 // Pod returns the pod with this UID. It never waits. The labels are shared, so

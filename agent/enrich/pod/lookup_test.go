@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,10 +58,16 @@ func TestLookup(t *testing.T) {
 	require.NoError(t, err)
 	_, ok := l.Pod(uid)
 	require.False(t, ok, "nothing is known before Run")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.False(t, l.WaitListed(ended))
 	run(t, l)
 
 	want := event.Pod{UID: uid, Namespace: "lookup", Name: "cart", Labels: labels, Owner: "ReplicaSet/cart-6d5"}
-	require.Equal(t, want, eventually(t, l, uid))
+	require.True(t, l.WaitListed(t.Context()))
+	first, ok := l.Pod(uid)
+	require.True(t, ok, "whatever was there before is known once the list is")
+	require.Equal(t, want, first)
 	// This pod comes after the other node's, so when it is known the other would be too.
 	later := cluster.CreatePod(t, "lookup", "later", "lookup-1")
 	require.Empty(t, eventually(t, l, later).Owner)
@@ -200,8 +207,8 @@ func TestDeletedAreForgotten(t *testing.T) {
 	l.set(pod("third"))
 	require.Len(t, l.pods, 1)
 	for i := range maxDeleted + 5 {
-		l.set(pod(fmt.Sprint(i)))
-		l.remove(pod(fmt.Sprint(i)))
+		l.set(pod(strconv.Itoa(i)))
+		l.remove(pod(strconv.Itoa(i)))
 	}
 	require.Len(t, l.pods, 1+maxDeleted)
 	require.Len(t, l.deleted, maxDeleted)
@@ -212,7 +219,7 @@ func TestDeletedAreForgotten(t *testing.T) {
 func BenchmarkPod(b *testing.B) {
 	l := &Lookup{pods: map[string]event.Pod{}}
 	for i := range 250 {
-		l.pods[fmt.Sprint(i)] = event.Pod{Name: "cart"}
+		l.pods[strconv.Itoa(i)] = event.Pod{Name: "cart"}
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -149,8 +149,10 @@ func (c *cluster) start(ctx context.Context) (*Server, error) {
 	if err := c.awaitPredecessor(ctx); err != nil {
 		return nil, err
 	}
-	args := []string{"-D", c.data, "-k", c.socket, "-c", "listen_addresses=", "-c", "unix_socket_permissions=0777", "-c", "max_connections=60",
-		"-c", "shared_buffers=64MB", "-c", "jit=off", "-c", "logging_collector=off", "-c", "log_min_messages=warning", "-c", "timezone=UTC"}
+	args := []string{
+		"-D", c.data, "-k", c.socket, "-c", "listen_addresses=", "-c", "unix_socket_permissions=0777", "-c", "max_connections=60",
+		"-c", "shared_buffers=64MB", "-c", "jit=off", "-c", "logging_collector=off", "-c", "log_min_messages=warning", "-c", "timezone=UTC",
+	}
 	if c.Throwaway {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
 	}

@@ -142,8 +142,7 @@ func (q *Query) Eval(ctx context.Context, input ast.Value, now time.Time, limit 
 
 // policyError gives an error of the evaluation its place.
 func policyError(err error) error {
-	var e *topdown.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*topdown.Error](err); ok {
 		return At(e.Location, "%s", e.Message)
 	}
 	return err

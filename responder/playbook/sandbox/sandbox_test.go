@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -126,7 +127,7 @@ func TestEval(t *testing.T) {
 		q := query(t, "data.a.b.c.x", "package a.b.c\n\nx := time.now_ns()\n")
 		v, err := q.Eval(ctx, ast.NewObject(), now, time.Second)
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(now.UnixNano()), v.String())
+		require.Equal(t, strconv.FormatInt(now.UnixNano(), 10), v.String())
 	})
 	t.Run("undefined is nil, empty is a set", func(t *testing.T) {
 		q := query(t, "data.a.b.c.x", "package a.b.c\n\nx := 1 if input.name == \"a\"\n")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -191,7 +192,7 @@ func coverage(r cover.Report, names []string) []Coverage {
 		}
 		c := Coverage{File: name, Covered: f.CoveredLines, Missed: f.NotCoveredLines}
 		for _, m := range f.NotCovered {
-			at := fmt.Sprint(m.Start.Row)
+			at := strconv.Itoa(m.Start.Row)
 			if m.End.Row > m.Start.Row {
 				at += fmt.Sprintf("-%d", m.End.Row)
 			}
