@@ -59,7 +59,7 @@ lint: ## Linters for Go, C, Rego and the console
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run ./...
 	go mod tidy -diff
-	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/riposte*.h
+	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
 	go run . playbooks check
 	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run lint
 
@@ -74,7 +74,7 @@ bench: ## Run the Go benchmarks
 
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')
-	clang-format-19 -i bpf/*.bpf.c bpf/headers/riposte*.h
+	clang-format-19 -i bpf/*.bpf.c bpf/headers/*.h
 
 ##@ Other
 .PHONY: clean help

@@ -66,7 +66,7 @@ func compare(t *testing.T, in *btf.Struct, out reflect.Type) {
 func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
 		for f := range t.Fields() {
-			if f := f; f.Name != "_" && !yield(f) {
+			if f.Name != "_" && !yield(f) {
 				return
 			}
 		}

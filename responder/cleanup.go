@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -23,7 +24,7 @@ func (c *cleanups) add(name string, do func(context.Context) error) {
 // run does all of them, whatever fails: each error says whose it is.
 func (c *cleanups) run(ctx context.Context) error {
 	var errs []error
-	for i := len(*c) - 1; i >= 0; i-- {
+	for i := range slices.Backward(*c) {
 		if err := (*c)[i].do(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", (*c)[i].name, err))
 		}

@@ -90,8 +90,10 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	var missing []error
 	for _, need := range []struct{ name, value string }{
-		{"a database URL", o.DatabaseURL}, {"the file of the NATS key", o.NATSKeyFile},
-		{"the file of the key that signs orders", o.OrderKeyFile}, {"the file of the API's token", o.TokenFile},
+		{"a database URL", o.DatabaseURL},
+		{"the file of the NATS key", o.NATSKeyFile},
+		{"the file of the key that signs orders", o.OrderKeyFile},
+		{"the file of the API's token", o.TokenFile},
 	} {
 		if need.value == "" {
 			missing = append(missing, fmt.Errorf("the responder needs %s", need.name))

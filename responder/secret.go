@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -76,7 +77,7 @@ func readSecret(what, file string) ([]byte, error) {
 func parseOrderKey(b []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(b)
 	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, fmt.Errorf("it is no PEM private key; `openssl genpkey -algorithm ed25519` makes one")
+		return nil, errors.New("it is no PEM private key; `openssl genpkey -algorithm ed25519` makes one")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {

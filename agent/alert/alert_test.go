@@ -116,7 +116,7 @@ func TestAnAlertOfFalcoIsAccepted(t *testing.T) {
 	require.Empty(t, a.UUID)
 	require.Equal(t, alert.Warning, a.Priority)
 	require.Equal(t, 963_521_847, a.Time.Nanosecond())
-	require.JSONEq(t, `"A message"`, a.Extra["message"])
+	require.JSONEq(t, `"A message"`, string(a.Extra["message"]))
 }
 
 func TestUnknownKeysAreKept(t *testing.T) {

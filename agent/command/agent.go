@@ -108,8 +108,7 @@ func run(ctx context.Context, opt agent.Options) error {
 
 // explain adds what a person needs to go on.
 func explain(err error) error {
-	var no *capture.Unavailable
-	if errors.As(err, &no) {
+	if _, ok := errors.AsType[*capture.Unavailable](err); ok {
 		return fmt.Errorf("%w\nTo see it work without: riposte agent --recording %s", err, agent.EmbeddedRecording)
 	}
 	if wrong := rules.Errors(err); len(wrong) > 0 {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,9 +25,12 @@ type segment struct {
 
 // suggested are the fields that Falco's container plugin adds to every output.
 var suggested = []struct{ name, field string }{
-	{"container_id", "container.id"}, {"container_name", "container.name"},
-	{"container_image_repository", "container.image.repository"}, {"container_image_tag", "container.image.tag"},
-	{"k8s_pod_name", "k8s.pod.name"}, {"k8s_ns_name", "k8s.ns.name"},
+	{"container_id", "container.id"},
+	{"container_name", "container.name"},
+	{"container_image_repository", "container.image.repository"},
+	{"container_image_tag", "container.image.tag"},
+	{"k8s_pod_name", "k8s.pod.name"},
+	{"k8s_ns_name", "k8s.ns.name"},
 }
 
 // parseOutput reads a rule's output; errors are reported already.
@@ -110,11 +114,11 @@ func (b *builder) field(s string) (segment, int, error) {
 	}
 	rest := s[digits:]
 	if rest == "" {
-		return seg, 0, fmt.Errorf("invalid formatting token: the output ends after %%")
+		return seg, 0, errors.New("invalid formatting token: the output ends after %%")
 	}
 	operand, n, err := syntax.ParseField(rest)
 	if err != nil {
-		return seg, 0, fmt.Errorf("invalid formatting token: no field stands after %%")
+		return seg, 0, errors.New("invalid formatting token: no field stands after %%")
 	}
 	var first error
 	for {
@@ -142,7 +146,8 @@ func (b *builder) field(s string) (segment, int, error) {
 		}
 		n = len(operand.(*syntax.Field).Name)
 	}
-	if ce, ok := first.(*compile.Error); ok {
+	ce := &compile.Error{}
+	if errors.As(first, &ce) {
 		return seg, 0, fmt.Errorf("%s", ce.Msg)
 	}
 	return seg, 0, first

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -205,11 +206,12 @@ func (l *loader) item(at place) {
 // lacks reports a key that must be there; a misspelt one is probably meant for it.
 func (it *item) lacks(l *loader, key string) {
 	msg := fmt.Sprintf("the %s has no %s", it.kind, key)
-	for k := range it.keys {
-		if !slices.Contains(knownKeys[it.kind], k) && syntax.Nearest(k, []string{key}) != "" {
-			msg += fmt.Sprintf(": did you mean it by %q?", k)
-			break
-		}
+	meant := func(k string) bool {
+		return !slices.Contains(knownKeys[it.kind], k) && syntax.Nearest(k, []string{key}) != ""
+	}
+	keys := slices.Sorted(maps.Keys(it.keys))
+	if i := slices.IndexFunc(keys, meant); i >= 0 {
+		msg = fmt.Sprintf("%s: did you mean it by %q?", msg, keys[i])
 	}
 	l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, msg))
 }

@@ -59,7 +59,7 @@ func Load(files ...File) (*Ruleset, error) {
 		l.file(f)
 	}
 	rs := l.build()
-	if err := l.problems.err(); err != nil {
+	if err := l.err(); err != nil {
 		return nil, err
 	}
 	rs.hash = hash(files)

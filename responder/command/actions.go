@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 
 // NewActions is the command "actions".
 func NewActions() *cobra.Command {
-	c := &cobra.Command{Use: "actions", Short: "List and show what was done about alerts", Args: cobra.NoArgs, RunE: help,
-		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de"}
+	c := &cobra.Command{
+		Use: "actions", Short: "List and show what was done about alerts", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de",
+	}
 	ConnectFlags(c)
 	c.AddCommand(newActionsList(), newActionsShow())
 	return c
@@ -119,9 +122,17 @@ func showAction(ctx context.Context, c *client.Client, p *printer, id string) er
 		}{a, line})
 	}
 	rows := [][]string{
-		{"Action", a.ID}, {"Type", a.Type}, {"State", stateOf(a)}, {"Note", a.Note}, {"Target", a.TargetName}, {"Why", a.Reason}, {"Rule", a.Rule},
-		{"Playbook", fmt.Sprintf("%s (%s, revision %.12s)", a.Playbook, a.Mode, a.Revision)}, {"Alert", a.AlertID},
-		{"Planned", utc(a.PlannedAt)}, {"Attempts", fmt.Sprint(a.Attempts)},
+		{"Action", a.ID},
+		{"Type", a.Type},
+		{"State", stateOf(a)},
+		{"Note", a.Note},
+		{"Target", a.TargetName},
+		{"Why", a.Reason},
+		{"Rule", a.Rule},
+		{"Playbook", fmt.Sprintf("%s (%s, revision %.12s)", a.Playbook, a.Mode, a.Revision)},
+		{"Alert", a.AlertID},
+		{"Planned", utc(a.PlannedAt)},
+		{"Attempts", strconv.Itoa(a.Attempts)},
 	}
 	p.widths = []int{8, 0}
 	if err := p.rows(rows); err != nil {

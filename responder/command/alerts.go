@@ -14,8 +14,10 @@ import (
 
 // NewAlerts is the command "alerts".
 func NewAlerts() *cobra.Command {
-	c := &cobra.Command{Use: "alerts", Short: "List what the rules found", Args: cobra.NoArgs, RunE: help,
-		Example: "  riposte alerts list --priority warning --since 24h\n  riposte alerts list --watch"}
+	c := &cobra.Command{
+		Use: "alerts", Short: "List what the rules found", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte alerts list --priority warning --since 24h\n  riposte alerts list --watch",
+	}
 	ConnectFlags(c)
 	c.AddCommand(newAlertsList())
 	return c

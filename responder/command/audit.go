@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 
 // NewAudit is the command "audit".
 func NewAudit() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Ask the record who did what, and prove that nobody changed it", Args: cobra.NoArgs, RunE: help,
-		Example: "  riposte audit list --action 6f0c2b7a91de\n  riposte audit verify"}
+	c := &cobra.Command{
+		Use: "audit", Short: "Ask the record who did what, and prove that nobody changed it", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte audit list --action 6f0c2b7a91de\n  riposte audit verify",
+	}
 	ConnectFlags(c)
 	c.AddCommand(newAuditList(), newAuditVerify())
 	return c
@@ -29,7 +32,7 @@ func newAuditList() *cobra.Command {
 	l := &listing[api.AuditEntry]{
 		header: []string{"TIME", "CLUSTER", "SEQ", "KIND", "RESULT", "ACTOR", "ACTION", "ALERT"},
 		row: func(p *printer, e api.AuditEntry) []string {
-			return []string{p.time(e.At), e.Cluster, fmt.Sprint(e.Seq), e.Kind, dash(e.Result), shortActor(e.Actor), dash(shortID(e.ActionID)), dash(shortID(e.AlertID))}
+			return []string{p.time(e.At), e.Cluster, strconv.FormatInt(e.Seq, 10), e.Kind, dash(e.Result), shortActor(e.Actor), dash(shortID(e.ActionID)), dash(shortID(e.AlertID))}
 		},
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.AuditEntry], error) {
 			f.Limit, f.Before = limit, before
@@ -120,7 +123,7 @@ func verify(ctx context.Context, c *client.Client, p *printer) error {
 			if !ch.OK {
 				result = fmt.Sprintf("BAD at entry %d: %s", ch.BadSeq, ch.Reason)
 			}
-			rows[i] = []string{ch.Cluster, fmt.Sprint(ch.Entries), dash(ch.Head), result}
+			rows[i] = []string{ch.Cluster, strconv.FormatInt(ch.Entries, 10), dash(ch.Head), result}
 		}
 		err = p.table([]string{"CLUSTER", "ENTRIES", "HEAD", "RESULT"}, rows)
 	}

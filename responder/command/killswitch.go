@@ -20,13 +20,18 @@ done. What was planned before waits until it expires. Turning it is recorded.`,
 	}
 	ConnectFlags(c)
 	var reason string
-	on := &cobra.Command{Use: "on", Short: "Stop every effect", Args: cobra.NoArgs, Example: "  riposte killswitch on --reason \"INC-1234\"",
-		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{On: true, Reason: reason}) }}
+	on := &cobra.Command{
+		Use: "on", Short: "Stop every effect", Args: cobra.NoArgs, Example: "  riposte killswitch on --reason \"INC-1234\"",
+		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{On: true, Reason: reason}) },
+	}
 	on.Flags().StringVar(&reason, "reason", "", "why, for whoever wonders; it is recorded")
-	off := &cobra.Command{Use: "off", Short: "Let effects happen again", Args: cobra.NoArgs, Example: "  riposte killswitch off",
-		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{}) }}
+	off := &cobra.Command{
+		Use: "off", Short: "Let effects happen again", Args: cobra.NoArgs, Example: "  riposte killswitch off",
+		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{}) },
+	}
 	var p printer
-	status := &cobra.Command{Use: "status", Short: "Say whether it is on", Args: cobra.NoArgs, Example: "  riposte killswitch status",
+	status := &cobra.Command{
+		Use: "status", Short: "Say whether it is on", Args: cobra.NoArgs, Example: "  riposte killswitch status",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.begin(cmd); err != nil {
 				return err
@@ -42,7 +47,8 @@ done. What was planned before waits until it expires. Turning it is recorded.`,
 				_, err = fmt.Fprintln(p.out, visible(sayKillSwitch(k)))
 				return err
 			})
-		}}
+		},
+	}
 	printerFlags(status, &p)
 	c.AddCommand(on, off, status)
 	return c

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,17 +101,17 @@ func (l *listing[T]) follow(ctx context.Context, cmd *cobra.Command, c *client.C
 	told := map[string]bool{}
 	if l.printer.form == "table" {
 		rows := make([][]string, 0, len(items))
-		for i := len(items) - 1; i >= 0; i-- {
-			rows = append(rows, l.cells(items[i]))
-			told[l.key(items[i])] = true
+		for _, item := range slices.Backward(items) {
+			rows = append(rows, l.cells(item))
+			told[l.key(item)] = true
 		}
 		if err := l.printer.table(l.header, rows); err != nil {
 			return err
 		}
 	} else {
-		for i := len(items) - 1; i >= 0; i-- {
-			told[l.key(items[i])] = true
-			if err := one(&l.printer, items[i], l.cells); err != nil {
+		for _, item := range slices.Backward(items) {
+			told[l.key(item)] = true
+			if err := one(&l.printer, item, l.cells); err != nil {
 				return err
 			}
 		}

@@ -75,7 +75,7 @@ func printTests(out io.Writer, tests []sandbox.TestResult) error {
 		if t.Outcome == sandbox.Pass && t.Output == "" {
 			continue
 		}
-		for _, line := range strings.Split(strings.TrimSpace(t.Message+"\n"+t.Output), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(t.Message+"\n"+t.Output), "\n") {
 			if line != "" {
 				fmt.Fprintf(out, "  %s: %s\n", t.Name, line)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ func printStatus(p *printer, server string, s api.Status) error {
 	}
 	agents := make([][]string, len(s.Agents))
 	for i, a := range s.Agents {
-		agents[i] = []string{a.Node, a.Cluster, dash(a.Source), fmt.Sprint(a.Rules), p.time(a.SeenAt), dash(a.Version), lost(a.Lost)}
+		agents[i] = []string{a.Node, a.Cluster, dash(a.Source), strconv.Itoa(a.Rules), p.time(a.SeenAt), dash(a.Version), lost(a.Lost)}
 	}
 	if err := p.table([]string{"NODE", "CLUSTER", "SOURCE", "RULES", "HEARD", "VERSION", "LOST"}, agents); err != nil {
 		return err

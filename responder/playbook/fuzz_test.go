@@ -22,13 +22,7 @@ func FuzzMetadata(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, block string) {
-		text := "# METADATA\n"
-		var textSb26 strings.Builder
-		for line := range strings.SplitSeq(block, "\n") {
-			textSb26.WriteString("# " + line + "\n")
-		}
-		text += textSb26.String()
-		text += "package playbooks.a\n"
+		text := "# METADATA\n# " + strings.ReplaceAll(block, "\n", "\n# ") + "\npackage playbooks.a\n"
 		rows := strings.Count(text, "\n")
 		m, errs := parseMetadata("a.rego", 1, text)
 		for _, e := range errs {

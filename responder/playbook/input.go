@@ -1,3 +1,6 @@
+// Package playbook asks the playbooks: it loads Rego packages with their
+// metadata, prepares one query for each, and evaluates those whose trigger fits
+// an alert. A playbook proposes; what comes of a proposal is the guard's to say.
 package playbook
 
 import (

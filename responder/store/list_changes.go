@@ -38,7 +38,7 @@ func ParseSnapshot(s string) (Snapshot, error) {
 		return Snapshot(s), nil
 	}
 	last := xmin
-	for _, p := range strings.Split(part[2], ",") {
+	for p := range strings.SplitSeq(part[2], ",") {
 		running, err := strconv.ParseUint(p, 10, 63)
 		if err != nil || running < last || running >= xmax {
 			return "", bad

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -51,8 +52,10 @@ func add(ctx context.Context, tx store.Tx, i int) error {
 		actionID(i), decision, alertID(i), ns+4000, actionID(i)); err != nil {
 		return err
 	}
-	return audit.Append(ctx, tx, audit.Entry{Cluster: "c", Kind: audit.ActionIntent, Actor: audit.Playbook("p", "r"), At: time.Unix(0, ns), Result: "planned",
-		Why: audit.Why{AlertID: alertID(i)}, What: audit.What{ActionID: actionID(i)}})
+	return audit.Append(ctx, tx, audit.Entry{
+		Cluster: "c", Kind: audit.ActionIntent, Actor: audit.Playbook("p", "r"), At: time.Unix(0, ns), Result: "planned",
+		Why: audit.Why{AlertID: alertID(i)}, What: audit.What{ActionID: actionID(i)},
+	})
 }
 
 func TestPagesJoinWithoutGapOrOverlap(t *testing.T) {
@@ -75,7 +78,7 @@ func TestPagesJoinWithoutGapOrOverlap(t *testing.T) {
 		"audit": func(p store.Paging) (ids []string, next string, err error) {
 			rows, next, err := s.Audit(t.Context(), store.AuditFilter{}, p)
 			for _, r := range rows {
-				ids = append(ids, fmt.Sprint(r.Seq))
+				ids = append(ids, strconv.FormatInt(r.Seq, 10))
 			}
 			return ids, next, err
 		},

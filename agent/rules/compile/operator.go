@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"riposte/agent/rules/field"
 	"riposte/agent/rules/syntax"
 )
@@ -139,12 +141,7 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 			}, nil
 		}
 		return func(v field.Value) bool {
-			for _, s := range v.List {
-				if set(s) {
-					return true
-				}
-			}
-			return false
+			return slices.ContainsFunc(v.List, set)
 		}, nil
 	case field.IP, field.Net:
 		tests := make([]test, len(l.Items))
@@ -182,12 +179,7 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 func textSet(values []string) func(string) bool {
 	if len(values) <= 4 {
 		return func(s string) bool {
-			for _, v := range values {
-				if v == s {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(values, s)
 		}
 	}
 	set := make(map[string]struct{}, len(values))

@@ -83,7 +83,7 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			return c.errorAt(call.Pos, "%s() takes %d argument(s), not %d", call.Name, len(types), len(args))
 		}
 		for i, t := range types {
-			if args[i].typ != t && !(t == field.Text && args[i].typ == field.Bytes) {
+			if args[i].typ != t && (t != field.Text || args[i].typ != field.Bytes) {
 				return c.errorAt(call.Args[i].Start(), "%s is of type %s, %s() needs %s here", call.Args[i], args[i].typ, call.Name, t)
 			}
 		}
@@ -194,7 +194,7 @@ func (c *Compiler) compareSources(n *syntax.Check, left source, call *syntax.Cal
 		return nil, err
 	case right.ref != nil && (right.ref.NoRight || right.many != field.One):
 		return nil, c.errorAt(call.Args[0].Start(), "%s cannot stand on the right side", call.Args[0])
-	case right.typ != left.typ && !(left.typ.Number() && right.typ.Number()):
+	case right.typ != left.typ && (!left.typ.Number() || !right.typ.Number()):
 		return nil, c.errorAt(call.Pos, "%s is of type %s, but %s of type %s", n.Left, left.typ, call, right.typ)
 	}
 	compare, err := comparator(n.Op, left.typ)

@@ -63,11 +63,18 @@ func Start(t testing.TB, s *store.Store) *Env {
 	return &Env{Store: s, Server: one, URL: "http://" + l.Addr().String()}
 }
 
-// AlertID, ActionID, IncidentID and ContainerID are the ids of number i.
-func AlertID(i int) string     { return fmt.Sprintf("01950000-0000-7000-8000-a%011x", i) }
-func ActionID(i int) string    { return fmt.Sprintf("01950000-0000-7000-8000-c%011x", i) }
-func IncidentID(i int) string  { return fmt.Sprintf("01950000-0000-7000-8000-b%011x", i) }
-func decisionID(i int) string  { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
+// AlertID is the id of alert number i.
+func AlertID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-a%011x", i) }
+
+// ActionID is the id of action number i.
+func ActionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-c%011x", i) }
+
+// IncidentID is the id of incident number i.
+func IncidentID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-b%011x", i) }
+
+func decisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
+
+// ContainerID is the id of container number i.
 func ContainerID(i int) string { return fmt.Sprintf("%04x", i) + fmt.Sprintf("%060x", i) }
 
 // Rule is the rule of number i. Every fourth has what an attacker would like to

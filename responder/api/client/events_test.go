@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -72,7 +71,7 @@ func TestOtherServers(t *testing.T) {
 				require.Error(t, err)
 				var answer *Error
 				if name == "a broken answer" || name == "another page" {
-					require.True(t, errors.As(err, &answer), "not worth another try: %v", err)
+					require.ErrorAs(t, err, &answer, "not worth another try: %v", err)
 				}
 				break
 			}
