@@ -114,11 +114,11 @@ func (b *builder) field(s string) (segment, int, error) {
 	}
 	rest := s[digits:]
 	if rest == "" {
-		return seg, 0, errors.New("invalid formatting token: the output ends after %%")
+		return seg, 0, errors.New("invalid formatting token: the output ends after %")
 	}
 	operand, n, err := syntax.ParseField(rest)
 	if err != nil {
-		return seg, 0, errors.New("invalid formatting token: no field stands after %%")
+		return seg, 0, errors.New("invalid formatting token: no field stands after %")
 	}
 	var first error
 	for {
