@@ -109,7 +109,7 @@ func ended(a api.Action) bool {
 // confirm looks at the sandbox itself, whatever the record says.
 func confirm(ctx context.Context, t api.Timeline, a api.Action, box *sandbox.Sandbox) error {
 	if !t.Verified {
-		return fmt.Errorf("the action ended as %q without a verified effect: %s%s", a.State, a.RefusedBy, a.Note)
+		return fmt.Errorf("the action is %s, without a verified effect: %s", state(a), a.Note)
 	}
 	select {
 	case <-box.Exited():
