@@ -21,9 +21,14 @@ drill: bin/riposte ## Start everything on throw-away data, run one drill, print 
 build: bin/riposte ## Build bin/riposte with the console
 web: web/dist/index.html ## Build the console
 
-web/dist/index.html: $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+NODE_MODULES := web/node_modules/.package-lock.json
+$(NODE_MODULES): web/package.json web/package-lock.json
 	@.make/need node
-	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run build
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/index.html: $(NODE_MODULES) $(wildcard web/*.html web/*.ts web/*.json web/public/* web/src/*)
+	cd web && npm run build
 	@touch $@
 
 .PHONY: bin/riposte
@@ -53,15 +58,15 @@ e2e: web/dist/index.html ## Only the tests of the whole path
 	@deploy/cluster/build.sh
 	go test -race -count=1 ./deploy/e2e/...
 
-lint: ## Linters for Go, C, Rego and the console
-	@.make/need clang-format node
+lint: $(NODE_MODULES) ## Linters for Go, C, Rego and the console
+	@.make/need clang-format
 	@echo "building the linter (the first time takes some minutes)"
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run ./...
 	go mod tidy -diff
 	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
 	go run . playbooks check
-	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run lint
+	cd web && npm run lint
 
 verify: generate ## Fail if a generated file is not what its source makes
 	@git diff --exit-code --stat -- bpf docs playbooks agent responder || { echo "generated files differ: run make generate and commit the result"; exit 1; }

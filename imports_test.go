@@ -112,6 +112,24 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
+// TestActionsDoNotImportEachOther: whoever needs two effects plans two actions.
+func TestActionsDoNotImportEachOther(t *testing.T) {
+	const below = "riposte/responder/action/"
+	looked := 0
+	for _, p := range list(t) {
+		if !strings.HasPrefix(p.path, below) {
+			continue
+		}
+		looked++
+		for _, i := range p.all {
+			if strings.HasPrefix(i, below) && i != p.path {
+				t.Errorf("%s must not import %s", p.path, i)
+			}
+		}
+	}
+	require.NotZero(t, looked)
+}
+
 // TestAnImportRuleCanBreak keeps the check itself honest.
 func TestAnImportRuleCanBreak(t *testing.T) {
 	p := pkg{path: "riposte/agent/alert", direct: []string{"fmt", "riposte/agent/event"}, all: []string{"fmt", "riposte/agent/event", "github.com/x/y"}}
