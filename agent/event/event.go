@@ -175,6 +175,9 @@ type Socket struct {
 	L4 uint8
 	// Role says which end this process is.
 	Role Role
+	// Connected says that the socket has a peer of its own; Renamed that this event
+	// changed its tuple. Only capture files set them.
+	Connected, Renamed bool
 }
 
 // Role is a socket's side.
