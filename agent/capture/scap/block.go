@@ -32,7 +32,7 @@ const (
 
 const (
 	// bufferBytes is also the largest block that is read in place.
-	bufferBytes = 1 << 20
+	bufferBytes = 1 << 18
 	// maxBlock bounds what one block may take in memory.
 	maxBlock = 64 << 20
 	// readStep bounds what a length alone makes us allocate: a file that claims more

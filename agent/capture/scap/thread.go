@@ -86,6 +86,7 @@ func (s *state) add(tid int64, p *proc) *thread {
 	if p == nil {
 		p = &proc{}
 		p.PID, p.VPID, p.PPID, p.LoginUID = int32(tid), int32(tid), -1, noLogin
+		p.UID, p.EUID, p.GID = nobody, nobody, nobody
 		p.Container = event.Host
 	}
 	t := &thread{tid: tid, vtid: tid, proc: p}
@@ -105,7 +106,9 @@ func (s *state) add(tid int64, p *proc) *thread {
 	return t
 }
 
-const noLogin = ^uint32(0)
+// noLogin is the audit login of who never logged in, nobody the user of a process
+// of which nothing is known.
+const noLogin, nobody = ^uint32(0), ^uint32(0)
 
 // share gives a thread the descriptors of another, or a copy of them.
 func (s *state) share(t, with *thread, shared bool) {
