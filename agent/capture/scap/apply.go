@@ -10,8 +10,18 @@ import (
 // Falco's open flags and the kernel's, which is what an event's File holds. The names
 // are those of the first part of each pair.
 var openFlags = []struct{ falco, kernel uint32 }{
-	{1 << 2, 0o100}, {1 << 3, 0o2000}, {1 << 4, 0o10000}, {1 << 5, 0o200}, {1 << 6, 0o4000}, {1 << 7, 0o4010000}, {1 << 8, 0o1000},
-	{1 << 9, 0o40000}, {falcoDirectory, 0o200000}, {1 << 11, 0o100000}, {falcoCloexec, 0o2000000}, {1 << 13, 0o20200000},
+	{1 << 2, 0o100},
+	{1 << 3, 0o2000},
+	{1 << 4, 0o10000},
+	{1 << 5, 0o200},
+	{1 << 6, 0o4000},
+	{1 << 7, 0o4010000},
+	{1 << 8, 0o1000},
+	{1 << 9, 0o40000},
+	{falcoDirectory, 0o200000},
+	{1 << 11, 0o100000},
+	{falcoCloexec, 0o2000000},
+	{1 << 13, 0o20200000},
 }
 
 const (

@@ -1,9 +1,9 @@
 package scap
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"riposte/agent/event"
 )
@@ -50,6 +50,8 @@ type decoder struct {
 	// wanted are the types that somebody looks at; the others only change the state.
 	wanted [256]bool
 	e      event.Event
+	// fill is the method args, made once.
+	fill func(*event.Event)
 }
 
 // head reads the fixed part. It says false for an event of a number that this version
@@ -171,12 +173,12 @@ func (d *decoder) keep() {
 func (d *decoder) complete() {
 	t := d.typ
 	en := &d.thread.enter
-	if !t.exit || t.entry == nil || en.typ != t.entry {
-		en.typ = nil
+	if en.typ == nil {
 		return
 	}
+	ours := t.exit && en.typ == t.entry
 	en.typ = nil
-	if d.n == len(t.params) {
+	if !ours || d.n == len(t.params) {
 		return
 	}
 	var starts [maxParams + 1]int
@@ -267,7 +269,7 @@ func integer(b []byte, k kind) (int64, bool) {
 }
 
 func cString(b []byte) string {
-	if i := slices.Index(b, 0); i >= 0 {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
 	}
 	return string(b)
@@ -281,7 +283,7 @@ const maxPaths = 1 << 14
 
 // name gives the path as it was passed and made absolute.
 func (p paths) name(b []byte, base func() string) (raw, full string) {
-	if i := slices.Index(b, 0); i >= 0 {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
 	}
 	if len(b) == 0 || b[0] != '/' {

@@ -1,6 +1,10 @@
 package scap
 
-import "riposte/agent/event"
+import (
+	"maps"
+
+	"riposte/agent/event"
+)
 
 const (
 	// maxSlots bounds the descriptors of all processes together.
@@ -101,10 +105,7 @@ func (s *state) copyFDs(t *fdTable) *fdTable {
 	c.n = t.n
 	c.small = append([]fdSlot(nil), t.small...)
 	if len(t.large) > 0 {
-		c.large = make(map[int64]fdSlot, len(t.large))
-		for fd, f := range t.large {
-			c.large[fd] = f
-		}
+		c.large = maps.Clone(t.large)
 	}
 	return c
 }

@@ -207,8 +207,9 @@ func replay(t testing.TB, b []byte) (all []seen, s *scap.Source, err error) {
 		return nil, nil, err
 	}
 	err = s.Run(t.Context(), func(e *event.Event) {
+		args := append([]event.Arg(nil), e.Params()...)
 		c := seen{Event: *e, proc: *e.Proc}
-		c.Args = append([]event.Arg(nil), e.Args...)
+		c.Args = args
 		if e.Proc.Parent != nil {
 			c.parent = e.Proc.Parent.Comm
 		}

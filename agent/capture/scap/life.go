@@ -9,6 +9,9 @@ const (
 	exeMemfd    = 4
 )
 
+// Flags of a clone in the capture format.
+const cloneFiles, cloneParent, cloneThread = 1, 1 << 8, 1 << 13
+
 // childInNamespace marks a clone whose result is a number in another pid namespace.
 const childInNamespace, newNamespace = 1 << 29, 1 << 6
 

@@ -67,8 +67,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 		p.ExePath = e.string()
 	}
 	p.Args, p.CWD = words(e.text()), e.string()
-	e.u64() // limit of descriptors
-	flags := e.u32()
+	e.take(8 + 4) // limit of descriptors, flags
 	p.UID, p.GID = e.u32(), e.u32()
 	p.EUID = p.UID
 	vtid, vpid := int64(-1), int64(-1)
@@ -95,7 +94,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 		vpid = pid
 	}
 	p.PID, p.VPID, p.PPID = int32(pid), int32(vpid), int32(ptid)
-	s.insert(tid, pid, ptid, vtid, flags, p, cgroups)
+	s.insert(tid, pid, ptid, vtid, p, cgroups)
 }
 
 // tail reads what entries with a length of their own may have.
@@ -136,11 +135,9 @@ func tail(e *cursor, p *proc) {
 	}
 }
 
-const cloneFiles, cloneThread, cloneParent = 1, 1 << 13, 1 << 8
-
 // insert takes a listed thread over. The list is in no order: a thread may come
 // before its process's first one.
-func (s *state) insert(tid, pid, ptid, vtid int64, flags uint32, p *proc, cgroups []byte) {
+func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 	if tid != pid {
 		if leader := s.threads[pid]; leader != nil {
 			t := s.add(tid, leader.proc)
@@ -169,7 +166,6 @@ func (s *state) linked() {
 		if int64(t.proc.PID) == t.tid {
 			s.adopt(t.proc, int64(t.proc.PPID))
 		}
-		s.identify(t.proc)
 	}
 	s.takeSides()
 }

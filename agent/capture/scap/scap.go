@@ -35,7 +35,6 @@ type Options struct {
 type Source struct {
 	blocks *blocks
 	d      decoder
-	first  block
 	closed atomic.Bool
 	read   atomic.Uint64
 
@@ -64,6 +63,7 @@ func Open(r io.Reader, o Options) (*Source, error) {
 	}
 	s := &Source{blocks: b, lost: maps.Clone(lost)}
 	s.d = decoder{state: newState(lost), types: eventTypes(), paths: paths{}, masks: map[maskKey]string{}}
+	s.d.fill = s.d.args
 	types := o.Types
 	if types == nil {
 		types = event.Types()
@@ -253,7 +253,11 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 	d.complete()
 	e.Ret = d.or(pRes, d.result())
 	d.apply(e)
-	e.Proc = &d.thread.proc.Process
+	p := d.thread.proc
+	if p.named != d.renamed {
+		d.identify(p)
+	}
+	e.Proc = &p.Process
 	d.hand(e, handle)
 	switch e.Type {
 	case event.Close:
@@ -279,7 +283,7 @@ func (d *decoder) hand(e *event.Event, handle func(*event.Event)) {
 		e.Task = event.Task{
 			PID: p.PID, TID: int32(d.tid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
 		}
-		d.args(e)
+		e.Fill = d.fill
 		handle(e)
 	}
 	d.forget()
@@ -296,6 +300,7 @@ func (d *decoder) notice(e *event.Event) (notice, show bool) {
 		if group {
 			id = pGID
 		}
+		d.renamed++
 		d.users.add(d.text(pContainerID), uint32(d.or(id, 0)), group, d.text(pName))
 		return true, false
 	case event.Userdeleted, event.Groupdeleted:

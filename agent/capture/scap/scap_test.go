@@ -178,6 +178,34 @@ func TestLife(t *testing.T) {
 	})
 }
 
+func TestThreads(t *testing.T) {
+	const thread, files = 1 << 13, 1
+	both(t, func(t *testing.T, f *file) {
+		f.event(50, 223, child(60, 50, 50, 1, thread|files, 1000)...)
+		f.event(60, 223, child(0, 60, 50, 1, thread|files, 1000)...)
+		f.event(60, 307, int64(3), int64(-100), "shared", uint32(1), uint32(0), uint32(0), uint64(0))
+		f.event(50, 71, int64(0), int64(3))
+		f.event(60, 186, int64(0), int64(0), uint8(0), uint8(0), int64(1))
+		f.event(50, 71, int64(0), int64(3))
+		f.event(50, 223, child(70, 50, 50, 1, files, 1000)...)
+		f.event(70, 5, int64(0), int64(3))
+		f.event(50, 71, int64(0), int64(3))
+		// A thread's exec makes it the process's first.
+		f.event(50, 223, child(80, 50, 50, 1, thread|files, 1000)...)
+		f.event(80, 293, program(0, "/bin/x", "", 50, 1, "", 1000)...)
+		f.event(50, 71, int64(0), int64(0))
+		all := events(t, f)
+		require.Equal(t, "/home/eve/shared", all[3].File.Name)
+		require.Equal(t, int32(50), all[2].Task.PID)
+		require.Equal(t, "bash", all[4].proc.Comm)
+		require.Equal(t, "/home/eve/shared", all[5].File.Name, "the process goes on without one thread")
+		require.Zero(t, all[8].File.Kind, "CLONE_FILES shares the descriptors of two processes")
+		require.Equal(t, int32(50), all[11].Task.PID)
+		require.Equal(t, "commx", all[11].proc.Comm)
+		require.Equal(t, "/dev/pts/0", all[11].File.Name)
+	})
+}
+
 func TestSockets(t *testing.T) {
 	both(t, func(t *testing.T, f *file) {
 		f.event(50, 19, int64(3), uint32(2), uint32(1), uint32(0))

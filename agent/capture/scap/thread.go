@@ -14,6 +14,8 @@ const maxThreads = 1 << 18
 type proc struct {
 	event.Process
 	threads int
+	// named is the state of the user lists that the names are from.
+	named uint64
 	// parent, and the list of children through first, next and back.
 	parent, first, next, back *proc
 }
@@ -40,9 +42,11 @@ type entry struct {
 
 // state is everything that the file has told about its machine so far.
 type state struct {
-	threads    map[int64]*thread
-	last       *thread
-	users      users
+	threads map[int64]*thread
+	last    *thread
+	users   users
+	// renamed counts the changes of users, from 1.
+	renamed    uint64
 	containers containers
 	slots      int
 	// serving are the ports that listed sockets listen on.
@@ -64,7 +68,7 @@ const (
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{threads: map[int64]*thread{}, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	return &state{threads: map[int64]*thread{}, renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
@@ -204,6 +208,7 @@ func (p *proc) under(q *proc) bool {
 // identify fills in the names of a process's users, after it or its container
 // changed.
 func (s *state) identify(p *proc) {
+	p.named = s.renamed
 	id := p.Container.ID
 	p.User, p.LoginUser, p.Group = s.users.name(id, p.EUID, false), "", s.users.name(id, p.GID, true)
 	if p.LoginUID != noLogin {
