@@ -90,7 +90,7 @@ func (d *decoder) meaning(p *param, n int64) string {
 	case kindFD:
 		switch o := d.thread.fds.get(n); {
 		case o != nil:
-			return "<" + kindText2(o) + ">" + o.Name
+			return "<" + letters(o) + ">" + o.Name
 		case n == atCWD:
 			return "AT_FDCWD"
 		case n < 0:
@@ -145,8 +145,8 @@ func (d *decoder) base(i int) string {
 // atCWD is the descriptor that stands for the working directory.
 const atCWD = -100
 
-// kindText2 is the letter of a descriptor, with one for the protocol of a socket.
-func kindText2(o *object) string {
+// letters is the letter of a descriptor, with one for the protocol of a socket.
+func letters(o *object) string {
 	s := string(rune(o.Kind))
 	if o.Kind == event.KindIPv4 || o.Kind == event.KindIPv6 {
 		switch o.Socket.L4 {

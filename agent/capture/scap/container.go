@@ -11,7 +11,9 @@ import (
 
 const (
 	maxContainers = 1 << 16
-	maxCgroups    = 1 << 16
+	maxCgroups    = 1 << 14
+	// maxField bounds each text of a container.
+	maxField = 1024
 )
 
 // containers are known by the first characters of their ids.
@@ -40,7 +42,7 @@ func (c *containers) of(cgroups []byte, startNS uint64) *event.Container {
 		found = c.add(id)
 		found.ID = id
 		if found.Cgroup == "" {
-			found.Cgroup, found.StartNS = path, startNS
+			found.Cgroup, found.StartNS = clip(path, maxText), startNS
 		}
 		if pod != "" && found.Pod == nil {
 			found.Pod = &event.Pod{UID: pod}
@@ -50,7 +52,9 @@ func (c *containers) of(cgroups []byte, startNS uint64) *event.Container {
 	if len(c.byCgroups) >= maxCgroups {
 		clear(c.byCgroups)
 	}
-	c.byCgroups[string(cgroups)] = found
+	if len(cgroups) <= maxText {
+		c.byCgroups[string(cgroups)] = found
+	}
 	return found
 }
 
@@ -67,19 +71,17 @@ func (c *containers) add(id string) *event.Container {
 
 // described is what a container event says, as far as it is used.
 type described struct {
-	ID          string            `json:"id"`
-	FullID      string            `json:"full_id"`
-	Type        json.RawMessage   `json:"type"`
-	Name        string            `json:"name"`
-	Image       string            `json:"image"`
-	ImageID     string            `json:"imageid"`
-	Repository  string            `json:"imagerepo"`
-	Tag         string            `json:"imagetag"`
-	Digest      string            `json:"imagedigest"`
-	Privileged  bool              `json:"privileged"`
-	Labels      map[string]string `json:"labels"`
-	Sandbox     string            `json:"pod_sandbox_id"`
-	CreatedTime int64             `json:"created_time"`
+	ID         string            `json:"id"`
+	FullID     string            `json:"full_id"`
+	Name       string            `json:"name"`
+	Image      string            `json:"image"`
+	ImageID    string            `json:"imageid"`
+	Repository string            `json:"imagerepo"`
+	Tag        string            `json:"imagetag"`
+	Digest     string            `json:"imagedigest"`
+	Privileged bool              `json:"privileged"`
+	Labels     map[string]string `json:"labels"`
+	Sandbox    string            `json:"pod_sandbox_id"`
 }
 
 var errNoContainer = errors.New("the event names no container")
@@ -93,6 +95,9 @@ func (c *containers) describe(text []byte) (*event.Container, error) {
 		return nil, err
 	}
 	d := &e.Container
+	for _, text := range []*string{&d.FullID, &d.ID, &d.Name, &d.Image, &d.ImageID, &d.Repository, &d.Tag, &d.Digest} {
+		*text = clip(*text, maxField)
+	}
 	id := d.FullID
 	if id == "" {
 		id = d.ID
@@ -112,7 +117,8 @@ func (c *containers) describe(text []byte) (*event.Container, error) {
 	}
 	if name := d.Labels["io.kubernetes.pod.name"]; d.Sandbox != "" && name != "" {
 		known.Pod = &event.Pod{
-			UID: d.Labels["io.kubernetes.pod.uid"], Namespace: d.Labels["io.kubernetes.pod.namespace"], Name: name,
+			UID: clip(d.Labels["io.kubernetes.pod.uid"], maxField), Namespace: clip(d.Labels["io.kubernetes.pod.namespace"], maxField),
+			Name: clip(name, maxField),
 		}
 	}
 	return known, nil

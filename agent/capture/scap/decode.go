@@ -153,20 +153,36 @@ func (d *decoder) cut(b []byte, n, width int) bool {
 	return true
 }
 
-// Bounds of what is kept of one entry, whose path and addresses are what matters.
-const maxEntry = 16 << 10
+// Bounds of what is kept of one entry, and of all.
+const (
+	maxEntry = 16 << 10
+	maxKept  = 64 << 20
+)
 
 // keep remembers a call's entry for its exit, which in old captures says less.
 func (d *decoder) keep() {
-	en := &d.thread.enter
-	if d.thread == &d.stray || len(d.data) > maxEntry {
+	t := d.thread
+	en := &t.enter
+	en.typ = nil
+	need := len(d.lens) + len(d.data)
+	more := need - cap(en.bytes)
+	if t == &d.stray || need > maxEntry || more > 0 && d.kept+more > maxKept {
 		d.lost[lostEntry]++
-		en.typ = nil
 		return
 	}
-	en.typ, en.n = d.typ, d.n
-	en.lens = append(en.lens[:0], d.lens...)
-	en.data = append(en.data[:0], d.data...)
+	if more > 0 {
+		d.forgetEntry(t)
+		en.bytes = make([]byte, 0, need)
+		d.kept += need
+	}
+	en.typ, en.n, en.lens = d.typ, d.n, len(d.lens)
+	en.bytes = append(append(en.bytes[:0], d.lens...), d.data...)
+}
+
+// forgetEntry gives the memory of a thread's entry back.
+func (s *state) forgetEntry(t *thread) {
+	s.kept -= cap(t.enter.bytes)
+	t.enter = entry{}
 }
 
 // complete fills in from the entry what the exit does not say.
@@ -181,17 +197,18 @@ func (d *decoder) complete() {
 	if !ours || d.n == len(t.params) {
 		return
 	}
+	lens, data := en.bytes[:en.lens], en.bytes[en.lens:]
 	var starts [maxParams + 1]int
 	width := 2
 	if t.entry.large {
 		width = 4
 	}
 	for i := range en.n {
-		starts[i+1] = starts[i] + int(length(en.lens[i*width:], width))
+		starts[i+1] = starts[i] + int(length(lens[i*width:], width))
 	}
 	for i := d.n; i < len(t.params); i++ {
 		if from := t.from[i]; from >= 0 && int(from) < en.n {
-			d.vals[i] = en.data[starts[from]:starts[from+1]]
+			d.vals[i] = data[starts[from]:starts[from+1]]
 		}
 	}
 }
@@ -279,7 +296,7 @@ func cString(b []byte) string {
 // again and again.
 type paths map[string]string
 
-const maxPaths = 1 << 14
+const maxPaths, maxPathKept = 1 << 14, 256
 
 // name gives the path as it was passed and made absolute.
 func (p paths) name(b []byte, base func() string) (raw, full string) {
@@ -298,7 +315,7 @@ func (p paths) name(b []byte, base func() string) (raw, full string) {
 	}
 	raw = string(b)
 	full = absolute(raw, "")
-	if full == raw {
+	if full == raw && len(raw) <= maxPathKept {
 		if len(p) >= maxPaths {
 			clear(p)
 		}

@@ -57,6 +57,9 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	}
 	p := t.proc
 	p.VPID = int32(d.or(pVPID, pid))
+	if p.Args == nil && d.has(pArgs) {
+		d.setWords(p, d.val(pArgs), nil) // else it has its parent's
+	}
 	d.says(p)
 	d.adopt(p, ptid)
 	if cgroups := d.val(pCgroups); cgroups != nil {
@@ -110,9 +113,6 @@ func (d *decoder) says(p *proc) {
 	if d.has(pExe) {
 		p.Exe = d.text(pExe)
 	}
-	if d.has(pArgs) {
-		p.Args = words(d.val(pArgs))
-	}
 	if d.has(pComm) || p.Comm == "" {
 		p.Comm = comm(d.text(pComm), p.Exe)
 	}
@@ -140,11 +140,8 @@ func (d *decoder) exec(e *event.Event) {
 	t := d.thread
 	p := t.proc
 	p.PID = int32(pid)
-	p.Args, p.Env = nil, nil
+	d.setWords(p, d.val(pArgs), d.val(pEnv))
 	d.says(p)
-	if d.has(pEnv) {
-		p.Env = words(d.val(pEnv))
-	}
 	p.ExePath = d.exePath()
 	flags := d.or(pFlags, 0)
 	p.ExeWritable, p.ExeUpperLayer, p.ExeMemfd = flags&exeWritable != 0, flags&exeUpper != 0, flags&exeMemfd != 0

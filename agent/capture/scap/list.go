@@ -66,17 +66,18 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 	if version >= 7 {
 		p.ExePath = e.string()
 	}
-	p.Args, p.CWD = words(e.text()), e.string()
+	args := e.text()
+	p.CWD = e.string()
 	e.take(8 + 4) // limit of descriptors, flags
 	p.UID, p.GID = e.u32(), e.u32()
 	p.EUID = p.UID
 	vtid, vpid := int64(-1), int64(-1)
-	var cgroups []byte
+	var cgroups, env []byte
 	if version >= 2 {
 		e.take(4 + 4 + 4 + 8 + 8) // memory and page faults
 	}
 	if version >= 3 {
-		p.Env = words(e.text())
+		env = e.text()
 	}
 	if version >= 4 {
 		vtid, vpid, cgroups = e.i64(), e.i64(), e.text()
@@ -87,6 +88,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 	if e.short {
 		return
 	}
+	s.setWords(p, args, env)
 	if sized {
 		tail(e, p)
 	}
@@ -143,6 +145,7 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 			t := s.add(tid, leader.proc)
 			t.vtid = vtid
 			s.share(t, leader, true)
+			s.weight -= p.weight
 			return
 		}
 	}
@@ -151,9 +154,10 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 		t = s.add(tid, p)
 	} else {
 		// Listed twice, or made up for a child that came first.
-		links := *t.proc
-		t.proc.Process = p.Process
-		t.proc.Parent = links.Parent
+		above := t.proc.Parent
+		s.weight -= t.proc.weight
+		t.proc.Process, t.proc.weight = p.Process, p.weight
+		t.proc.Parent = above
 	}
 	t.vtid = vtid
 	t.proc.Container = s.containers.of(cgroups, t.proc.StartNS)

@@ -59,7 +59,7 @@ func Open(r io.Reader, o Options) (*Source, error) {
 		return nil, err
 	}
 	lost := map[string]uint64{
-		lostThread: 0, lostFD: 0, lostEntry: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostKernel: 0,
+		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostKernel: 0,
 	}
 	s := &Source{blocks: b, lost: maps.Clone(lost)}
 	s.d = decoder{state: newState(lost), types: eventTypes(), paths: paths{}, masks: map[maskKey]string{}}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -275,6 +276,48 @@ func TestTypesAreFiltered(t *testing.T) {
 		require.Equal(t, uint64(2), e.Num)
 	}))
 	require.Equal(t, uint64(2), s.Read())
+}
+
+// TestLost has what cannot be kept or understood: the replay goes on and counts it.
+func TestLost(t *testing.T) {
+	f := newFile(false)
+	f.event(50, 60_000, int64(1))
+	f.event(50, 102, int64(-100), strings.Repeat("a", 20_000), uint32(1), uint32(0))
+	f.event(50, 103, int64(3))
+	f.event(1, 148, uint32(2))
+	f.event(1, 324, "no JSON")
+	f.descriptors(99, listedFile(0, "/x"))
+	for range 1100 {
+		f.event(50, 5, int64(-9), int64(1))
+	}
+	all, s, err := replay(t, f.Bytes())
+	require.NoError(t, err)
+	require.Equal(t, event.Openat, all[0].Type)
+	require.Empty(t, all[0].File.Name)
+	require.Equal(t, map[string]uint64{
+		"event_of_unknown_type": 1, "call_entry_not_kept": 1, "dropped_by_the_recorder": 1, "container_not_understood": 1, "fd_list_without_process": 1,
+		"thread_not_kept": 0, "fd_not_kept": 0, "arguments_not_kept": 0,
+	}, s.Lost())
+}
+
+// TestClosed ends a replay that nobody wants any more.
+func TestClosed(t *testing.T) {
+	s, err := scap.Open(bytes.NewReader(busy(2000)), scap.Options{})
+	require.NoError(t, err)
+	n := 0
+	require.NoError(t, s.Run(t.Context(), func(*event.Event) {
+		n++
+		require.NoError(t, s.Close())
+	}))
+	require.Less(t, n, 2000)
+}
+
+func TestLongArguments(t *testing.T) {
+	f := newFile(false)
+	f.event(60, 293, program(0, "/bin/x", strings.Repeat("a\x00", 5000), 60, 50, "", 0)...)
+	all := events(t, f)
+	require.True(t, all[0].proc.ArgsTruncated)
+	require.Len(t, all[0].proc.Args, 2048)
 }
 
 func TestFilesInOneAnother(t *testing.T) {

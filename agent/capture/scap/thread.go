@@ -14,6 +14,8 @@ const maxThreads = 1 << 18
 type proc struct {
 	event.Process
 	threads int
+	// weight is what the arguments and the environment take in memory.
+	weight int
 	// named is the state of the user lists that the names are from.
 	named uint64
 	// parent, and the list of children through first, next and back.
@@ -34,10 +36,11 @@ type thread struct {
 
 // entry is a call's entry, kept until its exit.
 type entry struct {
-	typ  *eventType
-	n    int
-	lens []byte
-	data []byte
+	typ *eventType
+	n   int
+	// bytes are the parameters' lengths, lens bytes of them, and their values.
+	bytes []byte
+	lens  int
 }
 
 // state is everything that the file has told about its machine so far.
@@ -49,6 +52,9 @@ type state struct {
 	renamed    uint64
 	containers containers
 	slots      int
+	// weight and kept are the bytes of all arguments and environments, and of all
+	// entries that wait for their exit.
+	weight, kept int
 	// serving are the ports that listed sockets listen on.
 	serving map[uint16]bool
 	// stray serves events of threads that the full table has no room for.
@@ -61,6 +67,7 @@ const (
 	lostThread = "thread_not_kept"
 	lostFD     = "fd_not_kept"
 	lostEntry  = "call_entry_not_kept"
+	lostWords  = "arguments_not_kept"
 	lostType   = "event_of_unknown_type"
 	lostOwner  = "fd_list_without_process"
 	lostOther  = "container_not_understood"
@@ -135,6 +142,7 @@ func (s *state) remove(t *thread) {
 		s.last = nil
 	}
 	s.release(t.fds)
+	s.forgetEntry(t)
 	t.proc.threads--
 	if t.proc.threads > 0 {
 		return
@@ -145,6 +153,8 @@ func (s *state) remove(t *thread) {
 // end gives the children away: to the reaper, or to nobody.
 func (s *state) end(p, reaper *proc) {
 	p.Exited = true
+	s.weight -= p.weight
+	p.weight = 0
 	for c := p.first; c != nil; c = p.first {
 		c.leave()
 		if reaper != nil && reaper != c && !reaper.under(c) {
@@ -216,12 +226,36 @@ func (s *state) identify(p *proc) {
 	}
 }
 
+const (
+	// maxText is the longest path, list of arguments or environment that is kept: the
+	// recorders' own bound.
+	maxText = 4096
+	// maxWeight bounds all arguments and environments together.
+	maxWeight = 256 << 20
+	wordBytes = 16
+)
+
 // words splits arguments, each ending in NUL.
 func words(b []byte) []string {
+	b = b[:min(len(b), maxText)]
 	if len(b) == 0 {
 		return nil
 	}
 	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+}
+
+// setWords gives a process its arguments and environment, or none where all
+// processes have too many.
+func (s *state) setWords(p *proc, args, env []byte) {
+	p.ArgsTruncated = len(args) > maxText
+	p.Args, p.Env = words(args), words(env)
+	weight := min(len(args), maxText) + min(len(env), maxText) + wordBytes*(len(p.Args)+len(p.Env))
+	if s.weight-p.weight+weight > maxWeight {
+		s.lost[lostWords]++
+		p.Args, p.Env, weight = nil, nil, 0
+	}
+	s.weight += weight - p.weight
+	p.weight = weight
 }
 
 // unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
