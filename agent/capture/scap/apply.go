@@ -55,6 +55,17 @@ func (o *object) open(flags uint32) {
 // inProgress is the result of a connect that goes on in the background.
 const inProgress = -115
 
+// telling are the types that change the state, besides those that make an anonymous
+// descriptor.
+var telling = []event.Type{
+	event.Open, event.Openat, event.Openat2, event.Creat, event.OpenByHandleAt, event.Execve, event.Execveat, event.Clone, event.Clone3,
+	event.ForkCall, event.Vfork, event.SocketCall, event.Connect, event.Accept, event.Accept4, event.Bind, event.Listen, event.Sendto,
+	event.Sendmsg, event.Send, event.Sendmmsg, event.Recvfrom, event.Recvmsg, event.Recv, event.Recvmmsg, event.Dup, event.Dup2, event.Dup3,
+	event.Fcntl, event.Pipe, event.Pipe2, event.Socketpair, event.Chdir, event.Fchdir, event.Getcwd, event.ProcExit, event.Close,
+	event.Setuid, event.Setresuid, event.Setreuid, event.Setgid, event.Setresgid, event.Setregid, event.Setsid, event.Setpgid, event.Prctl,
+	event.Capset, event.Useradded, event.Userdeleted, event.Groupadded, event.Groupdeleted, event.ContainerAdded, event.Asyncevent, event.Drop,
+}
+
 // apply brings the state up to date with a call's exit and gives the event its file.
 func (d *decoder) apply(e *event.Event) {
 	switch e.Type {
@@ -327,57 +338,6 @@ func (d *decoder) anonymous(e *event.Event) bool {
 
 // bpfMakes are the commands of bpf that return a descriptor.
 var bpfMakes = map[int64]bool{0: true, 5: true, 7: true, 13: true, 14: true, 17: true, 18: true, 19: true, 28: true, 30: true, 32: true, 33: true}
-
-// setName is prctl's PR_SET_NAME.
-const setName = 15
-
-// identity follows what a process changes of itself.
-func (d *decoder) identity(e *event.Event) {
-	if e.Ret < 0 {
-		return
-	}
-	p := d.thread.proc
-	set := func(to *uint32, s slot) {
-		if n, ok := d.num(s); ok && uint32(n) != ^uint32(0) {
-			*to = uint32(n)
-		}
-	}
-	switch e.Type {
-	case event.Setuid:
-		set(&p.EUID, pUID)
-		set(&p.UID, pUID)
-	case event.Setresuid, event.Setreuid:
-		set(&p.EUID, pEUID)
-		set(&p.UID, pRUID)
-	case event.Setgid:
-		set(&p.GID, pGID)
-	case event.Setresgid, event.Setregid:
-		set(&p.GID, pEGID)
-	case event.Setsid:
-		p.SID = int32(e.Ret)
-		return
-	case event.Setpgid:
-		if pid := d.or(pPID, -1); pid == 0 || pid == int64(p.VPID) {
-			if p.VPGID = int32(d.or(pPGID, 0)); p.VPGID == 0 {
-				p.VPGID = p.VPID
-			}
-		}
-		return
-	case event.Prctl:
-		if name := d.text(pArg2); d.or(pOption, 0) == setName && name != "" && d.thread.tid == int64(p.PID) {
-			p.Comm = name
-		}
-		return
-	case event.Capset:
-		p.Caps = event.Capabilities{
-			Known: true, Inheritable: uint64(d.or(pCapI, 0)), Permitted: uint64(d.or(pCapP, 0)), Effective: uint64(d.or(pCapE, 0)),
-		}
-		return
-	default:
-		return
-	}
-	d.identify(p)
-}
 
 // comm is the kernel's name where an old event has none.
 func comm(name, exe string) string {

@@ -49,6 +49,8 @@ type decoder struct {
 	number     uint64
 	// wanted are the types that somebody looks at; the others only change the state.
 	wanted [256]bool
+	// needed are these and those that change the state.
+	needed [256]bool
 	e      event.Event
 	// fill is the method args, made once.
 	fill func(*event.Event)

@@ -71,6 +71,13 @@ func Open(r io.Reader, o Options) (*Source, error) {
 	for _, t := range types {
 		s.d.wanted[t] = true
 	}
+	s.d.needed = s.d.wanted
+	for _, t := range telling {
+		s.d.needed[t] = true
+	}
+	for t := range anonymousKinds {
+		s.d.needed[t] = true
+	}
 	kind, at, body, err := b.next()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -217,7 +224,7 @@ func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) 
 	if err != nil {
 		return s.blocks.damage(b.at, err.Error(), nil)
 	}
-	if !ok {
+	if !ok || !d.needed[d.typ.typ] {
 		return nil
 	}
 	if d.typ.exit || d.typ.alone {

@@ -457,3 +457,39 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+// TestUnwantedEventsStillTell compares what a close shows when all events are looked
+// at and when it is the only one: the tables must not depend on who looks.
+func TestUnwantedEventsStillTell(t *testing.T) {
+	both(t, func(t *testing.T, f *file) {
+		f.event(50, 61, int64(0), int64(3), int64(4), uint64(1))
+		f.event(50, 63, int64(5), uint64(0), uint32(0))
+		f.event(50, 151, int64(6), int64(5), uint8(1), uint64(0))
+		f.event(50, 405, int64(7), "mem", uint32(0))
+		f.event(50, 95, int64(0), "/opt")
+		f.event(50, 199, int64(0), uint32(0))
+		f.event(50, 307, int64(8), int64(-100), "x", uint32(1), uint32(0), uint32(0), uint64(0))
+		f.event(50, 43, int64(0), int64(10), int64(11), uint64(0), uint64(0), uint32(1), uint32(1), uint32(0))
+		for fd := range int64(12) {
+			f.event(50, 5, int64(0), fd)
+		}
+		f.event(50, 401, int64(0), uint32(15), "other", int64(0))
+		f.event(50, 5, int64(-9), int64(0))
+		show := func(o scap.Options) (shown []string) {
+			s, err := scap.Open(bytes.NewReader(f.Bytes()), o)
+			require.NoError(t, err)
+			require.NoError(t, s.Run(t.Context(), func(e *event.Event) {
+				if e.Type == event.Close {
+					shown = append(shown, fmt.Sprintf("%c %s %s %s", e.File.Kind, e.File.Name, e.Proc.User, e.Proc.Comm))
+				}
+			}))
+			return shown
+		}
+		all := show(scap.Options{})
+		require.Equal(t, all, show(scap.Options{Types: []event.Type{event.Close}}))
+		require.Equal(t, []string{
+			"f /dev/pts/0 root bash", "\x00  root bash", "\x00  root bash", "p  root bash", "p  root bash", "e  root bash", "e  root bash", "m mem root bash",
+			"f /opt/x root bash", "f /etc root bash", "u  root bash", "u  root bash", "\x00  root other",
+		}, all)
+	})
+}
