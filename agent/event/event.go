@@ -30,7 +30,7 @@ type Event struct {
 	Args []Arg
 	// Fill, if set, makes Args when they are first asked for: a capture file's events
 	// have many, and rules read few.
-	Fill func(*Event)
+	Fill func(*Event) `json:"-"`
 	// File is the object that the call created or used; Kind 0 if none.
 	File File
 	// Task is who did it, as the kernel says.
