@@ -32,7 +32,7 @@ attacks a container of its own.`,
 		Version:       version,
 	}
 	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS()))
-	root.AddCommand(agent.NewAgent(version), agent.NewRules(), newVersion())
+	root.AddCommand(agent.NewAgent(version), agent.NewRules(), agent.NewReplay(), newVersion())
 	root.AddCommand(responder.New(version, web.FS())...)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "riposte:", err)

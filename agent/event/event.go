@@ -25,8 +25,12 @@ type Event struct {
 	Recorded bool
 	// Ret is the call's signed result; for ProcExit the exit status.
 	Ret int64
-	// Args are the parameters under Falco's names for this Type, in its order.
+	// Args are the parameters under Falco's names for this Type, in its order. Read
+	// them with Params.
 	Args []Arg
+	// Fill, if set, makes Args when they are first asked for: a capture file's events
+	// have many, and rules read few.
+	Fill func(*Event) `json:"-"`
 	// File is the object that the call created or used; Kind 0 if none.
 	File File
 	// Task is who did it, as the kernel says.
@@ -58,9 +62,18 @@ func (e *Event) NameDiffers() bool {
 	return e.File.RealPath != "" && e.File.Name != "" && e.File.RealPath != e.File.Name
 }
 
+// Params are the parameters in Falco's order.
+func (e *Event) Params() []Arg {
+	if fill := e.Fill; fill != nil {
+		e.Fill = nil
+		fill(e)
+	}
+	return e.Args
+}
+
 // Arg finds a parameter by Falco's name.
 func (e *Event) Arg(name string) (Arg, bool) {
-	for _, a := range e.Args {
+	for _, a := range e.Params() {
 		if a.Name == name {
 			return a, true
 		}
@@ -175,6 +188,9 @@ type Socket struct {
 	L4 uint8
 	// Role says which end this process is.
 	Role Role
+	// Connected says that the socket has a peer of its own; Renamed that this event
+	// changed its tuple. Only capture files set them.
+	Connected, Renamed bool
 }
 
 // Role is a socket's side.

@@ -28,6 +28,13 @@ type Process struct {
 	ExeUpperLayer, ExeMemfd, ExeWritable bool
 	ExeIno                               uint64
 
+	// User, LoginUser and Group are names by the process's own lists, empty where they
+	// are not known.
+	User, LoginUser, Group string
+	// Env is the environment as NAME=value, nil where it is not known.
+	Env  []string
+	Caps Capabilities
+
 	// Parent is nil when it is not known or has gone.
 	Parent *Process
 	// Container is never nil: Host stands for no container.
@@ -36,6 +43,12 @@ type Process struct {
 	Exited bool
 
 	joined joined
+}
+
+// Capabilities are sets of bits by the kernel's numbers.
+type Capabilities struct {
+	Known                             bool
+	Inheritable, Permitted, Effective uint64
 }
 
 // Container is one container, shared by its processes.
@@ -49,9 +62,21 @@ type Container struct {
 	StartNS uint64
 	// Metadata of the runtime; empty until it is known.
 	Name, Image, Repository, Tag string
+	ImageID, ImageDigest         string
+	Privileged                   Known
 	// Pod is nil outside Kubernetes.
 	Pod *Pod
 }
+
+// Known is a truth that may not be known.
+type Known uint8
+
+// The values of Known.
+const (
+	NotKnown Known = iota
+	No
+	Yes
+)
 
 // Host stands for processes outside any container.
 var Host = &Container{}

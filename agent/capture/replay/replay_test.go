@@ -23,7 +23,7 @@ func TestOpenErrors(t *testing.T) {
 		"other file":   {`{"a":1}`, `recording: line 1: not a recording; the first line must hold "riposte_recording"`},
 		"no JSON":      {header + "x\n", "recording: line 2: invalid character 'x' looking for beginning of value"},
 		"newer":        {`{"riposte_recording":2}`, "recording: line 1: format version 2, this program reads 1"},
-		"unknown type": {header + `{"type":"mount","event":{}}`, `recording: line 2: unknown event type "mount"`},
+		"unknown type": {header + `{"type":"gettid","event":{}}`, `recording: line 2: unknown event type "gettid"`},
 		"neither":      {header + `{}`, `recording: line 2: neither an "event" nor a "cgroup"`},
 		"wrong member": {header + `{"type":"open","event":{"Ret":"x"}}`, "recording: line 2: json: cannot unmarshal string into Go struct field Event.Ret of type int64"},
 		"disorder": {

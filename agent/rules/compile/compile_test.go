@@ -246,7 +246,7 @@ func TestEventTypes(t *testing.T) {
 		require.True(t, program(t, condition).Types.All(), condition)
 	}
 	require.False(t, program(t, "evt.type != open").Types.Has("open"))
-	require.Equal(t, []event.Type{event.Execve}, program(t, "evt.type in (execve, bpf)").Types.Captured())
+	require.Equal(t, []event.Type{event.Execve}, program(t, "evt.type in (execve, gettid)").Types.Captured())
 }
 
 func TestCompileErrors(t *testing.T) {

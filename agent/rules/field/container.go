@@ -19,10 +19,12 @@ var containerFields = []Field{
 	{Name: "container.image", Type: Text, Scope: Container, Desc: "image as it was asked for", get: ofContainer(func(c *event.Container) Value { return text(c.Image) })},
 	{Name: "container.image.repository", Type: Text, Scope: Container, Desc: "image without tag", get: ofContainer(func(c *event.Container) Value { return text(c.Repository) })},
 	{Name: "container.image.tag", Type: Text, Scope: Container, Desc: "tag of the image", get: ofContainer(func(c *event.Container) Value { return text(c.Tag) })},
-	{Name: "container.image.id", Type: Text, Scope: Container, Desc: "id of the image"},
-	{Name: "container.image.digest", Type: Text, Scope: Container, Desc: "digest of the image"},
+	{Name: "container.image.id", Type: Text, Scope: Container, Desc: "id of the image", get: ofContainer(func(c *event.Container) Value { return text(c.ImageID) })},
+	{Name: "container.image.digest", Type: Text, Scope: Container, Desc: "digest of the image", get: ofContainer(func(c *event.Container) Value { return text(c.ImageDigest) })},
 	{Name: "container.type", Type: Text, Scope: Container, Desc: "runtime"},
-	{Name: "container.privileged", Type: Bool, Scope: Container, Desc: "the container has all rights"},
+	{Name: "container.privileged", Type: Bool, Scope: Container, Desc: "the container has all rights", get: ofContainer(func(c *event.Container) Value {
+		return Value{OK: c.Privileged != event.NotKnown, Int: truth(c.Privileged == event.Yes).Int}
+	})},
 	{Name: "container.mounts", Type: Text, Scope: Container, Desc: "all mounts"},
 	{Name: "container.mount", Type: Text, Arg: RequiredText, Scope: Container, Desc: "one mount"},
 	{Name: "container.mount.source", Type: Text, Arg: RequiredText, Scope: Container, Desc: "source of one mount"},

@@ -85,7 +85,7 @@ func argText(a event.Arg) string {
 
 func oneArg(e *event.Event, a Argument, _ int) Value {
 	if a.Index >= 0 {
-		if a.Index >= len(e.Args) {
+		if a.Index >= len(e.Params()) {
 			return Value{}
 		}
 		return textOrEmpty(argText(e.Args[a.Index]))
@@ -100,7 +100,7 @@ func oneArg(e *event.Event, a Argument, _ int) Value {
 // allArgs prints name=value, or name=number(text) where both are known.
 func allArgs(e *event.Event) Value {
 	var b strings.Builder
-	for i, a := range e.Args {
+	for i, a := range e.Params() {
 		if i > 0 {
 			b.WriteByte(' ')
 		}

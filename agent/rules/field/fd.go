@@ -77,10 +77,10 @@ var fdFields = []Field{
 		return Value{OK: inet(f), Int: truth(f.Socket.Role == event.RoleServer).Int}
 	})},
 	{Name: "fd.connected", Type: Bool, Scope: Event, Desc: "the socket is connected", get: ofFile(func(e *event.Event, f *event.File) Value {
-		return Value{OK: inet(f), Int: truth(e.Ret >= 0 && f.Socket.Remote.IsValid()).Int}
+		return Value{OK: inet(f), Int: truth(f.Socket.Connected || e.Type == event.Connect && e.Ret >= 0 && f.Socket.Remote.IsValid()).Int}
 	})},
 	{Name: "fd.name_changed", Type: Bool, Scope: Event, Desc: "the event changed the socket's tuple", get: ofFile(func(e *event.Event, f *event.File) Value {
-		return Value{OK: inet(f), Int: truth(e.Type == event.Connect).Int}
+		return Value{OK: inet(f), Int: truth(f.Socket.Renamed || e.Type == event.Connect).Int}
 	})},
 
 	{Name: "fs.path.name", Type: Text, Scope: Event, Desc: "path that the call works on", get: ofEvent(opened(func(e *event.Event) string { return e.Name() }))},
@@ -94,6 +94,7 @@ var fdFields = []Field{
 var kinds = map[byte]string{
 	event.KindFile: "file", event.KindDirectory: "directory", event.KindIPv4: "ipv4", event.KindIPv6: "ipv6", event.KindUnix: "unix",
 	event.KindPipe: "pipe", event.KindMemfd: "memfd", event.KindNetlink: "netlink", event.KindOther: "unknown",
+	'e': "event", 's': "signalfd", 'l': "eventpoll", 'i': "inotify", 't': "timerfd", 'b': "bpf", 'r': "io_uring", 'P': "pidfd",
 }
 
 func kindName(k byte) string { return kinds[k] }

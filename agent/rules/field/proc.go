@@ -17,7 +17,7 @@ var procFields = []Field{
 	})},
 	{Name: "proc.nargs", Type: Uint32, Scope: Process, Desc: "number of arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return number(len(p.Args)) })},
 	{Name: "proc.cmdnargs", Type: Uint64, Scope: Process, Desc: "number of arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return number(len(p.Args)) })},
-	{Name: "proc.env", Type: Text, Arg: OptionalText, Scope: Process, Desc: "environment, or one variable of it"},
+	{Name: "proc.env", Type: Text, Arg: OptionalText, Scope: Process, Desc: "environment, or one variable of it", get: environment},
 	{Name: "proc.cwd", Type: Text, Scope: Process, Desc: "working directory", get: ofProc(func(p *event.Process) Value { return text(p.CWD) })},
 	{Name: "proc.tty", Type: Uint32, Scope: Process, Desc: "device number of the terminal, 0 for none", get: ofProc(func(p *event.Process) Value { return number(p.TTY) })},
 	{Name: "proc.pid", Type: Int, Scope: Process, Desc: "process id", get: ofProc(func(p *event.Process) Value { return number(p.PID) })},
@@ -76,9 +76,9 @@ var procFields = []Field{
 	{Name: "thread.tid", Type: Int, Scope: Thread, Desc: "thread id", get: ofEvent(func(e *event.Event) Value { return number(e.Task.TID) })},
 	{Name: "thread.ismain", Type: Bool, Scope: Thread, Desc: "the thread is the process's first", get: ofEvent(func(e *event.Event) Value { return truth(e.Task.TID == e.Task.PID) })},
 	{Name: "thread.vtid", Type: Int, Scope: Thread, Desc: "thread id in its own namespace"},
-	{Name: "thread.cap_permitted", Type: Text, Scope: Thread, Desc: "permitted capabilities"},
-	{Name: "thread.cap_effective", Type: Text, Scope: Thread, Desc: "effective capabilities"},
-	{Name: "thread.cap_inheritable", Type: Text, Scope: Thread, Desc: "inheritable capabilities"},
+	{Name: "thread.cap_permitted", Type: Text, Scope: Thread, Desc: "permitted capabilities", get: ofProc(func(p *event.Process) Value { return capabilities(p.Caps.Permitted, p.Caps.Known) })},
+	{Name: "thread.cap_effective", Type: Text, Scope: Thread, Desc: "effective capabilities", get: ofProc(func(p *event.Process) Value { return capabilities(p.Caps.Effective, p.Caps.Known) })},
+	{Name: "thread.cap_inheritable", Type: Text, Scope: Thread, Desc: "inheritable capabilities", get: ofProc(func(p *event.Process) Value { return capabilities(p.Caps.Inheritable, p.Caps.Known) })},
 	{Name: "thread.cgroups", Type: Text, Scope: Thread, Desc: "all cgroups"},
 }
 

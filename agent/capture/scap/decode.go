@@ -1,0 +1,330 @@
+package scap
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"riposte/agent/event"
+)
+
+// isEvent says whether a block holds an event, with flags, and with the number of its
+// parameters.
+func isEvent(block uint32) (ok, flags, counted bool) {
+	switch block {
+	case blockEvent1:
+		return true, false, false
+	case blockEventFlag1:
+		return true, true, false
+	case blockEvent2, blockEvent3:
+		return true, false, true
+	case blockEventFlag2, blockEventFlag3:
+		return true, true, true
+	}
+	return false, false, false
+}
+
+// decoder is the event in work.
+type decoder struct {
+	*state
+	types  []*eventType
+	typ    *eventType
+	time   uint64
+	tid    int64
+	cpu    uint16
+	thread *thread
+	// vals are the parameters by the type's list, nil for one that is missing; n of
+	// them are the event's own.
+	vals [maxParams][]byte
+	n    int
+	// texts are what the state knows better than the parameter's bytes say.
+	texts [maxParams]string
+	set   []int8
+
+	// lens and data are the event's own lengths and values.
+	lens, data []byte
+	paths      paths
+	masks      map[maskKey]string
+	boot       uint64
+	number     uint64
+	// wanted are the types that somebody looks at; the others only change the state.
+	wanted [256]bool
+	// needed are these and those that change the state.
+	needed [256]bool
+	e      event.Event
+	// fill is the method args, made once.
+	fill func(*event.Event)
+}
+
+// head reads the fixed part. It says false for an event of a number that this version
+// does not know.
+func (d *decoder) head(body []byte, flags, counted bool) (bool, error) {
+	c := cursor{rest: body}
+	d.cpu = c.u16()
+	if flags {
+		c.u32()
+	}
+	start := len(c.rest)
+	d.time, d.tid = c.u64(), c.i64()
+	size, num := int64(c.u32()), c.u16()
+	n := -1
+	if counted {
+		n = int(c.u32())
+	}
+	if c.short {
+		return false, fmt.Errorf("an event has %d bytes, fewer than its header", len(body))
+	}
+	size -= int64(start - len(c.rest))
+	d.typ = nil
+	if int(num) < len(d.types) {
+		d.typ = d.types[num]
+	}
+	if d.typ == nil {
+		d.lost[lostType]++
+		return false, nil
+	}
+	if !counted && (num == notification || num == infrastructure) {
+		size -= miscounted
+	}
+	if size < 0 || size > int64(len(c.rest)) {
+		return false, fmt.Errorf("event %s says it has %d bytes of parameters, here are %d", d.typ.typ, size, len(c.rest))
+	}
+	return true, d.split(c.rest[:size], n)
+}
+
+// Old writers counted three bytes too many for these two.
+const notification, infrastructure, miscounted = 280, 286, 3
+
+// split cuts the parameters apart. Old events do not say how many there are: it is
+// the largest number whose lengths add up to the event's.
+func (d *decoder) split(b []byte, n int) error {
+	width := 2
+	if d.typ.large {
+		width = 4
+	}
+	if n >= 0 {
+		if uint64(n)*uint64(width) > uint64(len(b)) {
+			return fmt.Errorf("event %s is said to have %d parameters in %d bytes", d.typ.typ, n, len(b))
+		}
+		if !d.cut(b, n, width) {
+			return fmt.Errorf("the parameters of event %s are longer than the event", d.typ.typ)
+		}
+		return nil
+	}
+	for n = d.typ.own; n >= 0; n-- {
+		if n*width <= len(b) && sum(b[:n*width], width) == uint64(len(b)-n*width) {
+			d.cut(b, n, width)
+			return nil
+		}
+	}
+	return fmt.Errorf("no number of parameters fits the %d bytes of event %s", len(b), d.typ.typ)
+}
+
+func sum(lens []byte, width int) uint64 {
+	var all uint64
+	for ; len(lens) > 0; lens = lens[width:] {
+		all += length(lens, width)
+	}
+	return all
+}
+
+func length(lens []byte, width int) uint64 {
+	if width == 4 {
+		return uint64(binary.LittleEndian.Uint32(lens))
+	}
+	return uint64(binary.LittleEndian.Uint16(lens))
+}
+
+// cut sets vals. Parameters that this version does not know are left out.
+func (d *decoder) cut(b []byte, n, width int) bool {
+	d.lens, d.data = b[:n*width], b[n*width:]
+	clear(d.vals[:len(d.typ.params)])
+	known := min(n, d.typ.own)
+	rest := d.data
+	for i := range n {
+		size := length(d.lens[i*width:], width)
+		if size > uint64(len(rest)) {
+			return false
+		}
+		if i < known {
+			d.vals[i] = rest[:size:size]
+		}
+		rest = rest[size:]
+	}
+	d.n = known
+	return true
+}
+
+// Bounds of what is kept of one entry, and of all.
+const (
+	maxEntry = 16 << 10
+	maxKept  = 64 << 20
+)
+
+// keep remembers a call's entry for its exit, which in old captures says less.
+func (d *decoder) keep() {
+	t := d.thread
+	en := &t.enter
+	en.typ = nil
+	need := len(d.lens) + len(d.data)
+	more := need - cap(en.bytes)
+	if t == &d.stray || need > maxEntry || more > 0 && d.kept+more > maxKept {
+		d.lost[lostEntry]++
+		return
+	}
+	if more > 0 {
+		d.forgetEntry(t)
+		en.bytes = make([]byte, 0, need)
+		d.kept += need
+	}
+	en.typ, en.n, en.lens = d.typ, d.n, len(d.lens)
+	en.bytes = append(append(en.bytes[:0], d.lens...), d.data...)
+}
+
+// forgetEntry gives the memory of a thread's entry back.
+func (s *state) forgetEntry(t *thread) {
+	s.kept -= cap(t.enter.bytes)
+	t.enter = entry{}
+}
+
+// complete fills in from the entry what the exit does not say.
+func (d *decoder) complete() {
+	t := d.typ
+	en := &d.thread.enter
+	if en.typ == nil {
+		return
+	}
+	ours := t.exit && en.typ == t.entry
+	en.typ = nil
+	if !ours || d.n == len(t.params) {
+		return
+	}
+	lens, data := en.bytes[:en.lens], en.bytes[en.lens:]
+	var starts [maxParams + 1]int
+	width := 2
+	if t.entry.large {
+		width = 4
+	}
+	for i := range en.n {
+		starts[i+1] = starts[i] + int(length(lens[i*width:], width))
+	}
+	for i := d.n; i < len(t.params); i++ {
+		if from := t.from[i]; from >= 0 && int(from) < en.n {
+			d.vals[i] = data[starts[from]:starts[from+1]]
+		}
+	}
+}
+
+// val is a parameter's bytes, nil if the event has none.
+func (d *decoder) val(s slot) []byte {
+	i := d.typ.at[s]
+	if i < 0 {
+		return nil
+	}
+	return d.vals[i]
+}
+
+func (d *decoder) has(s slot) bool { return d.val(s) != nil }
+
+// num is a parameter's number.
+func (d *decoder) num(s slot) (int64, bool) {
+	i := d.typ.at[s]
+	if i < 0 || d.vals[i] == nil {
+		return 0, false
+	}
+	return integer(d.vals[i], d.typ.params[i].kind)
+}
+
+// or is a parameter's number, or another if there is none.
+func (d *decoder) or(s slot, other int64) int64 {
+	if n, ok := d.num(s); ok {
+		return n
+	}
+	return other
+}
+
+func (d *decoder) text(s slot) string { return cString(d.val(s)) }
+
+// tell gives a parameter the text that the state knows.
+func (d *decoder) tell(i int8, text string) {
+	if i < 0 || d.vals[i] == nil {
+		return
+	}
+	if d.texts[i] == "" {
+		d.set = append(d.set, i)
+	}
+	d.texts[i] = text
+}
+
+func (d *decoder) forget() {
+	for _, i := range d.set {
+		d.texts[i] = ""
+	}
+	d.set = d.set[:0]
+}
+
+// integer reads a number of any width; what is no number is none.
+func integer(b []byte, k kind) (int64, bool) {
+	signed := k == kindErrno || k == kindFD || k == kindPID || k == kindSigned
+	switch len(b) {
+	case 8:
+		return int64(binary.LittleEndian.Uint64(b)), true
+	case 4:
+		n := binary.LittleEndian.Uint32(b)
+		if signed {
+			return int64(int32(n)), true
+		}
+		return int64(n), true
+	case 2:
+		n := binary.LittleEndian.Uint16(b)
+		if signed {
+			return int64(int16(n)), true
+		}
+		return int64(n), true
+	case 1:
+		return int64(b[0]), true
+	}
+	return 0, false
+}
+
+func cString(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b)
+}
+
+// paths remembers what cleaned absolute paths look like: the same few are opened
+// again and again.
+type paths map[string]string
+
+const maxPaths, maxPathKept = 1 << 14, 256
+
+// name gives the path as it was passed and made absolute.
+func (p paths) name(b []byte, base func() string) (raw, full string) {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	if len(b) == 0 || b[0] != '/' {
+		raw = string(b)
+		if raw == "" || raw == missing {
+			return raw, raw
+		}
+		return raw, absolute(raw, base())
+	}
+	if clean, ok := p[string(b)]; ok {
+		return clean, clean
+	}
+	raw = string(b)
+	full = absolute(raw, "")
+	if full == raw && len(raw) <= maxPathKept {
+		if len(p) >= maxPaths {
+			clear(p)
+		}
+		p[raw] = raw
+	}
+	return raw, full
+}
+
+// missing is what the recorder writes for a path that it could not read.
+const missing = "<NA>"

@@ -1,0 +1,133 @@
+package scap
+
+import (
+	"maps"
+
+	"riposte/agent/event"
+)
+
+const (
+	// maxSlots bounds the descriptors of all processes together.
+	maxSlots = 1 << 22
+	// smallFDs are kept in a slice, the others in a map.
+	smallFDs = 256
+)
+
+// object is what a descriptor stands for. Descriptors made by dup or fork share it.
+type object struct {
+	event.File
+}
+
+type fdSlot struct {
+	o *object
+	// closes says that an exec closes the descriptor.
+	closes bool
+}
+
+// fdTable is a process's descriptors. Threads, and with CLONE_FILES processes, share
+// one.
+type fdTable struct {
+	small []fdSlot
+	large map[int64]fdSlot
+	n     int
+	refs  int
+}
+
+func newFDs() *fdTable { return &fdTable{refs: 1} }
+
+func (t *fdTable) get(fd int64) *object {
+	if fd >= 0 && fd < int64(len(t.small)) {
+		return t.small[fd].o
+	}
+	return t.large[fd].o
+}
+
+// set puts an object at a number; the one that was there is closed.
+func (s *state) set(t *fdTable, fd int64, o *object, closes bool) {
+	if fd < 0 {
+		return
+	}
+	if t.get(fd) == nil {
+		if s.slots >= maxSlots {
+			s.lost[lostFD]++
+			return
+		}
+		s.slots++
+		t.n++
+	}
+	if fd >= smallFDs {
+		if t.large == nil {
+			t.large = map[int64]fdSlot{}
+		}
+		t.large[fd] = fdSlot{o, closes}
+		return
+	}
+	for int64(len(t.small)) <= fd {
+		t.small = append(t.small, fdSlot{})
+	}
+	t.small[fd] = fdSlot{o, closes}
+}
+
+func (s *state) drop(t *fdTable, fd int64) {
+	if t.get(fd) == nil {
+		return
+	}
+	s.slots--
+	t.n--
+	if fd < int64(len(t.small)) {
+		t.small[fd] = fdSlot{}
+		return
+	}
+	delete(t.large, fd)
+}
+
+// closeOnExec is what an exec does to a table.
+func (s *state) closeOnExec(t *fdTable) {
+	for i, f := range t.small {
+		if f.o != nil && f.closes {
+			s.drop(t, int64(i))
+		}
+	}
+	for fd, f := range t.large {
+		if f.closes {
+			s.drop(t, fd)
+		}
+	}
+}
+
+func (s *state) copyFDs(t *fdTable) *fdTable {
+	c := newFDs()
+	if s.slots+t.n > maxSlots {
+		s.lost[lostFD] += uint64(t.n)
+		return c
+	}
+	s.slots += t.n
+	c.n = t.n
+	c.small = append([]fdSlot(nil), t.small...)
+	if len(t.large) > 0 {
+		c.large = maps.Clone(t.large)
+	}
+	return c
+}
+
+// release lets go of a table; the last user takes its descriptors along.
+func (s *state) release(t *fdTable) {
+	if t == nil {
+		return
+	}
+	t.refs--
+	if t.refs == 0 {
+		s.slots -= t.n
+		t.n = 0
+	}
+}
+
+// setCloses changes what an exec does to one descriptor (fcntl F_SETFD).
+func (t *fdTable) setCloses(fd int64, closes bool) {
+	if fd >= 0 && fd < int64(len(t.small)) {
+		t.small[fd].closes = closes
+	} else if f, ok := t.large[fd]; ok {
+		f.closes = closes
+		t.large[fd] = f
+	}
+}

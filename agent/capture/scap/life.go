@@ -1,0 +1,218 @@
+package scap
+
+import "riposte/agent/event"
+
+// Flags of a program in the capture format.
+const (
+	exeWritable = 1
+	exeUpper    = 2
+	exeMemfd    = 4
+)
+
+// Flags of a clone in the capture format.
+const cloneFiles, cloneParent, cloneThread = 1, 1 << 8, 1 << 13
+
+// childInNamespace marks a clone whose result is a number in another pid namespace.
+const childInNamespace, newNamespace = 1 << 29, 1 << 6
+
+// cloned is seen twice: by the parent, with the child's number, and by the child,
+// with 0. Either may come first.
+func (d *decoder) cloned(e *event.Event) {
+	flags := uint32(d.or(pFlags, 0))
+	switch {
+	case e.Ret < 0:
+	case e.Ret == 0:
+		d.child(e, flags)
+	case flags&(childInNamespace|newNamespace) != 0 || d.thread.vtid != d.thread.tid:
+		// The result is no number that others know the child by: its own event has that.
+	case d.threads[e.Ret] == nil:
+		pid := e.Ret
+		if flags&cloneThread != 0 {
+			pid = int64(d.thread.proc.PID)
+		}
+		d.born(e, e.Ret, pid, d.thread, flags).fresh = true
+	}
+}
+
+// child is the first event of a new thread.
+func (d *decoder) child(e *event.Event, flags uint32) {
+	pid, ptid := d.or(pPID, d.tid), d.or(pPTID, 0)
+	t := d.thread
+	if !t.fresh {
+		var from *thread
+		if flags&cloneThread != 0 {
+			from = d.threads[pid]
+		} else {
+			from = d.threads[ptid]
+		}
+		if from == t {
+			from = nil
+		}
+		t = d.born(e, d.tid, pid, from, flags)
+	}
+	d.thread, d.last, t.fresh = t, t, false
+	t.vtid = d.or(pVTID, d.tid)
+	if flags&cloneThread != 0 {
+		return
+	}
+	p := t.proc
+	p.VPID = int32(d.or(pVPID, pid))
+	if p.Args == nil && d.has(pArgs) {
+		d.setWords(p, d.val(pArgs), nil) // else it has its parent's
+	}
+	d.says(p)
+	d.adopt(p, ptid)
+	if cgroups := d.val(pCgroups); cgroups != nil {
+		p.Container = d.containers.of(cgroups, p.StartNS)
+	}
+	d.identify(p)
+}
+
+// born makes a thread, or a process that begins as a copy of its parent. from is nil
+// for a parent that nobody knows.
+func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint32) *thread {
+	if flags&cloneThread != 0 {
+		var p *proc
+		if from != nil {
+			p = from.proc
+		}
+		t := d.add(tid, p)
+		if from != nil {
+			d.share(t, from, true)
+		}
+		return t
+	}
+	p := &proc{}
+	p.Container, p.LoginUID = event.Host, noLogin
+	if from != nil {
+		p.Process = from.proc.Process
+		p.Parent = nil
+	}
+	p.PID, p.VPID, p.PPID = int32(pid), int32(pid), -1
+	p.StartNS, p.StartKnown, p.Exited = e.KernelNS, true, false
+	t := d.add(tid, p)
+	if from != nil {
+		d.share(t, from, flags&cloneFiles != 0)
+		if above := from.proc; flags&cloneParent != 0 {
+			if above.parent != nil {
+				p.join(above.parent)
+			}
+		} else {
+			p.join(above)
+		}
+	}
+	if from == d.thread {
+		d.says(p)
+	}
+	return t
+}
+
+// says takes over what a clone tells about the process; parent and child tell the
+// same.
+func (d *decoder) says(p *proc) {
+	if d.has(pExe) {
+		p.Exe = d.text(pExe)
+	}
+	if d.has(pComm) || p.Comm == "" {
+		p.Comm = comm(d.text(pComm), p.Exe)
+	}
+	if cwd := d.text(pCWD); cwd != "" && cwd != missing {
+		p.CWD = dir(cwd)
+	}
+	if n, ok := d.num(pUID); ok {
+		p.UID, p.EUID = uint32(n), uint32(n)
+	}
+	if n, ok := d.num(pGID); ok {
+		p.GID = uint32(n)
+	}
+}
+
+// exec puts the new program in the place of the old one. A failed one leaves the
+// caller as it is.
+func (d *decoder) exec(e *event.Event) {
+	if e.Ret < 0 {
+		return
+	}
+	pid := d.or(pPID, int64(d.thread.proc.PID))
+	if d.tid != pid {
+		d.lead(pid)
+	}
+	t := d.thread
+	p := t.proc
+	p.PID = int32(pid)
+	d.setWords(p, d.val(pArgs), d.val(pEnv))
+	d.says(p)
+	p.ExePath = d.exePath()
+	flags := d.or(pFlags, 0)
+	p.ExeWritable, p.ExeUpperLayer, p.ExeMemfd = flags&exeWritable != 0, flags&exeUpper != 0, flags&exeMemfd != 0
+	p.ExeIno = uint64(d.or(pExeIno, 0))
+	p.TTY = uint32(d.or(pTTY, int64(p.TTY)))
+	p.VPGID, p.PGID = int32(d.or(pVPGID, int64(p.VPGID))), int32(d.or(pPGID, int64(p.PGID)))
+	p.LoginUID = uint32(d.or(pLoginUID, int64(p.LoginUID)))
+	if d.has(pCapP) {
+		p.Caps = event.Capabilities{
+			Known: true, Inheritable: uint64(d.or(pCapI, 0)), Permitted: uint64(d.or(pCapP, 0)), Effective: uint64(d.or(pCapE, 0)),
+		}
+	}
+	if ptid, ok := d.num(pPTID); ok && (p.parent == nil || int64(p.parent.PID) != ptid) {
+		d.adopt(p, ptid)
+	}
+	if cgroups := d.val(pCgroups); cgroups != nil {
+		p.Container = d.containers.of(cgroups, p.StartNS)
+	}
+	if t.fds.refs > 1 {
+		own := d.copyFDs(t.fds)
+		d.release(t.fds)
+		t.fds = own
+	}
+	d.closeOnExec(t.fds)
+	d.identify(p)
+}
+
+// lead makes the calling thread the process's first: an exec ends all others.
+func (d *decoder) lead(pid int64) {
+	t, leader := d.thread, d.threads[pid]
+	if leader == nil || leader == t || leader.proc != t.proc {
+		return
+	}
+	delete(d.threads, t.tid)
+	t.proc.threads--
+	d.release(t.fds)
+	d.thread, d.last = leader, leader
+}
+
+// exePath is the binary's own path where the recorder knew it, else what was asked
+// for, made absolute.
+func (d *decoder) exePath() string {
+	if s := d.text(pTrusted); s != "" && s != missing {
+		return s
+	}
+	for _, s := range []slot{pFilename, pPathname} {
+		i := d.typ.at[s]
+		if i < 0 || d.vals[i] == nil {
+			continue
+		}
+		if full := d.resolved(int(i), d.vals[i]); full != "" && full != missing {
+			d.tell(i, full)
+			return full
+		}
+	}
+	if exe := d.text(pExe); exe != "" && exe[0] == '/' {
+		return absolute(exe, "")
+	}
+	return ""
+}
+
+// exited takes the thread away after its last event.
+func (d *decoder) exited() {
+	t := d.thread
+	p := t.proc
+	if p.threads <= 1 {
+		var reaper *proc
+		if r := d.threads[d.or(pReaper, 1)]; r != nil && r != t {
+			reaper = r.proc
+		}
+		d.end(p, reaper)
+	}
+	d.remove(t)
+}

@@ -1,0 +1,282 @@
+package scap
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"riposte/agent/event"
+)
+
+//go:embed events.txt
+var eventText string
+
+//go:embed flags.txt
+var flagText string
+
+// kind is a parameter's type.
+type kind uint8
+
+// The kinds that are treated each in their own way; the others are numbers.
+const (
+	kindNumber kind = iota
+	kindSigned
+	kindErrno
+	kindFD
+	kindPID
+	kindUID
+	kindGID
+	kindText
+	kindPath
+	// kindRelative is a path that counts from the descriptor in the parameter before.
+	kindRelative
+	kindBytes
+	kindFlags
+	kindEnum
+	kindOctal
+	kindHex
+	kindAddr
+	kindTuple
+	kindDynamic
+	kindOther
+)
+
+var kinds = map[string]kind{
+	"errno": kindErrno, "fd": kindFD, "pid": kindPID, "uid": kindUID, "gid": kindGID, "charbuf": kindText, "fspath": kindPath,
+	"fsrelpath": kindRelative, "bytebuf": kindBytes, "flags8": kindFlags, "flags16": kindFlags, "flags32": kindFlags, "mode": kindFlags,
+	"enumflags8": kindEnum, "enumflags16": kindEnum, "enumflags32": kindEnum, "sockaddr": kindAddr, "socktuple": kindTuple,
+	"dyn": kindDynamic, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
+	"fdlist": kindOther, "charbufarray": kindOther, "charbuf_pair_array": kindOther,
+}
+
+type flag struct {
+	name string
+	bits uint32
+}
+
+// table is in the order of the text.
+type table []flag
+
+// text joins the names of the bits that are set. A name takes its bits away, so that
+// O_RDWR is not followed by O_RDONLY; the name for 0 stands alone.
+func (t table) text(bits uint32) string {
+	s, left := "", bits
+	for _, f := range t {
+		if f.bits == 0 && bits != 0 || left&f.bits != f.bits {
+			continue
+		}
+		left &^= f.bits
+		if s != "" {
+			s += "|"
+		}
+		s += f.name
+	}
+	return s
+}
+
+// name is the name of one value, or of several names for it all, joined.
+func (t table) name(value uint32) string {
+	s := ""
+	for _, f := range t {
+		if f.bits != value {
+			continue
+		}
+		if s != "" {
+			s += "|"
+		}
+		s += f.name
+	}
+	return s
+}
+
+type param struct {
+	name  string
+	kind  kind
+	flags table
+}
+
+// eventType is one event number. An exit's params are followed by those that only
+// its entry has: older captures say less at the exit.
+type eventType struct {
+	num   uint16
+	typ   event.Type
+	large bool
+	// exit is set for a call's exit, alone for an event that has no entry and exit.
+	exit, alone bool
+	params      []param
+	// own is the number of params of the exit itself; from maps params to those of
+	// the entry, -1 for none.
+	own   int
+	entry *eventType
+	from  []int8
+	// at is where a known parameter stands, -1 for nowhere.
+	at [slots]int8
+}
+
+// slot names a parameter that the reader itself has to look at.
+type slot uint8
+
+// The slots; slotNames has their parameters' names.
+const (
+	pRes slot = iota
+	pFD
+	pName
+	pPath
+	pDirfd
+	pFlags
+	pMode
+	pDev
+	pIno
+	pTuple
+	pAddr
+	pDomain
+	pType
+	pProto
+	pOldfd
+	pNewfd
+	pFD1
+	pFD2
+	pExe
+	pArgs
+	pTID
+	pPID
+	pPTID
+	pCWD
+	pComm
+	pCgroups
+	pEnv
+	pTTY
+	pVPGID
+	pPGID
+	pLoginUID
+	pUID
+	pGID
+	pEUID
+	pEGID
+	pRUID
+	pVTID
+	pVPID
+	pExeIno
+	pTrusted
+	pFilename
+	pPathname
+	pCmd
+	pArg
+	pStatus
+	pReaper
+	pOption
+	pArg2
+	pJSON
+	pHome
+	pShell
+	pContainerID
+	pData
+	pCapI
+	pCapP
+	pCapE
+	pCreatFlags
+	pRequest
+	slots
+)
+
+var slotNames = [slots]string{
+	"res", "fd", "name", "path", "dirfd", "flags", "mode", "dev", "ino", "tuple", "addr", "domain", "type", "proto", "oldfd", "newfd",
+	"fd1", "fd2", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "cgroups", "env", "tty", "vpgid", "pgid", "loginuid", "uid", "gid",
+	"euid", "egid", "ruid", "vtid", "vpid", "exe_ino", "trusted_exepath", "filename", "pathname", "cmd", "arg", "status", "reaper_tid",
+	"option", "arg2_str", "json", "home", "shell", "container_id", "data", "cap_inheritable", "cap_permitted", "cap_effective",
+	"creat_flags", "request",
+}
+
+// maxParams is more than any event has.
+const maxParams = 64
+
+// eventTypes reads the tables once, when the first file is opened.
+var eventTypes = sync.OnceValue(func() []*eventType {
+	flags := map[string]table{}
+	for line := range strings.Lines(flagText) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] == "#" {
+			continue
+		}
+		for _, pair := range f[1:] {
+			name, value, _ := strings.Cut(pair, "=")
+			flags[f[0]] = append(flags[f[0]], flag{name, uint32(must(strconv.ParseUint(value, 10, 32)))})
+		}
+	}
+	var all []*eventType
+	for line := range strings.Lines(eventText) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] == "#" {
+			continue
+		}
+		number, large := strings.CutPrefix(f[0], "+")
+		typ, ok := event.TypeOf(f[1])
+		if !ok {
+			panic("no event is called " + f[1])
+		}
+		t := &eventType{num: uint16(must(strconv.ParseUint(number, 10, 16))), typ: typ, large: large}
+		t.exit = t.num%2 == 1
+		for _, p := range f[2:] {
+			t.params = append(t.params, newParam(p, t.params, flags))
+		}
+		for len(all) <= int(t.num) {
+			all = append(all, nil)
+		}
+		all[t.num] = t
+	}
+	for i, t := range all {
+		if t != nil {
+			t.link(all, i)
+		}
+	}
+	return all
+})
+
+func must(n uint64, err error) uint64 {
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func newParam(s string, before []param, flags map[string]table) param {
+	name, rest, _ := strings.Cut(s, ":")
+	typ, of, _ := strings.Cut(rest, "=")
+	p := param{name: name, kind: kinds[typ], flags: flags[of]}
+	switch {
+	case p.kind == kindText && len(before) > 0 && before[len(before)-1].kind == kindFD && strings.Contains(before[len(before)-1].name, "dir"):
+		p.kind = kindRelative // as older versions have it
+	case p.kind == kindNumber && name == "mode":
+		p.kind = kindOctal
+	case p.kind == kindNumber && name == "dev":
+		p.kind = kindHex
+	}
+	return p
+}
+
+// link joins an exit with its entry and finds the slots.
+func (t *eventType) link(all []*eventType, i int) {
+	t.own = len(t.params)
+	if !t.exit {
+		t.alone = i+1 >= len(all) || all[i+1] == nil
+	} else if t.entry = all[i-1]; t.entry != nil {
+		t.params = slices.Clone(t.params)
+		for _, p := range t.entry.params {
+			if !slices.ContainsFunc(t.params, func(q param) bool { return q.name == p.name }) {
+				t.params = append(t.params, p)
+			}
+		}
+		for _, p := range t.params {
+			t.from = append(t.from, int8(slices.IndexFunc(t.entry.params[:t.entry.own], func(q param) bool { return q.name == p.name })))
+		}
+	}
+	if len(t.params) > maxParams {
+		panic(fmt.Sprintf("event %d has more than %d parameters", t.num, maxParams))
+	}
+	for s, name := range slotNames {
+		t.at[s] = int8(slices.IndexFunc(t.params, func(p param) bool { return p.name == name }))
+	}
+}

@@ -1,0 +1,273 @@
+package scap
+
+import (
+	"path"
+	"strings"
+
+	"riposte/agent/event"
+)
+
+// maxThreads bounds the thread table; Falco's own bound is the same.
+const maxThreads = 1 << 18
+
+// proc is a process: what the rules see, and what keeps the tree together.
+type proc struct {
+	event.Process
+	threads int
+	// weight is what the arguments and the environment take in memory.
+	weight int
+	// named is the state of the user lists that the names are from.
+	named uint64
+	// parent, and the list of children through first, next and back.
+	parent, first, next, back *proc
+}
+
+// thread is one entry of the table. Threads of a process share it, and most share
+// its descriptors.
+type thread struct {
+	tid   int64
+	vtid  int64
+	proc  *proc
+	fds   *fdTable
+	enter entry
+	// fresh says that the parent's event made the thread and its own is to come.
+	fresh bool
+}
+
+// entry is a call's entry, kept until its exit.
+type entry struct {
+	typ *eventType
+	n   int
+	// bytes are the parameters' lengths, lens bytes of them, and their values.
+	bytes []byte
+	lens  int
+}
+
+// state is everything that the file has told about its machine so far.
+type state struct {
+	threads map[int64]*thread
+	last    *thread
+	users   users
+	// renamed counts the changes of users, from 1.
+	renamed    uint64
+	containers containers
+	slots      int
+	// weight and kept are the bytes of all arguments and environments, and of all
+	// entries that wait for their exit.
+	weight, kept int
+	// serving are the ports that listed sockets listen on.
+	serving map[uint16]bool
+	// stray serves events of threads that the full table has no room for.
+	stray thread
+	lost  map[string]uint64
+}
+
+// Places where something can be lost.
+const (
+	lostThread = "thread_not_kept"
+	lostFD     = "fd_not_kept"
+	lostEntry  = "call_entry_not_kept"
+	lostWords  = "arguments_not_kept"
+	lostType   = "event_of_unknown_type"
+	lostOwner  = "fd_list_without_process"
+	lostOther  = "container_not_understood"
+	lostKernel = "dropped_by_the_recorder"
+)
+
+func newState(lost map[string]uint64) *state {
+	return &state{threads: map[int64]*thread{}, renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+}
+
+// find gives the thread of an event. One that nobody announced is known by its
+// number alone.
+func (s *state) find(tid int64) *thread {
+	if s.last != nil && s.last.tid == tid {
+		return s.last
+	}
+	t := s.threads[tid]
+	if t == nil {
+		t = s.add(tid, nil)
+	}
+	s.last = t
+	return t
+}
+
+// add makes a thread of a process, or of a new one.
+func (s *state) add(tid int64, p *proc) *thread {
+	if p == nil {
+		p = &proc{}
+		p.PID, p.VPID, p.PPID, p.LoginUID = int32(tid), int32(tid), -1, noLogin
+		p.UID, p.EUID, p.GID = nobody, nobody, nobody
+		p.Container = event.Host
+	}
+	t := &thread{tid: tid, vtid: tid, proc: p}
+	switch {
+	case s.threads[tid] != nil:
+		s.remove(s.threads[tid])
+	case len(s.threads) >= maxThreads:
+		s.lost[lostThread]++
+		s.release(s.stray.fds)
+		s.stray = *t
+		s.stray.fds = newFDs()
+		return &s.stray
+	}
+	p.threads++
+	t.fds = newFDs()
+	s.threads[tid] = t
+	return t
+}
+
+// noLogin is the audit login of who never logged in, nobody the user of a process
+// of which nothing is known.
+const noLogin, nobody = ^uint32(0), ^uint32(0)
+
+// share gives a thread the descriptors of another, or a copy of them.
+func (s *state) share(t, with *thread, shared bool) {
+	s.release(t.fds)
+	if shared {
+		with.fds.refs++
+		t.fds = with.fds
+		return
+	}
+	t.fds = s.copyFDs(with.fds)
+}
+
+// remove takes a thread out; with its last one the process has ended.
+func (s *state) remove(t *thread) {
+	if s.threads[t.tid] != t {
+		return
+	}
+	delete(s.threads, t.tid)
+	if s.last == t {
+		s.last = nil
+	}
+	s.release(t.fds)
+	s.forgetEntry(t)
+	t.proc.threads--
+	if t.proc.threads > 0 {
+		return
+	}
+	s.end(t.proc, nil)
+}
+
+// end gives the children away: to the reaper, or to nobody.
+func (s *state) end(p, reaper *proc) {
+	p.Exited = true
+	s.weight -= p.weight
+	p.weight = 0
+	for c := p.first; c != nil; c = p.first {
+		c.leave()
+		if reaper != nil && reaper != c && !reaper.under(c) {
+			c.join(reaper)
+		} else {
+			c.PPID = 1
+		}
+	}
+	p.leave()
+}
+
+// adopt links a process to the one that has the parent's thread.
+func (s *state) adopt(p *proc, ptid int64) {
+	p.leave()
+	p.PPID = int32(ptid)
+	t := s.threads[ptid]
+	if t == nil || t.proc == p || t.proc.under(p) {
+		return
+	}
+	p.join(t.proc)
+}
+
+// join makes p a child of parent, which must not be below it.
+func (p *proc) join(parent *proc) {
+	p.parent, p.Parent, p.PPID = parent, &parent.Process, parent.PID
+	p.next, p.back = parent.first, nil
+	if p.next != nil {
+		p.next.back = p
+	}
+	parent.first = p
+}
+
+// leave takes p out of its parent's list. Its rules keep seeing the ended parent no
+// longer, as in Falco.
+func (p *proc) leave() {
+	if p.parent == nil {
+		return
+	}
+	if p.back != nil {
+		p.back.next = p.next
+	} else {
+		p.parent.first = p.next
+	}
+	if p.next != nil {
+		p.next.back = p.back
+	}
+	p.parent, p.Parent, p.next, p.back = nil, nil, nil, nil
+}
+
+// under says whether q is among p's ancestors; a parent below its own child would
+// make a ring.
+func (p *proc) under(q *proc) bool {
+	for a := p.parent; a != nil; a = a.parent {
+		if a == q {
+			return true
+		}
+	}
+	return false
+}
+
+// identify fills in the names of a process's users, after it or its container
+// changed.
+func (s *state) identify(p *proc) {
+	p.named = s.renamed
+	id := p.Container.ID
+	p.User, p.LoginUser, p.Group = s.users.name(id, p.EUID, false), "", s.users.name(id, p.GID, true)
+	if p.LoginUID != noLogin {
+		p.LoginUser = s.users.name(id, p.LoginUID, false)
+	}
+}
+
+const (
+	// maxText is the longest path, list of arguments or environment that is kept: the
+	// recorders' own bound.
+	maxText = 4096
+	// maxWeight bounds all arguments and environments together.
+	maxWeight = 256 << 20
+	wordBytes = 16
+)
+
+// words splits arguments, each ending in NUL.
+func words(b []byte) []string {
+	b = b[:min(len(b), maxText)]
+	if len(b) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+}
+
+// setWords gives a process its arguments and environment, or none where all
+// processes have too many.
+func (s *state) setWords(p *proc, args, env []byte) {
+	p.ArgsTruncated = len(args) > maxText
+	p.Args, p.Env = words(args), words(env)
+	weight := min(len(args), maxText) + min(len(env), maxText) + wordBytes*(len(p.Args)+len(p.Env))
+	if s.weight-p.weight+weight > maxWeight {
+		s.lost[lostWords]++
+		p.Args, p.Env, weight = nil, nil, 0
+	}
+	s.weight += weight - p.weight
+	p.weight = weight
+}
+
+// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
+const unknownDir = "<UNKNOWN>"
+
+// absolute joins a path with its base and resolves "." and ".." by their text alone.
+func absolute(name, base string) string {
+	switch {
+	case strings.HasPrefix(name, "/"):
+		return path.Clean(name)
+	case base == "" || base == unknownDir:
+		return unknownDir + "/" + name
+	}
+	return path.Join(base, name)
+}
