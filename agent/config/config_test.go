@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -187,7 +186,7 @@ func TestHostileFilesAreBounded(t *testing.T) {
 		require.Less(t, len(err.Error()), 10_000)
 	}
 	var many strings.Builder
-	for i := range 10_000 {
+	for i := range 4_000 {
 		fmt.Fprintf(&many, "unknown%d: 1\n", i)
 	}
 	file := filepath.Join(dir, "many")
@@ -196,7 +195,7 @@ func TestHostileFilesAreBounded(t *testing.T) {
 	require.Len(t, Errors(err), maxProblems)
 
 	_, err = Expand(filepath.Join(dir, "none"))
-	require.True(t, errors.Is(err, fs.ErrNotExist))
+	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = Load(Options{File: filepath.Join(dir, "none")})
 	require.ErrorContains(t, err, "none: no such file")
 }

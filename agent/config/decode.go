@@ -94,7 +94,7 @@ func (d *decoder) value(path string, v *value, to reflect.Value) {
 		return
 	}
 	d.at[path] = v.at
-	if c, ok := to.Addr().Interface().(custom); ok {
+	if c, ok := reflect.TypeAssert[custom](to.Addr()); ok {
 		c.decode(d, path, v)
 		return
 	}

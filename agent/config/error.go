@@ -51,6 +51,9 @@ type source struct {
 	name, text string
 	// whole says that places within the text mean nothing: a flag or a variable.
 	whole bool
+	// last is the place that was found last. Places are asked for in their order, so
+	// that the next one is near and a long text is walked once.
+	last struct{ line, column, offset int }
 }
 
 // place is where something stands.
@@ -73,19 +76,23 @@ func (p place) error(msg string) *Error {
 
 // offset finds a line and column, both from 1, columns in characters.
 func (s *source) offset(line, column int) int {
-	at := 0
-	for ; line > 1; line-- {
-		n := strings.IndexByte(s.text[at:], '\n')
+	at := s.last
+	if at.line == 0 || line < at.line || line == at.line && column < at.column {
+		at.line, at.column, at.offset = 1, 1, 0
+	}
+	for ; at.line < line; at.line, at.column = at.line+1, 1 {
+		n := strings.IndexByte(s.text[at.offset:], '\n')
 		if n < 0 {
 			return len(s.text)
 		}
-		at += n + 1
+		at.offset += n + 1
 	}
-	for ; column > 1 && at < len(s.text); column-- {
-		_, size := utf8.DecodeRuneInString(s.text[at:])
-		at += size
+	for ; at.column < column && at.offset < len(s.text); at.column++ {
+		_, size := utf8.DecodeRuneInString(s.text[at.offset:])
+		at.offset += size
 	}
-	return at
+	s.last = at
+	return at.offset
 }
 
 func (l *loader) fail(p place, format string, args ...any) {

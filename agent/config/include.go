@@ -10,7 +10,7 @@ import (
 )
 
 // MaxFileBytes bounds one configuration file.
-const MaxFileBytes = 4 << 20
+const MaxFileBytes = 1 << 20
 
 // maxFiles bounds all configuration files together.
 const maxFiles = 256

@@ -55,7 +55,7 @@ func (v *value) set(e entry) {
 
 // Bounds of a tree: far above any real file, so that aliases cannot grow it without end.
 const (
-	maxValues = 50_000
+	maxValues = 10_000
 	maxDepth  = 32
 )
 
@@ -76,27 +76,43 @@ func (l *loader) parse(src *source) *value {
 	if n.Kind == 0 {
 		return &value{kind: mapping, null: true, at: place{src: src}}
 	}
-	left := maxValues
-	return l.convert(src, n.Content[0], maxDepth, &left)
+	c := conversion{loader: l, src: src, left: maxValues, places: map[*yaml.Node]place{}}
+	return c.value(n.Content[0], maxDepth)
 }
 
-func (l *loader) convert(src *source, n *yaml.Node, depth int, left *int) *value {
-	at := place{src: src, offset: src.offset(n.Line, n.Column)}
-	if *left--; *left < 0 || depth == 0 {
-		if *left == -1 || depth == 0 {
-			l.fail(at, "there are more than %d values, or more than %d levels of them", maxValues, maxDepth)
-		}
-		*left = min(*left, -1)
+// conversion makes values of one text's nodes.
+type conversion struct {
+	*loader
+	src  *source
+	left int
+	// places remembers where a node stands that is used by several aliases.
+	places map[*yaml.Node]place
+}
+
+func (c *conversion) place(n *yaml.Node) place {
+	p, ok := c.places[n]
+	if !ok {
+		p = place{src: c.src, offset: c.src.offset(n.Line, n.Column)}
+		c.places[n] = p
+	}
+	return p
+}
+
+// value makes a value of a node, nil after an error.
+func (c *conversion) value(n *yaml.Node, depth int) *value {
+	at := c.place(n)
+	if c.left--; c.left < 0 || depth == 0 {
+		c.fail(at, "there are more than %d values, or more than %d levels of them", maxValues, maxDepth)
 		return nil
 	}
 	v := &value{at: at}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return l.convert(src, n.Alias, depth-1, left)
+		return c.value(n.Alias, depth-1)
 	case yaml.SequenceNode:
 		v.kind = list
 		for _, item := range n.Content {
-			one := l.convert(src, item, depth-1, left)
+			one := c.value(item, depth-1)
 			if one == nil {
 				return nil
 			}
@@ -106,22 +122,22 @@ func (l *loader) convert(src *source, n *yaml.Node, depth int, left *int) *value
 		v.kind = mapping
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i]
-			e := entry{key: key.Value, at: place{src: src, offset: src.offset(key.Line, key.Column)}}
+			e := entry{key: key.Value, at: c.place(key)}
 			if key.Kind != yaml.ScalarNode {
-				l.fail(e.at, "a key must be a single word")
+				c.fail(e.at, "a key must be a single word")
 				return nil
 			}
 			if v.get(e.key) != nil {
-				l.fail(e.at, "the key %q stands here a second time: remove one", e.key)
+				c.fail(e.at, "the key %q stands here a second time: remove one", e.key)
 			}
-			if e.value = l.convert(src, n.Content[i+1], depth-1, left); e.value == nil {
+			if e.value = c.value(n.Content[i+1], depth-1); e.value == nil {
 				return nil
 			}
 			v.set(e)
 		}
 	default:
 		v.null = n.Tag == "!!null"
-		v.text = l.expand(at, n.Value)
+		v.text = c.expand(at, n.Value)
 	}
 	return v
 }
