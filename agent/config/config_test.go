@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,32 @@ func TestHostileFilesAreBounded(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = Load(Options{File: filepath.Join(dir, "none")})
 	require.ErrorContains(t, err, "none: no such file")
+}
+
+// TestThePageNamesEveryKey keeps docs/agent-configuration.md whole.
+func TestThePageNamesEveryKey(t *testing.T) {
+	page, err := os.ReadFile("../../docs/agent-configuration.md")
+	require.NoError(t, err)
+	var missing []string
+	var walk func(of reflect.Type)
+	walk = func(of reflect.Type) {
+		for of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			return
+		}
+		for f := range of.Fields() {
+			if key := f.Tag.Get("key"); key != "" && key != "-" {
+				if !strings.Contains(string(page), key) {
+					missing = append(missing, key)
+				}
+				walk(f.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+	require.Empty(t, missing)
 }
 
 func FuzzOverride(f *testing.F) {

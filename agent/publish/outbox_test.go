@@ -43,7 +43,7 @@ func newBus() *memoryBus {
 
 func (b *memoryBus) Up() <-chan struct{} { return b.up }
 
-func (b *memoryBus) Publish(subject, id string, body []byte, done func(error)) error {
+func (b *memoryBus) Publish(_, id string, _ []byte, done func(error)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away != nil {
@@ -309,7 +309,7 @@ func TestDamageCostsOnlyWhatStandsBehindItInItsFile(t *testing.T) {
 		{"torn head", func(b []byte) []byte { return append(b, 'p', 0, 0) }, 10},
 		{"flipped bit", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, 5},
 		{"absurd length", func(b []byte) []byte { return append(b, 'p', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) }, 10},
-		{"nothing left", func(b []byte) []byte { return nil }, 0},
+		{"nothing left", func([]byte) []byte { return nil }, 0},
 	} {
 		t.Run(damage.name, func(t *testing.T) {
 			b, dir := newBus(), t.TempDir()
