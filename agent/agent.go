@@ -2,8 +2,9 @@
 // carried out. See Options for what it needs; New does all that can fail, Run
 // works until its context ends and leaves nothing behind.
 //
-//	capture or recording ─→ enrich ─→ rules ─→ alert ─→ printer
-//	                                                └─→ outbox ─→ bus
+//	capture or recording ─→ enrich ─→ rules ─→ alert ─→ stdout, file, HTTP, syslog, program
+//	                                    ↑           └─→ outbox ─→ bus
+//	                              changed files
 //	contain ←──────────────────────────────────────────────────── bus
 package agent
 
@@ -13,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +23,7 @@ import (
 	"riposte/agent/bus"
 	"riposte/agent/contain"
 	"riposte/agent/event"
+	"riposte/agent/health"
 	"riposte/agent/publish"
 )
 
@@ -53,6 +56,15 @@ type Agent struct {
 	outbox  *publish.Outbox
 	bus     *bus.Conn
 	contain *contain.Handler
+	// channels are the outputs that Falco has too.
+	channels  []*publish.Channel
+	web       *health.Server
+	ruleFiles ruleFiles
+	reloads   reloads
+	drops     dropWatch
+	started   time.Time
+	// running is set while events are read.
+	running atomic.Bool
 	// background runs beside the pipeline until the end, for instance the pods' informer.
 	background []func(context.Context)
 	// awaitPods waits until the node's pods have names; nil without a cluster.
@@ -98,11 +110,26 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.bus != nil {
 		g.Go(func() error { return a.bus.Heartbeat(outputs, heartbeatEvery, a.heartbeat) })
 	}
+	if a.web != nil {
+		g.Go(func() error { return a.web.Run(outputs) })
+	}
+	g.Go(func() error { a.watchFiles(outputs); return nil })
+	reading, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if a.opt.Drops != nil {
+		g.Go(func() error { a.watchDrops(outputs, end); return nil })
+	}
 	a.nameFirst(ctx)
-	err := a.source.Run(ctx, a.handle)
+	a.running.Store(true)
+	err := a.source.Run(reading, a.handle)
+	if err == nil && ctx.Err() == nil && reading.Err() != nil {
+		err = context.Cause(reading)
+	}
 	if err == nil && a.opt.Linger {
 		<-ctx.Done()
 	}
+	a.events.Store(a.seen)
+	a.running.Store(false)
 	stop()
 	return errors.Join(err, g.Wait(), a.Close())
 }
@@ -124,9 +151,15 @@ func (a *Agent) nameFirst(ctx context.Context) {
 // Close gives back what New took. Run calls it; it may be called again.
 func (a *Agent) Close() error {
 	a.closing.Do(func() {
-		// The bus first: no order may come while the ledger closes.
+		if a.web != nil {
+			a.closeErr = a.web.Close()
+		}
+		for _, c := range a.channels {
+			a.closeErr = errors.Join(a.closeErr, c.Close())
+		}
+		// The bus before the ledger: no order may come while the ledger closes.
 		if a.bus != nil {
-			a.closeErr = a.bus.Close()
+			a.closeErr = errors.Join(a.closeErr, a.bus.Close())
 		}
 		if a.contain != nil {
 			a.closeErr = errors.Join(a.closeErr, a.contain.Close())
@@ -142,9 +175,10 @@ func (a *Agent) Close() error {
 }
 
 func (a *Agent) heartbeat() alert.Heartbeat {
+	set := a.rules.Load()
 	return alert.Heartbeat{
 		Cluster: a.opt.Cluster, Node: a.opt.Node, BootID: a.stamp.boot, Version: a.opt.Version, Source: a.source.Name(),
-		Rules: a.rules.Len(), Ruleset: a.stamp.ruleset, Seq: a.seq.Load(), Lost: a.Lost(), TimeNS: time.Now().UnixNano(),
+		Rules: set.Len(), Ruleset: set.Hash(), Seq: a.seq.Load(), Lost: a.Lost(), TimeNS: time.Now().UnixNano(),
 	}
 }
 
@@ -158,6 +192,9 @@ func (a *Agent) Lost() map[string]uint64 {
 	}
 	if n := a.unmade.Load(); n > 0 {
 		all["alert_unmade"] = n
+	}
+	if n := a.drops.silent.Load(); n > 0 {
+		all["drop_alert_held_back"] = n
 	}
 	return all
 }

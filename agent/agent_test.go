@@ -170,7 +170,7 @@ func TestARecordingGoesAllTheWayAndIsMarked(t *testing.T) {
 
 func TestARecordingEndsByItself(t *testing.T) {
 	var out bytes.Buffer
-	a, err := agent.New(agent.Options{Recording: agent.EmbeddedRecording, Output: &out, Format: publish.JSON})
+	a, err := agent.New(agent.Options{Recording: agent.EmbeddedRecording, Output: &out, Encoding: publish.Encoding{Format: publish.JSON}})
 	require.NoError(t, err)
 	require.NoError(t, a.Run(t.Context()))
 	require.Contains(t, out.String(), `"priority":"Critical"`)
@@ -274,7 +274,7 @@ func TestWrongOptionsAreOneClearErrorAndLeaveNothing(t *testing.T) {
 		"nowhere to":       {func(o *agent.Options) { o.NATS, o.OrderKeyFile = "", "" }, "alerts would go nowhere"},
 		"no key":           {func(o *agent.Options) { o.NATSKeyFile = "" }, "needs this node's key"},
 		"order but no bus": {func(o *agent.Options) { o.NATS, o.Output = "", &bytes.Buffer{} }, "orders come over NATS"},
-		"format":           {func(o *agent.Options) { o.Format = "xml" }, `unknown output format "xml"`},
+		"format":           {func(o *agent.Options) { o.Encoding.Format = "xml" }, `unknown output format "xml"`},
 		"long name":        {func(o *agent.Options) { o.Node = strings.Repeat("n", 300) }, "longer than 253 bytes"},
 		"rules missing":    {func(o *agent.Options) { o.RuleFiles = []string{filepath.Join(dir, "none.yaml")} }, "none.yaml: no such file"},
 		"rules wrong":      {func(o *agent.Options) { o.RuleFiles = []string{bad} }, bad + ":3:"},

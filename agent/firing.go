@@ -18,13 +18,15 @@ type firing struct {
 	tags     []string
 	message  string
 	fields   map[string]any
+	// ruleset is the hash of the rules in force.
+	ruleset string
 }
 
 // stamp makes alerts: it knows who we are and counts.
 type stamp struct {
-	cluster, node, hostname, ruleset string
-	boot                             string
-	seq                              uint64
+	cluster, node, hostname string
+	boot                    string
+	seq                     uint64
 }
 
 // alert builds the alert of one firing. It copies everything out of the event.
@@ -49,10 +51,15 @@ func (s *stamp) alert(e *event.Event, f firing) (*alert.Alert, error) {
 		Output: at.Format("15:04:05.000000000") + ": " + f.priority.String() + " " + shorten(f.message, maxMessage),
 		Riposte: &alert.Riposte{
 			Schema: alert.Schema, Cluster: s.cluster, Node: s.node, BootID: s.boot, Seq: s.seq,
-			KernelTimeNS: e.TimeNS, AlertTimeNS: time.Now().UnixNano(), Ruleset: s.ruleset, Recorded: e.Recorded,
+			KernelTimeNS: e.TimeNS, AlertTimeNS: time.Now().UnixNano(), Ruleset: f.ruleset, Recorded: e.Recorded,
 			Process: processOf(e.Proc), Container: containerOf(e.Proc), Pod: podOf(e.Proc),
 		},
 	}, nil
+}
+
+// internal builds an alert that is about no event.
+func (s *stamp) internal(f firing) (*alert.Alert, error) {
+	return s.alert(&event.Event{TimeNS: time.Now().UnixNano()}, f)
 }
 
 func processOf(p *event.Process) *alert.Process {

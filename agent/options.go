@@ -9,6 +9,9 @@ import (
 	"os"
 	"time"
 
+	"riposte/agent/alert"
+	"riposte/agent/config"
+	"riposte/agent/event"
 	"riposte/agent/publish"
 )
 
@@ -41,8 +44,24 @@ type Options struct {
 	// SpoolBytes bounds the spool. Default: 64 MiB.
 	SpoolBytes int64
 
-	// RuleFiles are loaded in this order. Default: the rules in the binary.
+	// RuleFiles are files, and folders of them, loaded in this order. Default: the
+	// rules in the binary.
 	RuleFiles []string
+	// RuleFilesOptional leaves out a file that does not exist, with a warning, as
+	// Falco does for those of its configuration. A file that was loaded once and is
+	// gone at a reload is an error all the same.
+	RuleFilesOptional bool
+	// WatchFiles loads rule files again when they change; see also Agent.Reload.
+	WatchFiles bool
+	// Selection, Priority, Matching and Append are what the configuration says about
+	// rules. Nil and empty: all rules, the first match, the suggested output.
+	Selection []config.Selection
+	Priority  *alert.Priority
+	Matching  config.RuleMatching
+	Append    []config.Append
+	// Muted are types of events that no rule sees. Those that change the process
+	// table still do so.
+	Muted []event.Type
 	// Kubeconfig names a cluster of which the pods' names and labels are taken.
 	// InCluster uses the service account. Empty: pods are known by UID only.
 	Kubeconfig string
@@ -56,13 +75,49 @@ type Options struct {
 
 	// Output takes the alerts, one a line. Nil: they are not printed.
 	Output io.Writer
-	// Format is how they are printed. Default: publish.Text.
-	Format publish.Format
-	// IncludeRiposte adds "uuid" and "riposte" to the printed JSON.
-	IncludeRiposte bool
+	// Encoding is how the outputs but the bus write an alert. Default: text.
+	Encoding publish.Encoding
+	// File, HTTP, Syslog and Program are Falco's further outputs, each off if nil.
+	File    *publish.FileOptions
+	HTTP    *publish.HTTPOptions
+	Syslog  *publish.SyslogOptions
+	Program *publish.ProgramOptions
+	// QueueLines bounds what waits for each of the outputs. Default: 1024 alerts.
+	QueueLines int
+	// OutputTimeout bounds one delivery. Default: 2 s.
+	OutputTimeout time.Duration
+
+	// Drops is what happens when many of the kernel's events are lost; nil: nothing
+	// but counting.
+	Drops *DropPolicy
+	// Web is the listener for health checks and metrics; nil: there is none.
+	Web *Web
+	// ConfigFiles are what the options came from, for the metrics and the watch.
+	ConfigFiles []config.File
 
 	// Log takes what the agent says about itself. Default: nothing is logged.
 	Log *slog.Logger
+
+	// watchEvery is how often files are looked at; tests look more often.
+	watchEvery time.Duration
+}
+
+// watchEvery is how often files are looked at. Looking costs a system call a file
+// and sees every kind of change: a rename, the links of a mounted ConfigMap, a
+// network file system.
+const watchEvery = time.Second
+
+// Web is a listener for health checks and metrics.
+type Web struct {
+	// Address and Port are where it listens. Default: 127.0.0.1, and a free port for 0.
+	Address string
+	Port    int
+	// HealthzPath is where health is asked for. Default: /healthz.
+	HealthzPath string
+	// Metrics serves /metrics.
+	Metrics bool
+	// Certificate is a PEM file with a certificate and its key. Empty: plain HTTP.
+	Certificate string
 }
 
 // heartbeatEvery is how often the agent says that it lives.
@@ -83,7 +138,9 @@ func (o *Options) setDefaults() error {
 	o.Node = cmp.Or(o.Node, host)
 	o.Hostname = cmp.Or(o.Hostname, os.Getenv("FALCO_HOSTNAME"), host)
 	o.DataDir = cmp.Or(o.DataDir, "/var/lib/riposte/agent")
-	o.Format = cmp.Or(o.Format, publish.Text)
+	o.Encoding.Format = cmp.Or(o.Encoding.Format, publish.Text)
+	o.OutputTimeout = cmp.Or(o.OutputTimeout, 2*time.Second)
+	o.watchEvery = cmp.Or(o.watchEvery, watchEvery)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -95,7 +152,7 @@ func (o *Options) check() error {
 	if len(o.Cluster) > maxName || len(o.Node) > maxName {
 		errs = append(errs, fmt.Errorf("the name of the cluster or node is longer than %d bytes", maxName))
 	}
-	if _, err := publish.ParseFormat(string(o.Format)); err != nil {
+	if _, err := publish.ParseFormat(string(o.Encoding.Format)); err != nil {
 		errs = append(errs, err)
 	}
 	if o.NATS != "" && o.NATSKeyFile == "" {
@@ -104,7 +161,7 @@ func (o *Options) check() error {
 	if o.NATS == "" && o.OrderKeyFile != "" {
 		errs = append(errs, errors.New("orders come over NATS: give its address, or leave out the order key"))
 	}
-	if o.NATS == "" && o.Output == nil {
+	if o.NATS == "" && o.Output == nil && o.File == nil && o.HTTP == nil && o.Syslog == nil && o.Program == nil {
 		errs = append(errs, errors.New("alerts would go nowhere: give a NATS address or an output"))
 	}
 	return errors.Join(errs...)

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
+	"riposte/agent/alert"
 	"riposte/agent/event"
 	"riposte/agent/rules"
 )
@@ -12,20 +14,45 @@ import (
 type pipeline struct {
 	log     *slog.Logger
 	table   table
-	rules   *rules.Ruleset
 	outputs []output
-	stamp   stamp
+	// rules is the set in force. An event takes it once, so that a reload changes
+	// the rules between two events and never within one.
+	rules atomic.Pointer[rules.Ruleset]
 	// self is the agent's own process: what it does is not reported.
 	self int32
+	// muted are types that no rule sees.
+	muted [256]bool
 
-	// event is the one in work, fired how many rules have fired on it.
+	// event is the one in work, set its rules, fired how many of them have fired.
 	event *event.Event
+	set   *rules.Ruleset
 	fired int
+	// seen counts events; events is the same for other goroutines, a little late.
+	seen   uint64
+	events atomic.Uint64
+
+	// mu makes numbering an alert and handing it to the outputs one step: alerts
+	// about the agent itself come from other goroutines.
+	mu      sync.Mutex
+	stamp   stamp
+	matches map[string]*matched
 	// seq is the last alert's number, for the heartbeat.
 	seq atomic.Uint64
 	// unmade counts alerts that could not be made or encoded.
 	unmade atomic.Uint64
 }
+
+// matched counts one rule's firings, over all rulesets.
+type matched struct {
+	priority alert.Priority
+	source   string
+	tags     []string
+	n        uint64
+}
+
+// lateBy is how many events may not be in pipeline.events yet: telling others of
+// each one would cost more than counting it.
+const lateBy = 32
 
 // handle takes one event all the way. Where the name that was given and the file
 // that was reached differ, the rules see the event twice, so that a symbolic link
@@ -33,14 +60,17 @@ type pipeline struct {
 // found nothing.
 func (p *pipeline) handle(e *event.Event) {
 	p.table.Apply(e)
-	if e.Task.PID == p.self && !e.Recorded {
+	if p.seen++; p.seen%lateBy == 0 {
+		p.events.Store(p.seen)
+	}
+	if e.Task.PID == p.self && !e.Recorded || p.muted[e.Type] {
 		return
 	}
-	p.event, p.fired = e, 0
-	p.rules.Match(e, p.fire)
+	p.event, p.set, p.fired = e, p.rules.Load(), 0
+	p.set.Match(e, p.fire)
 	if p.fired == 0 && e.NameDiffers() {
 		e.RealView = true
-		p.rules.Match(e, p.fire)
+		p.set.Match(e, p.fire)
 		e.RealView = false
 	}
 }
@@ -49,18 +79,48 @@ func (p *pipeline) handle(e *event.Event) {
 func (p *pipeline) fire(r *rules.Rule) {
 	p.fired++
 	message, fields := r.Format(p.event)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count(r)
 	a, err := p.stamp.alert(p.event, firing{
-		rule: r.Name, priority: r.Priority, source: r.Source, tags: r.Tags, message: message, fields: fields,
+		rule: r.Name, priority: r.Priority, source: r.Source, tags: r.Tags, message: message, fields: fields, ruleset: p.set.Hash(),
 	})
+	p.hand(a, err, r.Name)
+}
+
+func (p *pipeline) count(r *rules.Rule) {
+	m := p.matches[r.Name]
+	if m == nil {
+		if p.matches == nil {
+			p.matches = map[string]*matched{}
+		}
+		m = &matched{}
+		p.matches[r.Name] = m
+	}
+	m.priority, m.source, m.tags = r.Priority, r.Source, r.Tags
+	m.n++
+}
+
+// internal makes an alert of the agent about itself.
+func (p *pipeline) internal(f firing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f.source, f.ruleset = "internal", p.rules.Load().Hash()
+	a, err := p.stamp.internal(f)
+	p.hand(a, err, f.rule)
+}
+
+// hand gives an alert to every output; mu is held.
+func (p *pipeline) hand(a *alert.Alert, err error, rule string) {
 	if err != nil {
 		p.unmade.Add(1)
-		p.log.Error("an alert is lost", "rule", r.Name, "error", err)
+		p.log.Error("an alert is lost", "rule", rule, "error", err)
 		return
 	}
 	p.seq.Store(p.stamp.seq)
 	for _, o := range p.outputs {
 		if err := o.Put(a); err != nil {
-			p.log.Error("an alert is lost", "rule", r.Name, "error", err)
+			p.log.Error("an alert is lost", "rule", rule, "error", err)
 		}
 	}
 }

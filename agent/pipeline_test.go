@@ -53,10 +53,12 @@ func newPipeline(t testing.TB) (*pipeline, *kept) {
 	set, err := rules.Load(rules.File{Name: "test.yaml", Content: []byte(testRules)})
 	require.NoError(t, err)
 	out := &kept{}
-	return &pipeline{
-		log: slog.New(slog.DiscardHandler), table: still{}, rules: set, outputs: []output{out}, self: 7,
-		stamp: stamp{cluster: "lab", node: "n1", hostname: "h", ruleset: set.Hash(), boot: "b"},
-	}, out
+	p := &pipeline{
+		log: slog.New(slog.DiscardHandler), table: still{}, outputs: []output{out}, self: 7,
+		stamp: stamp{cluster: "lab", node: "n1", hostname: "h", boot: "b"},
+	}
+	p.rules.Store(set)
+	return p, out
 }
 
 func opened(name, realPath string) *event.Event {
@@ -93,7 +95,7 @@ func TestAnAlertSaysAllOfItsEvent(t *testing.T) {
 	require.NotZero(t, r.AlertTimeNS)
 	r.AlertTimeNS = 0
 	require.Equal(t, alert.Riposte{
-		Schema: 1, Cluster: "lab", Node: "n1", BootID: "b", Seq: 1, KernelTimeNS: e.TimeNS, Ruleset: p.rules.Hash(), Recorded: true,
+		Schema: 1, Cluster: "lab", Node: "n1", BootID: "b", Seq: 1, KernelTimeNS: e.TimeNS, Ruleset: p.rules.Load().Hash(), Recorded: true,
 		Process:   &alert.Process{PID: 42, StartNS: 17, Name: "cat", Exe: "cat", ExePath: "/bin/cat", Args: []string{"/tmp/x"}, UID: 33, Ancestors: []string{"init"}},
 		Container: &alert.Container{ID: strings.Repeat("ab", 32), Name: "web", Image: "nginx:1", CgroupID: 99, StartNS: 5},
 		Pod:       &alert.Pod{Namespace: "shop", Name: "web-0", UID: "u-1", Labels: map[string]string{"app": "web"}, Owner: "StatefulSet/web"},

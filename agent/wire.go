@@ -1,10 +1,11 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,56 +15,23 @@ import (
 	"riposte/agent/contain"
 	"riposte/agent/enrich"
 	"riposte/agent/enrich/pod"
+	"riposte/agent/health"
 	"riposte/agent/publish"
-	"riposte/agent/rules"
-	"riposte/agent/rules/defaults"
 )
 
 // open makes all parts, in the order in which they depend on each other.
 func (a *Agent) open() error {
-	for _, step := range []func() error{a.openRules, a.openEvents, a.openBus} {
+	for _, step := range []func() error{a.openRules, a.openEvents, a.openBus, a.openOutputs, a.openWeb} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	a.openOutputs()
-	a.stamp = stamp{cluster: a.opt.Cluster, node: a.opt.Node, hostname: a.opt.Hostname, ruleset: a.rules.Hash(), boot: uuid.NewString()}
+	a.stamp = stamp{cluster: a.opt.Cluster, node: a.opt.Node, hostname: a.opt.Hostname, boot: uuid.NewString()}
+	a.started = time.Now()
+	for _, t := range a.opt.Muted {
+		a.muted[t] = true
+	}
 	return nil
-}
-
-func (a *Agent) openRules() error {
-	files := defaults.Files()
-	if len(a.opt.RuleFiles) > 0 {
-		files = nil
-	}
-	for _, name := range a.opt.RuleFiles {
-		content, err := readFile(name, rules.MaxFileBytes)
-		if err != nil {
-			return fmt.Errorf("read a rules file: %w", err)
-		}
-		files = append(files, rules.File{Name: name, Content: content})
-	}
-	set, err := rules.Load(files...)
-	if err != nil {
-		return err
-	}
-	for _, w := range set.Warnings {
-		a.log.Warn("a rules file is odd", "warning", w)
-	}
-	a.rules = set
-	a.log.Info("rules are loaded", "rules", set.Len(), "ruleset", set.Hash())
-	return nil
-}
-
-// readFile reads at most a byte more than limit, so that no device or pipe fills
-// the memory; whoever gets the content refuses what is too long.
-func readFile(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
 // openEvents attaches to the kernel first and reads the process table then: what
@@ -160,13 +128,91 @@ func (a *Agent) openContain() error {
 	return a.bus.HandleOrders(a.contain.Answer)
 }
 
-func (a *Agent) openOutputs() {
+func (a *Agent) openOutputs() error {
 	if a.outbox != nil {
 		a.outputs = append(a.outputs, a.outbox)
 	}
-	if a.opt.Output != nil {
-		a.outputs = append(a.outputs, publish.NewPrinter(publish.PrinterOptions{
-			To: a.opt.Output, Format: a.opt.Format, IncludeRiposte: a.opt.IncludeRiposte, Log: a.log,
-		}))
+	o := &a.opt
+	if o.Output != nil {
+		a.addChannel("stdout", publish.Writer(o.Output), o.OutputTimeout)
 	}
+	if o.File != nil {
+		s, err := publish.OpenFile(*o.File)
+		if err != nil {
+			return err
+		}
+		a.addChannel("file", s, o.OutputTimeout)
+	}
+	if o.HTTP != nil {
+		h := *o.HTTP
+		h.Timeout, h.Log = o.OutputTimeout, o.Log.With("component", "http output")
+		if h.ContentType = "text/plain"; o.Encoding.Format == publish.JSON {
+			h.ContentType = "application/json"
+		}
+		s, err := publish.OpenHTTP(h)
+		if err != nil {
+			return err
+		}
+		a.addChannel("http", s, o.OutputTimeout*time.Duration(h.MaxTimeouts+1)+time.Second)
+	}
+	if o.Syslog != nil {
+		s := *o.Syslog
+		s.Hostname = o.Hostname
+		a.addChannel("syslog", publish.OpenSyslog(s), o.OutputTimeout)
+	}
+	if o.Program != nil {
+		p := *o.Program
+		p.Timeout = o.OutputTimeout
+		a.addChannel("program", publish.OpenProgram(p), o.OutputTimeout)
+	}
+	return nil
+}
+
+func (a *Agent) addChannel(name string, s publish.Sink, timeout time.Duration) {
+	c := publish.NewChannel(publish.ChannelOptions{
+		Name: name, Sink: s, Encoding: a.opt.Encoding, Lines: a.opt.QueueLines, Timeout: timeout, Log: a.log,
+	})
+	a.channels = append(a.channels, c)
+	a.outputs = append(a.outputs, c)
+}
+
+// Reopen has the outputs open their files again, after a log rotation.
+func (a *Agent) Reopen() {
+	for _, c := range a.channels {
+		c.Reopen()
+	}
+}
+
+func (a *Agent) openWeb() (err error) {
+	w := a.opt.Web
+	if w == nil {
+		return nil
+	}
+	o := health.Options{
+		Address: w.Address, Port: w.Port, HealthzPath: w.HealthzPath, Certificate: w.Certificate, Healthy: a.healthy, Log: a.opt.Log.With("component", "web"),
+	}
+	if w.Metrics {
+		o.Metrics = a.metrics
+	}
+	if a.web, err = health.Listen(o); err != nil {
+		return err
+	}
+	a.log.Info("health checks are answered", "address", a.web.Addr(), "metrics", w.Metrics)
+	return nil
+}
+
+// healthy says whether events are read.
+func (a *Agent) healthy() error {
+	if !a.running.Load() {
+		return errors.New("no events are read")
+	}
+	return nil
+}
+
+// WebAddr is where health checks are answered, empty if they are not.
+func (a *Agent) WebAddr() string {
+	if a.web == nil {
+		return ""
+	}
+	return a.web.Addr()
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -15,15 +17,13 @@ import (
 
 	"riposte/agent"
 	"riposte/agent/capture"
+	"riposte/agent/config"
 	"riposte/agent/publish"
 	"riposte/agent/rules"
 )
 
 // NewAgent makes "riposte agent".
 func NewAgent(version string) *cobra.Command {
-	opt := agent.Options{Version: version}
-	var format, level string
-	var quiet bool
 	c := &cobra.Command{
 		Use:   "agent",
 		Short: "Watch this node, print and send its alerts, carry out orders",
@@ -35,13 +35,21 @@ killing a container.
 It needs root, a kernel from 5.8 on with BTF, and a mounted cgroup v2 tree.
 Without --nats it only prints.
 
-Every flag may be given as an environment variable too: --nats-key is
-RIPOSTE_NATS_KEY. The flag wins.`,
+The configuration file has falco.yaml's keys, and Riposte's own under "riposte".
+Every flag but -o may be given as an environment variable too: --nats-key is
+RIPOSTE_NATS_KEY. The environment wins over the file, a flag over the
+environment, and -o over all.
+
+SIGUSR1 opens output files again after a log rotation; SIGHUP does that and loads
+the rules again.`,
 		Example: `  # Print alerts of the built-in rules, as Falco would
   riposte agent
 
   # Own rules after each other, JSON lines
-  riposte agent --rules rules.yaml --rules local.yaml --output json
+  riposte agent -r rules.yaml -r local.yaml -o json_output=true
+
+  # Falco's configuration, with one key changed and one rule more
+  riposte agent -c /etc/falco/falco.yaml -o http_output.url=http://siem/ -o 'rules_files[]=local.yaml'
 
   # A node of a cluster
   riposte agent --cluster prod --node "$NODE_NAME" --nats nats://nats.riposte:4222 \
@@ -53,57 +61,136 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		SilenceUsage:      true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
-				return err
-			}
-			f, err := publish.ParseFormat(format)
+			cfg, err := configure(cmd.Flags(), os.LookupEnv)
 			if err != nil {
-				return fmt.Errorf("--output: %w", err)
+				return explain(err)
 			}
-			var l slog.Level
-			if err := l.UnmarshalText([]byte(level)); err != nil {
-				return fmt.Errorf("--log-level: unknown level %q: use debug, info, warn or error", level)
-			}
-			opt.Format = f
-			opt.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: l}))
-			if !quiet {
-				opt.Output = cmd.OutOrStdout()
+			opt := options(cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			opt.Version = version
+			opt.RuleFilesOptional = !cmd.Flags().Changed("rules")
+			for _, w := range cfg.Warnings {
+				opt.Log.Warn("the configuration is odd", "warning", w)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return run(ctx, opt)
 		},
 	}
+	defineFlags(c)
+	return c
+}
+
+// keys are the keys of the configuration that flags set.
+var keys = map[string]string{
+	"cluster": "riposte.cluster", "node": "riposte.node", "nats": "riposte.nats", "nats-key": "riposte.nats_key", "order-key": "riposte.order_key",
+	"data": "riposte.data", "spool-bytes": "riposte.spool_bytes", "rules": "rules_files", "kubeconfig": "riposte.kubeconfig",
+	"recording": "riposte.recording", "cgroup-root": "riposte.cgroup_root", "output": "json_output", "json-include-riposte": "json_include_riposte",
+	"quiet": "stdout_output.enabled", "log-level": "log_level",
+}
+
+func defineFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&opt.Cluster, "cluster", "", `the cluster's name in alerts (default "default")`)
-	f.StringVar(&opt.Node, "node", "", "this node's name in alerts (default the host's name)")
-	f.StringVar(&opt.NATS, "nats", "", "the bus, such as nats://127.0.0.1:4222; empty: alerts are only printed")
-	f.StringVar(&opt.NATSKeyFile, "nats-key", "", "file with this node's nkey seed")
-	f.StringVar(&opt.OrderKeyFile, "order-key", "", "file with the responder's public key; empty: no order is taken")
-	f.StringVar(&opt.DataDir, "data", "", `folder for unacknowledged alerts and handled orders (default "/var/lib/riposte/agent")`)
-	f.Int64Var(&opt.SpoolBytes, "spool-bytes", 0, "bound of the unacknowledged alerts on disk (default 67108864)")
-	f.StringArrayVar(&opt.RuleFiles, "rules", nil, "rules file, may be repeated (default the built-in rules)")
-	f.StringVar(&opt.Kubeconfig, "kubeconfig", "", `cluster to take pod names from, a file or "in-cluster"`)
-	f.StringVar(&opt.Recording, "recording", "", `replay a recorded file, or "embedded", in place of the kernel's events`)
-	f.StringVar(&opt.CgroupRoot, "cgroup-root", "", "where the cgroup v2 tree is mounted (default: looked for)")
-	f.StringVarP(&format, "output", "o", string(publish.Text), "how alerts are printed: text or json")
-	f.BoolVar(&opt.IncludeRiposte, "json-include-riposte", false, `add "uuid" and "riposte" to the printed JSON`)
-	f.BoolVar(&quiet, "quiet", false, "do not print alerts")
-	f.StringVar(&level, "log-level", "info", "what the agent says about itself: debug, info, warn or error")
+	f.StringP("config", "c", "", "configuration file with falco.yaml's keys (default none)")
+	f.StringArrayP("option", "o", nil, "set a key of the configuration: a.b[0].c=value, list[]={json}; may be repeated")
+	f.String("cluster", "", `the cluster's name in alerts (default "default")`)
+	f.String("node", "", "this node's name in alerts (default the host's name)")
+	f.String("nats", "", "the bus, such as nats://127.0.0.1:4222; empty: alerts are only printed")
+	f.String("nats-key", "", "file with this node's nkey seed")
+	f.String("order-key", "", "file with the responder's public key; empty: no order is taken")
+	f.String("data", "", `folder for unacknowledged alerts and handled orders (default "/var/lib/riposte/agent")`)
+	f.Int64("spool-bytes", 0, "bound of the unacknowledged alerts on disk (default 67108864)")
+	f.StringArrayP("rules", "r", nil, "rules file or folder, may be repeated (default the built-in rules)")
+	f.String("kubeconfig", "", `cluster to take pod names from, a file or "in-cluster"`)
+	f.String("recording", "", `replay a recorded file, or "embedded", in place of the kernel's events`)
+	f.String("cgroup-root", "", "where the cgroup v2 tree is mounted (default: looked for)")
+	f.String("output", string(publish.Text), "how alerts are printed: text or json")
+	f.Bool("json-include-riposte", false, `add "uuid" and "riposte" to the printed JSON`)
+	f.Bool("quiet", false, "do not print alerts")
+	f.String("log-level", "info", "what the agent says about itself: debug, info, warn or error")
 	for name, values := range map[string][]string{"output": {"text", "json"}, "log-level": {"debug", "info", "warn", "error"}} {
 		if err := c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err) // the flag is defined above
 		}
 	}
-	return c
+}
+
+// configure reads the configuration from all its sources.
+func configure(flags *pflag.FlagSet, lookup func(string) (string, bool)) (*config.Config, error) {
+	given := map[string]bool{}
+	flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
+	if err := fromEnvironment(flags, lookup); err != nil {
+		return nil, err
+	}
+	opt := config.Options{Lookup: lookup}
+	var errs []error
+	flags.Visit(func(f *pflag.Flag) {
+		from := "--" + f.Name
+		if !given[f.Name] {
+			from = variable(f.Name)
+		}
+		switch f.Name {
+		case "config":
+			opt.File = f.Value.String()
+			return
+		case "option":
+			opt.Overrides = list(f)
+			return
+		}
+		s := config.Setting{From: from, Key: keys[f.Name], Values: []string{f.Value.String()}}
+		switch f.Name {
+		case "rules":
+			s.Values, s.List = list(f), true
+		case "quiet":
+			s.Values = []string{strconv.FormatBool(f.Value.String() != "true")}
+		case "output":
+			format, err := publish.ParseFormat(f.Value.String())
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", from, err))
+				return
+			}
+			s.Values = []string{strconv.FormatBool(format == publish.JSON)}
+		}
+		if s.Key != "" { // --help has none
+			opt.Settings = append(opt.Settings, s)
+		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return config.Load(opt)
+}
+
+func list(f *pflag.Flag) []string {
+	if s, ok := f.Value.(pflag.SliceValue); ok {
+		return s.GetSlice()
+	}
+	return nil
 }
 
 func run(ctx context.Context, opt agent.Options) error {
+	signals, done := make(chan os.Signal, 4), make(chan struct{})
+	// Before anything else: a rotation while the agent starts must not end it.
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
 	a, err := agent.New(opt)
 	if err != nil {
 		return explain(err)
 	}
-	return a.Run(ctx)
+	go func() {
+		defer close(done)
+		for s := range signals {
+			opt.Log.Info("output files are opened again", "signal", s)
+			a.Reopen()
+			if s == syscall.SIGHUP {
+				a.Reload()
+			}
+		}
+	}()
+	err = a.Run(ctx)
+	signal.Stop(signals)
+	close(signals)
+	<-done
+	return err
 }
 
 // explain adds what a person needs to go on.
@@ -111,27 +198,43 @@ func explain(err error) error {
 	if _, ok := errors.AsType[*capture.Unavailable](err); ok {
 		return fmt.Errorf("%w\nTo see it work without: riposte agent --recording %s", err, agent.EmbeddedRecording)
 	}
+	var b strings.Builder
 	if wrong := rules.Errors(err); len(wrong) > 0 {
-		var b strings.Builder
 		for _, e := range wrong {
-			b.WriteString("\n" + e.Error())
-			if e.Snippet != "" {
-				b.WriteString("\n" + strings.TrimRight(e.Snippet, "\n"))
-			}
+			located(&b, e, e.Snippet)
 		}
 		return fmt.Errorf("the rules do not load:%s", b.String())
+	}
+	if wrong := config.Errors(err); len(wrong) > 0 {
+		for _, e := range wrong {
+			located(&b, e, e.Snippet)
+		}
+		return fmt.Errorf("the configuration does not hold:%s", b.String())
 	}
 	return err
 }
 
+func located(w io.Writer, err error, snippet string) {
+	fmt.Fprintf(w, "\n%s", rules.Escape(err.Error()))
+	if snippet != "" {
+		fmt.Fprintf(w, "\n%s", strings.TrimRight(snippet, "\n"))
+	}
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "RIPOSTE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
 // fromEnvironment sets the flags that were not given from variables named after
-// them: --nats-key from RIPOSTE_NATS_KEY. A list is separated by commas.
+// them: --nats-key from RIPOSTE_NATS_KEY. A list is separated by commas. -o has
+// no variable: its values have commas of their own.
 func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "RIPOSTE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(f.Name)
 		value, ok := lookup(name)
-		if f.Changed || !ok || value == "" {
+		if f.Changed || !ok || value == "" || f.Name == "option" {
 			return
 		}
 		values := []string{value}
@@ -145,4 +248,9 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 		}
 	})
 	return errors.Join(errs...)
+}
+
+// logger writes what the agent says about itself.
+func logger(to io.Writer, level config.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.Level(level)}))
 }

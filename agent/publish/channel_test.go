@@ -18,9 +18,9 @@ import (
 )
 
 // run prints what is put before it and ends.
-func run(t *testing.T, opt publish.PrinterOptions, alerts ...*alert.Alert) *publish.Printer {
+func run(t *testing.T, opt publish.ChannelOptions, alerts ...*alert.Alert) *publish.Channel {
 	t.Helper()
-	p := publish.NewPrinter(opt)
+	p := publish.NewChannel(opt)
 	for _, a := range alerts {
 		require.NoError(t, p.Put(a))
 	}
@@ -30,18 +30,18 @@ func run(t *testing.T, opt publish.PrinterOptions, alerts ...*alert.Alert) *publ
 	return p
 }
 
-func TestPrinterText(t *testing.T) {
+func TestText(t *testing.T) {
 	var b bytes.Buffer
 	a := makeAlert(1, alert.Critical)
 	a.Output = "10:00:00.000000001: Critical A \"shell\"\n10:00:00.000000002: Error forged \x1b[2J \u202e"
-	run(t, publish.PrinterOptions{To: &b, Format: publish.Text}, a)
+	run(t, publish.ChannelOptions{Name: "stdout", Sink: publish.Writer(&b)}, a)
 	require.Equal(t, `10:00:00.000000001: Critical A "shell"\n10:00:00.000000002: Error forged \u001b[2J \u202e`+"\n", b.String())
 }
 
-func TestPrinterJSON(t *testing.T) {
+func TestJSON(t *testing.T) {
 	for _, includeRiposte := range []bool{false, true} {
 		var b bytes.Buffer
-		run(t, publish.PrinterOptions{To: &b, Format: publish.JSON, IncludeRiposte: includeRiposte}, makeAlert(1, alert.Critical), makeAlert(2, alert.Error))
+		run(t, publish.ChannelOptions{Name: "stdout", Sink: publish.Writer(&b), Encoding: publish.Encoding{Format: publish.JSON, Riposte: includeRiposte}}, makeAlert(1, alert.Critical), makeAlert(2, alert.Error))
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 		require.Len(t, lines, 2)
 		for _, line := range lines {
@@ -56,14 +56,14 @@ func TestPrinterJSON(t *testing.T) {
 
 func TestASlowWriterLosesAlertsNotTime(t *testing.T) {
 	r, w := io.Pipe()
-	p := publish.NewPrinter(publish.PrinterOptions{To: w, Format: publish.Text})
+	p := publish.NewChannel(publish.ChannelOptions{Name: "stdout", Sink: publish.Writer(w)})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
 	for i := range 3000 { // nobody reads
 		require.NoError(t, p.Put(makeAlert(i, alert.Error)))
 	}
-	require.GreaterOrEqual(t, p.Lost()["output_queue_full"], uint64(3000-1024-1))
+	require.GreaterOrEqual(t, p.Lost()["output_stdout_queue_full"], uint64(3000-1024-1))
 	cancel()
 	select {
 	case err := <-ended:
@@ -80,8 +80,8 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestABrokenWriterIsCounted(t *testing.T) {
-	p := run(t, publish.PrinterOptions{To: brokenWriter{}, Format: publish.Text}, makeAlert(1, alert.Error), makeAlert(2, alert.Error))
-	require.Equal(t, uint64(2), p.Lost()["output_failed"])
+	p := run(t, publish.ChannelOptions{Name: "stdout", Sink: publish.Writer(brokenWriter{})}, makeAlert(1, alert.Error), makeAlert(2, alert.Error))
+	require.Equal(t, uint64(2), p.Lost()["output_stdout_failed"])
 }
 
 func TestParseFormat(t *testing.T) {

@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"riposte/agent/config"
+	"riposte/agent/health"
+)
+
+// Names of figures begin with one of these: Falco's where the meaning is the same.
+const (
+	falco = "falcosecurity_falco_"
+	scap  = "falcosecurity_scap_"
+	own   = "riposte_agent_"
+)
+
+// metrics are the figures of this moment.
+func (a *Agent) metrics() []health.Metric {
+	const gauge, counter = health.Gauge, health.Counter
+	events, lost := float64(a.events.Load()), a.Lost()
+	var drops uint64
+	for _, place := range lostEvents {
+		drops += lost[place]
+	}
+	set := a.rules.Load()
+	all := []health.Metric{
+		health.One(gauge, falco+"version_info", "The agent's version.", 1, "version", a.opt.Version),
+		health.One(gauge, falco+"kernel_release_info", "The kernel's release.", 1, "kernel_release", strings.TrimSpace(content("/proc/sys/kernel/osrelease"))),
+		health.One(gauge, "falcosecurity_evt_hostname_info", "The host's name in alerts.", 1, "hostname", a.opt.Hostname),
+		health.One(gauge, scap+"engine_name_info", "Where events come from.", 1, "engine_name", a.source.Name(), "evt_source", "syscall"),
+		health.One(gauge, falco+"start_timestamp_nanoseconds", "When the agent started, Unix time.", float64(a.started.UnixNano())),
+		health.One(gauge, falco+"reload_timestamp_nanoseconds", "When rules were loaded last, Unix time.", float64(a.reloads.lastNS.Load())),
+		health.One(counter, falco+"duration_seconds_total", "How long the agent runs.", time.Since(a.started).Seconds()),
+		health.One(gauge, falco+"host_num_cpus_total", "The number of CPUs that the agent sees.", float64(runtime.NumCPU())),
+		health.One(counter, falco+"n_evts_total", "Events that were looked at.", events),
+		health.One(counter, scap+"n_evts_total", "Events of the kernel, those lost included.", events+float64(drops)),
+		health.One(counter, scap+"n_drops_total", "Events of the kernel that were lost.", float64(drops)),
+		health.One(counter, scap+"n_drops_scratch_map_total", "Events lost for want of scratch memory.", float64(lost["scratch_busy"])),
+		a.queueDrops(), a.ruleMatches(), a.ruleFileHashes(), a.configFileHashes(),
+		health.One(gauge, own+"rules", "Rules that are switched on.", float64(set.Len()), "ruleset", set.Hash()),
+		health.One(counter, own+"reloads_failed_total", "Changed rules that did not load, so that the old ones stayed.", float64(a.reloads.failed.Load())),
+		health.One(counter, own+"alerts_total", "Alerts that were made.", float64(a.seq.Load())),
+		a.sent(), lostByPlace(lost),
+	}
+	return append(all, hostMetrics(a.started)...)
+}
+
+func (a *Agent) queueDrops() health.Metric {
+	var n uint64
+	for _, c := range a.channels {
+		n += c.Dropped()
+	}
+	return health.One(health.Counter, falco+"outputs_queue_num_drops_total", "Alerts that an output's queue had no room for.", float64(n))
+}
+
+func (a *Agent) sent() health.Metric {
+	m := health.Metric{Name: own + "output_alerts_total", Help: "Alerts that an output took.", Kind: health.Counter}
+	for _, c := range a.channels {
+		m.Samples = append(m.Samples, health.Sample{Labels: []string{"output", c.Name()}, Value: float64(c.Sent())})
+	}
+	return m
+}
+
+func lostByPlace(lost map[string]uint64) health.Metric {
+	m := health.Metric{Name: own + "lost_total", Help: "What was lost, by the place that lost it.", Kind: health.Counter}
+	for _, place := range slices.Sorted(maps.Keys(lost)) {
+		m.Samples = append(m.Samples, health.Sample{Labels: []string{"place", place}, Value: float64(lost[place])})
+	}
+	return m
+}
+
+func (a *Agent) ruleMatches() health.Metric {
+	m := health.Metric{Name: falco + "rules_matches_total", Help: "How often a rule fired.", Kind: health.Counter}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(a.matches)) {
+		r := a.matches[name]
+		labels := []string{"rule_name", name, "priority", strconv.Itoa(int(r.priority)), "source", r.source}
+		used := map[string]bool{}
+		for _, tag := range r.tags {
+			// Two tags may become the same name, and a name may stand there once.
+			if label := health.LabelName("tag_" + tag); !used[label] {
+				used[label] = true
+				labels = append(labels, label, "true")
+			}
+		}
+		m.Samples = append(m.Samples, health.Sample{Labels: labels, Value: float64(r.n)})
+	}
+	return m
+}
+
+func (a *Agent) ruleFileHashes() health.Metric {
+	a.reloads.mu.Lock()
+	defer a.reloads.mu.Unlock()
+	files := make([]config.File, len(a.ruleFiles.content))
+	for i, f := range a.ruleFiles.content {
+		files[i] = config.File{Name: f.Name, Content: f.Content}
+	}
+	return hashes(falco+"sha256_rules_files_info", "The loaded rules files.", files)
+}
+
+func (a *Agent) configFileHashes() health.Metric {
+	return hashes(falco+"sha256_config_files_info", "The configuration files.", a.opt.ConfigFiles)
+}
+
+// hashes has one sample a file: two equal ones would spoil the whole answer.
+func hashes(name, help string, files []config.File) health.Metric {
+	m := health.Metric{Name: name, Help: help, Kind: health.Gauge}
+	used := map[string]bool{}
+	for _, f := range files {
+		short := filepath.Base(f.Name)
+		if used[short] {
+			short = f.Name
+		}
+		if used[short] {
+			continue
+		}
+		used[short] = true
+		sum := sha256.Sum256(f.Content)
+		m.Samples = append(m.Samples, health.Sample{Labels: []string{"file_name", short, "sha256", hex.EncodeToString(sum[:])}, Value: 1})
+	}
+	return m
+}

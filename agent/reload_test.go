@@ -1,0 +1,307 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"riposte/agent/alert"
+	"riposte/agent/config"
+	"riposte/agent/event"
+	"riposte/agent/rules"
+)
+
+func ruleText(name, file string) string {
+	return fmt.Sprintf("- rule: %s\n  desc: d\n  condition: evt.type = openat and fd.name = %s\n  output: o (file=%%fd.name)\n  priority: ERROR\n  tags: [a-b, a_b, T1]\n", name, file)
+}
+
+// held is a log that can be asked what it holds.
+type held struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.b.Write(b)
+}
+
+func (h *held) has(text string) func() bool {
+	return func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return strings.Contains(h.b.String(), text)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	// A rename, as editors and mounted ConfigMaps do it: never half a file.
+	require.NoError(t, os.WriteFile(name+".new", []byte(text), 0o600))
+	require.NoError(t, os.Rename(name+".new", name))
+}
+
+// lingering starts an agent on the embedded recording that stays after its end.
+func lingering(t *testing.T, opt Options) (*Agent, *held) {
+	t.Helper()
+	log := &held{}
+	opt.Recording, opt.Linger, opt.Log = EmbeddedRecording, true, slog.New(slog.NewTextHandler(log, nil))
+	opt.watchEvery = 20 * time.Millisecond
+	if opt.Output == nil {
+		opt.Output = io.Discard
+	}
+	a, err := New(opt)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+		case <-time.After(20 * time.Second):
+			t.Error("the agent does not end")
+		}
+	})
+	return a, log
+}
+
+func TestChangedRulesArePickedUpAndBadOnesAreNot(t *testing.T) {
+	dir := t.TempDir()
+	first := filepath.Join(dir, "1.yaml")
+	write(t, first, ruleText("one", "/a"))
+	a, log := lingering(t, Options{RuleFiles: []string{dir, filepath.Join(dir, "none.yaml")}, RuleFilesOptional: true, WatchFiles: true})
+	require.True(t, log.has("left out")())
+	names := func() (all []string) {
+		for _, r := range a.rules.Load().Rules() {
+			all = append(all, r.Name)
+		}
+		return all
+	}
+	await := func(what string, ok func() bool) {
+		t.Helper()
+		require.Eventually(t, ok, 20*time.Second, 5*time.Millisecond, what)
+	}
+	require.Equal(t, []string{"one"}, names())
+
+	write(t, first, ruleText("changed", "/a"))
+	await("a changed file", func() bool { return names()[0] == "changed" })
+	write(t, filepath.Join(dir, "2.yaml"), ruleText("two", "/b"))
+	await("a new file", func() bool { return len(names()) == 2 })
+
+	before := a.rules.Load()
+	write(t, first, "- rule: bad\n  desc: d\n  condition: evt.type = openat and fd.nam = x\n  output: o\n  priority: ERROR\n")
+	await("a bad file is told", log.has("the changed rules do not load"))
+	require.True(t, log.has("1.yaml:3:")(), "and where it is bad")
+	require.Same(t, before, a.rules.Load(), "the old set stays whole")
+	require.Equal(t, uint64(1), a.reloads.failed.Load())
+
+	write(t, first, ruleText("good", "/a"))
+	await("a corrected file", func() bool { return names()[0] == "good" })
+	require.NotEqual(t, before.Hash(), a.heartbeat().Ruleset)
+	require.Equal(t, a.rules.Load().Hash(), a.heartbeat().Ruleset)
+
+	// A file is gone from its folder: that is a change. All are gone: that is a mistake.
+	require.NoError(t, os.Remove(filepath.Join(dir, "2.yaml")))
+	await("a file less", func() bool { return len(names()) == 1 })
+	require.NoError(t, os.Remove(first))
+	await("no file", log.has("there is no rules file in"))
+	require.Equal(t, []string{"good"}, names())
+}
+
+func TestANamedRulesFileThatGoesAwayKeepsItsRules(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "1.yaml"), filepath.Join(dir, "2.yaml")
+	write(t, one, ruleText("one", "/a"))
+	write(t, two, ruleText("two", "/b"))
+	a, log := lingering(t, Options{RuleFiles: []string{one, two}, RuleFilesOptional: true})
+	require.NoError(t, os.Remove(two))
+	a.Reload()
+	require.Eventually(t, log.has("2.yaml was loaded before and is gone"), 20*time.Second, 5*time.Millisecond)
+	require.Len(t, a.rules.Load().Rules(), 2)
+}
+
+func TestAChangedConfigurationIsTold(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	write(t, file, "json_output: true\n")
+	_, log := lingering(t, Options{WatchFiles: true, ConfigFiles: []config.File{{Name: file}}})
+	// Files with equal sizes and times would be the same: the size changes.
+	write(t, file, "json_output: false\n")
+	require.Eventually(t, log.has("the configuration has changed"), 20*time.Second, 5*time.Millisecond)
+}
+
+// TestNoEventSeesHalfASet swaps between two sets while events come. A set finds
+// an event with either its first or its second look: with both rules of one set
+// or both of the other, one alert comes for each event.
+func TestNoEventSeesHalfASet(t *testing.T) {
+	sets := make([]*rules.Ruleset, 2)
+	for i, names := range [][2]string{{"/lexical", "/never"}, {"/never", "/real"}} {
+		set, err := rules.Load(rules.File{Name: "f", Content: []byte(ruleText("lexical", names[0]) + ruleText("real", names[1]))})
+		require.NoError(t, err)
+		sets[i] = set
+	}
+	p, out := newPipeline(t)
+	p.rules.Store(sets[0])
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				p.rules.Store(sets[i%2])
+			}
+		}
+	}()
+	const events = 20_000
+	for range events {
+		p.handle(opened("/lexical", "/real"))
+	}
+	close(stop)
+	<-done
+	require.Len(t, out.all, events, "a set that changes within an event would find none or two")
+	byRule := map[string]string{"lexical": sets[0].Hash(), "real": sets[1].Hash()}
+	seen := map[string]int{}
+	for _, a := range out.all {
+		require.Equal(t, byRule[a.Rule], a.Riposte.Ruleset, "an alert names the set that made it")
+		seen[a.Rule]++
+	}
+	require.Len(t, seen, 2, "both sets were in force: %v", seen)
+}
+
+func TestMutedEventsChangeStateAlone(t *testing.T) {
+	p, out := newPipeline(t)
+	p.muted[event.Openat] = true
+	p.handle(opened("/etc/shadow", ""))
+	require.Empty(t, out.all)
+}
+
+func TestDrops(t *testing.T) {
+	var log bytes.Buffer
+	p, out := newPipeline(t)
+	a := &Agent{opt: Options{Drops: &DropPolicy{Threshold: 0.1, Log: true, Alert: true, Rate: 1.0 / 30, Burst: 1}}}
+	a.log, a.outputs, a.stamp = slog.New(slog.NewTextHandler(&log, nil)), p.outputs, p.stamp
+	a.rules.Store(p.rules.Load())
+	now := time.Now()
+	a.drops.bucket, a.drops.filled = 1, now
+	second := func(events, lost uint64) error {
+		now = now.Add(time.Second)
+		a.drops.events, a.drops.lost = 0, 0
+		return a.checkDrops(now, events, map[string]uint64{"ring_full": lost, "path_cut": 1 << 40})
+	}
+	require.NoError(t, second(900, 0))
+	require.NoError(t, second(900, 100)) // a tenth is not over a tenth
+	require.Empty(t, out.all)
+	require.NoError(t, second(900, 101))
+	require.Len(t, out.all, 1)
+	got := out.all[0]
+	require.NoError(t, got.Validate())
+	require.Equal(t, dropRule, got.Rule)
+	require.Equal(t, "internal", got.Source)
+	require.Equal(t, alert.Debug, got.Priority)
+	require.Empty(t, got.Tags)
+	require.Nil(t, got.Riposte.Process)
+	require.Contains(t, got.Output, ": Debug Falco internal: syscall event drop. 101 system calls dropped in last second.")
+	require.Equal(t, uint64(101), got.OutputFields["n_drops"])
+	require.Equal(t, uint64(1001), got.OutputFields["n_evts"])
+	require.Contains(t, log.String(), "dropped=101")
+
+	require.NoError(t, second(0, 50))
+	require.Len(t, out.all, 1, "the rate holds it back")
+	require.Equal(t, uint64(1), a.drops.silent.Load())
+	now = now.Add(40 * time.Second)
+	a.opt.Drops.Exit = true
+	require.ErrorContains(t, second(0, 50), "action exit")
+	require.Len(t, out.all, 2)
+	require.Equal(t, uint64(2), out.all[1].Riposte.Seq)
+}
+
+func TestMetricsAndHealth(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rules.yaml")
+	write(t, file, "- rule: every \"exec\"\n  desc: d\n  condition: evt.type in (execve, open, openat)\n  output: o\n  priority: WARNING\n  tags: [a-b, a_b, T1]\n")
+	var out bytes.Buffer
+	a, _ := lingering(t, Options{
+		Version: "v1", RuleFiles: []string{file}, Web: &Web{Metrics: true}, Output: &out,
+		ConfigFiles: []config.File{{Name: "/etc/riposte/agent.yaml"}, {Name: "/etc/riposte/x/agent.yaml"}, {Name: "/etc/riposte/agent.yaml"}},
+	})
+	require.True(t, strings.HasPrefix(a.WebAddr(), "127.0.0.1:"))
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	get := func(path string) string {
+		resp, err := client.Get("http://" + a.WebAddr() + path)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(b)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(get("/healthz"), `"ok"`) }, 10*time.Second, time.Millisecond)
+	var text string
+	require.Eventually(t, func() bool {
+		text = get("/metrics")
+		return strings.Contains(text, "\nfalcosecurity_falco_rules_matches_total{")
+	}, 10*time.Second, 5*time.Millisecond)
+	for _, want := range []string{
+		`falcosecurity_falco_version_info{version="v1"} 1`,
+		`falcosecurity_falco_rules_matches_total{rule_name="every \"exec\"",priority="4",source="syscall",tag_T1="true",tag_a_b="true"} `,
+		`falcosecurity_falco_sha256_rules_files_info{file_name="rules.yaml",sha256="`,
+		`falcosecurity_falco_sha256_config_files_info{file_name="/etc/riposte/x/agent.yaml",sha256="`,
+		`falcosecurity_falco_outputs_queue_num_drops_total 0`,
+		`falcosecurity_scap_engine_name_info{engine_name="recorded",evt_source="syscall"} 1`,
+		`falcosecurity_scap_n_drops_total 0`,
+		`falcosecurity_falco_memory_rss_bytes `, `falcosecurity_falco_host_boot_timestamp_nanoseconds `, `falcosecurity_falco_host_procs_running_total `,
+		`riposte_agent_output_alerts_total{output="stdout"} `, `riposte_agent_rules{ruleset="` + a.rules.Load().Hash() + `"} 1`,
+	} {
+		require.Contains(t, text, want)
+	}
+	series := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name := line[:strings.LastIndexByte(line, ' ')]
+		require.False(t, series[name], "%s stands there twice", name)
+		series[name] = true
+		require.NotContains(t, line, "NaN")
+		require.NotContains(t, line, "Inf")
+	}
+}
+
+func TestWhatTheEngineCannotDoIsAnError(t *testing.T) {
+	priority := alert.Error
+	for want, opt := range map[string]Options{
+		"the key rules":     {Selection: []config.Selection{{Tag: "x"}}},
+		"the key priority":  {Priority: &priority},
+		"rule_matching":     {Matching: config.MatchAll},
+		"append_output is ": {Append: []config.Append{{Output: "x"}}},
+	} {
+		opt.Recording, opt.Output = EmbeddedRecording, io.Discard
+		_, err := New(opt)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func FuzzHostFigures(f *testing.F) {
+	f.Add(content("/proc/stat"))
+	f.Add(content("/proc/meminfo"))
+	f.Add("cpu 1 2 3\nbtime x\nVmRSS: 1 kB\n")
+	f.Fuzz(func(_ *testing.T, s string) {
+		procStat(s)
+		kilobytes(s)
+	})
+}
