@@ -148,6 +148,9 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 		}, nil
 	case field.IP, field.Net:
 		tests := make([]test, len(l.Items))
+		if len(tests) == 0 {
+			return func(field.Value) bool { return false }, nil
+		}
 		for i, item := range l.Items {
 			t, err := c.valueTest(syntax.Eq, typ, item.(*syntax.Value))
 			if err != nil {
