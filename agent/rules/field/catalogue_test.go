@@ -1,6 +1,8 @@
 package field_test
 
 import (
+	"bytes"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,4 +20,12 @@ func TestClassesAreComplete(t *testing.T) {
 		"evt": 18, "syscall": 58, "process": 90, "user": 6, "group": 2, "fd": 46, "fs.path": 6, "fdlist": 6, "util": 1,
 		"container": 61, "k8smeta": 25, "k8saudit": 60, "riposte": 2,
 	}, sizes)
+}
+
+func TestReferenceIsCurrent(t *testing.T) {
+	var want bytes.Buffer
+	require.NoError(t, field.WriteReference(&want))
+	got, err := os.ReadFile("../../../docs/fields.md")
+	require.NoError(t, err)
+	require.Equal(t, want.String(), string(got), "run: go generate ./agent/rules/field")
 }
