@@ -1,3 +1,4 @@
+// Package command holds the commands of the agent half.
 package command
 
 import (

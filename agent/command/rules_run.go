@@ -22,7 +22,7 @@ func newRulesTest() *cobra.Command {
 
 docs/rules.md describes the language of the test files. A file that names no
 rules of its own tests those of --rules, or else the built-in ones.`,
-		Example: `  riposte rules test --rules my_rules.yaml my_rules.test`,
+		Example: `  riposte rules test --rules my_rules.yaml my_rules.ruletest`,
 		Args:    cobra.MinimumNArgs(1), SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			failed, total := 0, 0
@@ -85,7 +85,7 @@ func newRulesTrace() *cobra.Command {
 
 The events are those of a test file, in the language of "riposte rules test":
 docs/rules.md describes it. Its expectations do not matter here.`,
-		Example: `  riposte rules trace "Terminal shell in a container" --event shell.test`,
+		Example: `  riposte rules trace "Terminal shell in a container" --event shell.ruletest`,
 		Args:    cobra.ExactArgs(1), SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			results, err := runTests(file, ruleNames)

@@ -86,8 +86,7 @@ func (l *loader) parse(t text, item string) (syntax.Node, *text) {
 }
 
 func conditionError(t *text, item string, err error) *Error {
-	var se *syntax.Error
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*syntax.Error](err); ok {
 		return t.error(CodeCompileCondition, item, se.Pos.Offset, se.Msg)
 	}
 	return t.error(CodeCompileCondition, item, 0, err.Error())

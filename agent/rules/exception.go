@@ -104,8 +104,7 @@ func (l *loader) knownFields(x *exception, what string, nodes []*yaml.Node) bool
 			}
 		}
 		msg := fmt.Sprintf("%q is not a field", f)
-		var ce *compile.Error
-		if errors.As(err, &ce) {
+		if ce, ok := errors.AsType[*compile.Error](err); ok {
 			msg = ce.Msg
 		}
 		l.fail(place{x.at.src, nodes[i]}.error(CodeValidate, what, 0, msg))

@@ -177,10 +177,9 @@ func (p *Part) Values(e *event.Event) string {
 	list := make([]string, len(p.left))
 	for i, r := range p.left {
 		shown, v := r.Read(e)
-		switch {
-		case v == nil:
+		if v == nil {
 			shown = "missing"
-		default:
+		} else {
 			shown = `"` + Escape(shown) + `"`
 		}
 		list[i] = p.names[i] + " is " + shown

@@ -26,9 +26,12 @@ type segment struct {
 
 // suggested are the fields that Falco's container plugin adds to every output.
 var suggested = []struct{ name, field string }{
-	{"container_id", "container.id"}, {"container_name", "container.name"},
-	{"container_image_repository", "container.image.repository"}, {"container_image_tag", "container.image.tag"},
-	{"k8s_pod_name", "k8s.pod.name"}, {"k8s_ns_name", "k8s.ns.name"},
+	{"container_id", "container.id"},
+	{"container_name", "container.name"},
+	{"container_image_repository", "container.image.repository"},
+	{"container_image_tag", "container.image.tag"},
+	{"k8s_pod_name", "k8s.pod.name"},
+	{"k8s_ns_name", "k8s.ns.name"},
 }
 
 // parseOutput reads a rule's output; errors are reported already.
@@ -153,8 +156,7 @@ func (b *builder) field(s string) (segment, int, error) {
 		}
 		n = len(operand.(*syntax.Field).Name)
 	}
-	var ce *compile.Error
-	if errors.As(first, &ce) {
+	if ce, ok := errors.AsType[*compile.Error](first); ok {
 		if ce.Kind == compile.Unknown {
 			return seg, 0, tokenError(ce.Msg)
 		}

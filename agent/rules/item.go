@@ -209,14 +209,14 @@ func (l *loader) item(at place) {
 
 // lacks reports a key that must be there; a misspelt one is probably meant for it.
 func (it *item) lacks(l *loader, key string) {
-	msg := fmt.Sprintf("the %s has no %s", it.kind, key)
+	msg, near := fmt.Sprintf("the %s has no %s", it.kind, key), ""
 	for k := range it.keys {
 		if !slices.Contains(knownKeys[it.kind], k) && syntax.Nearest(k, []string{key}) != "" {
-			msg += fmt.Sprintf(": did you mean it by %q?", k)
+			near = fmt.Sprintf(": did you mean it by %q?", k)
 			break
 		}
 	}
-	l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, msg))
+	l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, msg+near))
 }
 
 // text reads a key that must be a scalar, if it is there.

@@ -84,7 +84,7 @@ func (o Options) Check(files ...File) *Report {
 		l.file(f)
 	}
 	rs := l.build()
-	report := &Report{err: l.problems.err()}
+	report := &Report{err: l.err()}
 	for _, f := range files {
 		ofFile := func(list []*Error) (found []*Error) {
 			for _, e := range list {

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"riposte/agent/rules/field"
 	"riposte/agent/rules/syntax"
 )
@@ -138,14 +140,7 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 				return len(v.List) > 0
 			}, nil
 		}
-		return func(v field.Value) bool {
-			for _, s := range v.List {
-				if set(s) {
-					return true
-				}
-			}
-			return false
-		}, nil
+		return func(v field.Value) bool { return slices.ContainsFunc(v.List, set) }, nil
 	case field.IP, field.Net:
 		tests := make([]test, len(l.Items))
 		if len(tests) == 0 {
@@ -184,14 +179,7 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 // textSet answers for short lists by looking at each, for others by hash.
 func textSet(values []string) func(string) bool {
 	if len(values) <= 4 {
-		return func(s string) bool {
-			for _, v := range values {
-				if v == s {
-					return true
-				}
-			}
-			return false
-		}
+		return func(s string) bool { return slices.Contains(values, s) }
 	}
 	set := make(map[string]struct{}, len(values))
 	for _, v := range values {

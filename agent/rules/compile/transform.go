@@ -91,7 +91,7 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			if t == field.Texts && args[i].ref != nil && args[i].ref.Name == "proc.args" && !args[i].ref.Argument.Set {
 				args[i] = argumentList
 			}
-			if args[i].typ != t && !(t == field.Text && args[i].typ == field.Bytes) {
+			if args[i].typ != t && (t != field.Text || args[i].typ != field.Bytes) {
 				return c.errorAt(call.Args[i].Start(), "%s is of type %s, %s() needs %s here", call.Args[i], args[i].typ, call.Name, t)
 			}
 		}
@@ -211,7 +211,7 @@ func (c *Compiler) compareSources(n *syntax.Check, left source, call *syntax.Cal
 		return nil, err
 	case right.ref != nil && (right.ref.NoRight || right.many != field.One):
 		return nil, c.errorAt(call.Args[0].Start(), "%s cannot stand on the right side", call.Args[0])
-	case right.typ != left.typ && !(left.typ.Number() && right.typ.Number()):
+	case right.typ != left.typ && (!left.typ.Number() || !right.typ.Number()):
 		return nil, c.errorAt(call.Pos, "%s is of type %s, but %s of type %s", n.Left, left.typ, call, right.typ)
 	}
 	compare, err := comparator(n.Op, left.typ)

@@ -3,6 +3,7 @@ package ruletest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,11 +64,13 @@ type runner struct {
 	files       []rules.File
 	matchAll    bool
 
-	report   *rules.Report
-	event    *event.Event
-	line     int
-	fired    []firing
-	expected bool
+	report *rules.Report
+	event  *event.Event
+	line   int
+	fired  []firing
+	// expected says that the event has a statement below it, matched that it was
+	// shown to the rules.
+	expected, matched bool
 
 	results []Result
 }
@@ -163,7 +166,7 @@ func (r *runner) load(s *statement) error {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(r.file), name)
 		}
-		content, err := os.ReadFile(name)
+		content, err := readFile(name)
 		if err != nil {
 			return fmt.Errorf("read rules: %w", err)
 		}
@@ -173,6 +176,16 @@ func (r *runner) load(s *statement) error {
 		r.files = append(r.files, rules.File{Name: fmt.Sprintf("%s:%d", r.file, s.line), Content: []byte(s.text())})
 	}
 	return nil
+}
+
+// readFile reads no more than a rules file may have.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, rules.MaxFileBytes+1))
 }
 
 func (r *runner) loaded() *rules.Report {
@@ -226,7 +239,7 @@ func (r *runner) newEvent(s *statement) error {
 	if err != nil {
 		return err
 	}
-	r.event, r.line, r.expected, r.fired = e, s.line, false, nil
+	r.event, r.line, r.expected, r.matched, r.fired = e, s.line, false, false, nil
 	c := r.current()
 	c.Events = append(c.Events, e)
 	return nil
@@ -260,14 +273,18 @@ func (r *runner) expect(s *statement) error {
 	if want == "" || r.event == nil {
 		return errors.New("expect stands below an event and names a rule, or none")
 	}
-	if !r.expected {
-		r.expected = true
+	r.expected = true
+	if !r.matched {
+		r.matched = true
 		if !r.match() {
 			return nil
 		}
 		if want == "none" && len(r.fired) == 0 {
 			r.current().Quiet++
 		}
+	}
+	if r.loaded().Ruleset == nil {
+		return nil
 	}
 	got := make([]string, len(r.fired))
 	for i, f := range r.fired {
@@ -302,7 +319,7 @@ func meant(name string, names []string) string {
 }
 
 func (r *runner) output(s *statement) error {
-	if !r.expected {
+	if !r.matched {
 		return errors.New("output stands below expect")
 	}
 	for _, f := range r.fired {

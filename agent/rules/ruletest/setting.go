@@ -178,7 +178,7 @@ var eventSettings = map[string]setter{
 	},
 	"open.flags": func(s *scene, value string) error {
 		s.event.File.Flags = 0
-		for _, name := range strings.Split(value, "|") {
+		for name := range strings.SplitSeq(value, "|") {
 			bits, ok := openFlags[name]
 			if !ok {
 				return fmt.Errorf("unknown flag %q", name)

@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -108,7 +109,7 @@ func skip(line string) bool {
 func (w *world) newEvent(s *statement) (*event.Event, error) {
 	f := strings.Fields(s.rest)
 	if len(f) != 1 && (len(f) != 3 || f[1] != "by") {
-		return nil, fmt.Errorf("expecting: event TYPE by PROCESS")
+		return nil, errors.New("expecting: event TYPE by PROCESS")
 	}
 	typ, ok := event.TypeOf(f[0])
 	if !ok {

@@ -66,7 +66,7 @@ func TestParsePrintsItsMeaning(t *testing.T) {
 }
 
 // ignorePos compares trees without their places.
-var ignorePos = cmp.Comparer(func(a, b syntax.Pos) bool { return true })
+var ignorePos = cmp.Comparer(func(_, _ syntax.Pos) bool { return true })
 
 func TestParseErrorsHaveAPlace(t *testing.T) {
 	for _, tc := range []struct{ in, want string }{
@@ -174,8 +174,7 @@ func FuzzParse(f *testing.F) {
 
 func ExampleParse() {
 	_, err := syntax.Parse("proc.name in (sh, bash) and proc.tty ! 0")
-	var se *syntax.Error
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*syntax.Error](err); ok {
 		fmt.Println(se)
 		fmt.Println(se.Snippet())
 	}

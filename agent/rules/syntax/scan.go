@@ -227,6 +227,7 @@ func isIdent(c byte) bool  { return isLetter(c) || isDigit(c) || c == '_' }
 func isBare(c byte) bool {
 	return c != 0 && !isBlank(c) && strings.IndexByte(`()"'=,`, c) < 0
 }
+
 func isArgByte(c byte) bool {
 	return c != 0 && !isBlank(c) && strings.IndexByte(`[]"'`, c) < 0
 }
