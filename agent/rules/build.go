@@ -106,6 +106,7 @@ func (b *builder) rule(d *ruleDef) *Rule {
 	if n == nil {
 		return nil
 	}
+	b.compiler.Use(n)
 	program, err := b.compiler.Compile(n)
 	if err != nil {
 		if !b.skip(d, t, err) {

@@ -127,6 +127,12 @@ func TestLocationsLeadToTheError(t *testing.T) {
 	require.Equal(t, rules.Location{Type: "value for", Name: "enabled", File: "0.yaml", Line: 6, Column: 12, Offset: len(aRule) + 11}, locations[len(locations)-1])
 }
 
+func TestASkippedRuleUsesItsMacros(t *testing.T) {
+	f := rules.Options{}.Check(files("- macro: m\n  condition: proc.name = x\n" + rule("R", "new.field = 1 and m", "  skip-if-unknown-filter: true"))...).Files[0]
+	require.Len(t, f.Warnings, 1)
+	require.Equal(t, rules.CodeUnknownFilter, f.Warnings[0].Code)
+}
+
 func TestSchemaIsOnlyNoted(t *testing.T) {
 	f := rules.Options{}.Check(files("- rule: R\n  desc: d\n  condition: evt.type = execve\n  output: x\n  priority: Info\n")...).Files[0]
 	require.Empty(t, f.Warnings)

@@ -38,6 +38,15 @@ func (c *Compiler) Resolve(name string) error {
 	return nil
 }
 
+// Use marks the macros that a condition names as used, whether it compiles or not.
+func (c *Compiler) Use(n syntax.Node) {
+	for _, ref := range References(n) {
+		if m := c.macros[ref.Name]; m != nil {
+			m.used = true
+		}
+	}
+}
+
 // visible says why a macro cannot be referred to from here.
 func (c *Compiler) visible(n *syntax.Macro) error {
 	m, visibility := c.macros[n.Name], int(^uint(0)>>1)
