@@ -7,7 +7,7 @@
 // no event or process is shared between goroutines. The language's parts have
 // packages of their own: syntax reads a condition, field knows what can be asked
 // of an event, compile makes a condition run, defaults holds the rules that
-// Riposte brings along.
+// Riposte brings along, ruletest runs tests of rules that are written in plain text.
 package rules
 
 import (
