@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -20,41 +20,13 @@ import (
 func NewRules() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "Check and list detection rules",
-		Long: `Check and list detection rules, written in Falco's language.
+		Short: "Check, list, explain and test detection rules",
+		Long: `Check, list, explain and test detection rules, written in Falco's language.
 
 Without a file the commands look at the rules that Riposte brings along.`,
 	}
-	cmd.AddCommand(newRulesCheck(), newRulesList())
+	cmd.AddCommand(newRulesCheck(), newRulesList(), newRulesFields(), newRulesExplain(), newRulesTest(), newRulesTrace())
 	return cmd
-}
-
-func newRulesCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check [FILE...]",
-		Short: "Check rule files and show every error where it is",
-		Long: `Check rule files and show every error where it is.
-
-The files are loaded in order, as the agent loads them: a later one may use and
-change what an earlier one defines. Standard output has one line a file, Ok or
-Invalid, and every error with the line that it is in; warnings go to standard
-error and do not make the check fail.`,
-		Example: `  riposte rules check                      # the built-in rules
-  riposte rules check falco_rules.yaml local.yaml`,
-		SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			files, err := ruleFiles(args)
-			if err != nil {
-				return err
-			}
-			rs, err := rules.Load(files...)
-			printCheck(cmd.OutOrStdout(), cmd.ErrOrStderr(), files, rs, err)
-			if n := len(rules.Errors(err)); n > 0 {
-				return fmt.Errorf("%d error(s) in the rules: correct them and check again", n)
-			}
-			return err
-		},
-	}
 }
 
 // ruleFiles reads the named files, or gives the built-in rules. All that cannot
@@ -89,120 +61,54 @@ func readRuleFile(name string) ([]byte, error) {
 	return content, nil
 }
 
-func printCheck(out, errOut io.Writer, files []rules.File, rs *rules.Ruleset, err error) {
-	var warnings []*rules.Error
-	if rs != nil {
-		warnings = rs.Warnings
+// load loads the named files for a command that needs all of them to be right.
+func load(cmd *cobra.Command, names []string) (*rules.Ruleset, error) {
+	files, err := ruleFiles(names)
+	if err != nil {
+		return nil, err
 	}
-	bad := byFile(rules.Errors(err))
-	odd := byFile(warnings)
-	for _, f := range files {
-		name := rules.Escape(f.Name)
-		switch errs := bad[f.Name]; {
-		case len(errs) == 1:
-			fmt.Fprintf(out, "%s: Invalid, 1 error\n", name)
-		case len(errs) > 1:
-			fmt.Fprintf(out, "%s: Invalid, %d errors\n", name, len(errs))
-		case len(odd[f.Name]) > 0:
-			fmt.Fprintf(out, "%s: Ok, with warnings\n", name)
-		case err != nil:
-			fmt.Fprintf(out, "%s: not checked to its end, because of errors elsewhere\n", name)
+	report := rules.Options{}.Check(files...)
+	if report.Err() == nil {
+		return report.Ruleset, nil
+	}
+	n := 0
+	for _, f := range report.Files {
+		if len(f.Errors) > 0 {
+			n++
+			printFile(cmd.ErrOrStderr(), f)
+		}
+	}
+	return nil, fmt.Errorf("%d file(s) with errors in the rules: correct them first", n)
+}
+
+// outputFormat reads the values of -o. Falco's json_output=true means json.
+func outputFormat(values []string, known ...string) (string, error) {
+	format := known[0]
+	for _, v := range values {
+		switch {
+		case slices.Contains(known, v):
+			format = v
+		case v == "json_output=true" && slices.Contains(known, "json"):
+			format = "json"
+		case v == "json_output=false":
+			format = known[0]
 		default:
-			fmt.Fprintf(out, "%s: Ok\n", name)
-		}
-		for _, e := range bad[f.Name] {
-			printProblem(out, e)
-		}
-		for _, e := range odd[f.Name] {
-			printProblem(errOut, e)
+			return "", fmt.Errorf("unknown output %q: use %s", v, strings.Join(known, " or "))
 		}
 	}
+	return format, nil
 }
 
-func byFile(list []*rules.Error) map[string][]*rules.Error {
-	m := map[string][]*rules.Error{}
-	for _, e := range list {
-		m[e.File] = append(m[e.File], e)
-	}
-	return m
-}
-
-func printProblem(w io.Writer, e *rules.Error) {
-	fmt.Fprintf(w, "  %s: %s\n", e.Code, rules.Escape(e.Error()))
-	if e.Snippet != "" {
-		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(e.Snippet, "\n", "\n    "))
+func addOutputFlag(cmd *cobra.Command, values *[]string, known ...string) {
+	cmd.Flags().StringArrayVarP(values, "output", "o", nil, fmt.Sprintf("output format: %s (default %s); json_output=true means json, as in Falco", strings.Join(known, " or "), known[0]))
+	if err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is defined above
 	}
 }
 
-func newRulesList() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "list [FILE...]",
-		Short: "List the rules of files, in the order in which they are tried",
-		Example: `  riposte rules list                       # the built-in rules
-  riposte rules list -o json falco_rules.yaml`,
-		SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if format != "table" && format != "json" {
-				return fmt.Errorf("unknown output %q: use table or json", format)
-			}
-			files, err := ruleFiles(args)
-			if err != nil {
-				return err
-			}
-			rs, err := rules.Load(files...)
-			if err != nil {
-				printCheck(cmd.ErrOrStderr(), cmd.ErrOrStderr(), files, rs, err)
-				return fmt.Errorf("%d error(s) in the rules: correct them and list again", len(rules.Errors(err)))
-			}
-			if format == "json" {
-				return listJSON(cmd.OutOrStdout(), rs)
-			}
-			return listTable(cmd.OutOrStdout(), rs)
-		},
-	}
-	cmd.Flags().StringVarP(&format, "output", "o", "table", "output format: table or json")
-	return cmd
-}
-
-func listTable(out io.Writer, rs *rules.Ruleset) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PRIORITY\tENABLED\tRULE\tTAGS")
-	for _, r := range rs.Rules() {
-		fmt.Fprintf(w, "%s\t%t\t%s\t%s\n", r.Priority, r.Enabled, rules.Escape(r.Name), rules.Escape(strings.Join(r.Tags, ",")))
-	}
-	return w.Flush()
-}
-
-// listed is one rule as "rules list -o json" prints it.
-type listed struct {
-	Name       string   `json:"name"`
-	Priority   string   `json:"priority"`
-	Enabled    bool     `json:"enabled"`
-	Source     string   `json:"source"`
-	Desc       string   `json:"description"`
-	Condition  string   `json:"condition"`
-	Output     string   `json:"output"`
-	Tags       []string `json:"tags"`
-	EventTypes []string `json:"event_types"`
-	File       string   `json:"file"`
-	Line       int      `json:"line"`
-}
-
-func listJSON(out io.Writer, rs *rules.Ruleset) error {
-	list := make([]listed, 0, len(rs.Rules()))
-	for _, r := range rs.Rules() {
-		tags := r.Tags
-		if tags == nil {
-			tags = []string{}
-		}
-		list = append(list, listed{
-			Name: r.Name, Priority: r.Priority.String(), Enabled: r.Enabled, Source: r.Source, Desc: r.Desc, Condition: r.Condition,
-			Output: r.Output, Tags: tags, EventTypes: r.EventTypes, File: r.File, Line: r.Line,
-		})
-	}
+func printJSON(out io.Writer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(list)
+	return enc.Encode(v)
 }

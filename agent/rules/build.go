@@ -15,35 +15,38 @@ const manyTypes = 100
 
 // build compiles what was collected.
 func (l *loader) build() *Ruleset {
-	rs := &Ruleset{}
+	rs := &Ruleset{engine: l.engine, required: l.required, bodies: map[string]syntax.Node{}}
 	if len(l.errs) > 0 {
 		return rs
 	}
 	l.resolveLists()
-	macroText := map[string]*text{}
+	b := &builder{loader: l, macroText: map[string]*text{}, reported: map[string]bool{}}
 	var macros []compile.Macro
 	for _, d := range l.macros {
-		if l.full {
-			return rs
-		}
+		l.within = []part{d.part()}
 		n, t := l.parse(d.condition, d.label())
 		if n == nil {
 			continue
 		}
-		macroText[d.name] = t
+		b.macroText[d.name] = t
+		rs.bodies[d.name] = n
 		macros = append(macros, compile.Macro{Name: d.name, Body: n, Index: d.index, Visibility: d.visibility})
 	}
 	if len(l.errs) > 0 {
 		// Without its macros a rule cannot be compiled, but it can be parsed.
 		for _, d := range l.rules {
-			if l.full {
-				return rs
-			}
+			l.within = []part{d.part()}
 			l.parse(d.condition, d.label())
 		}
 		return rs
 	}
-	b := &builder{loader: l, compiler: compile.New(macros), macroText: macroText, reported: map[string]bool{}}
+	b.compiler = compile.New(macros)
+	for _, d := range l.macros {
+		l.within = []part{d.part()}
+		if err := b.compiler.Resolve(d.name); err != nil {
+			b.compileError(d.label(), b.macroText[d.name], err)
+		}
+	}
 	for _, d := range l.rules {
 		if l.full {
 			return rs
@@ -51,13 +54,21 @@ func (l *loader) build() *Ruleset {
 		if d.unknown {
 			continue
 		}
+		l.within = []part{d.part()}
 		if r := b.rule(d); r != nil {
 			rs.rules = append(rs.rules, r)
 		}
 	}
 	b.unused()
-	rs.Warnings = l.warnings
+	l.within = nil
+	rs.describe(l)
 	return rs
+}
+
+func (d *macroDef) part() part { return part{typ: "macro", name: d.name, at: d.at} }
+func (d *listDef) part() part  { return part{typ: "list", name: d.name, at: d.at} }
+func (d *ruleDef) part() part {
+	return part{typ: "rule", name: d.name, at: d.at, keys: d.keys}
 }
 
 // parse expands the lists of a condition and parses it.
@@ -89,24 +100,30 @@ type builder struct {
 	reported map[string]bool
 }
 
+// rule compiles one rule, or reports why it cannot.
 func (b *builder) rule(d *ruleDef) *Rule {
 	n, t := b.parse(d.withExceptions(), d.label())
 	if n == nil {
 		return nil
 	}
+	b.compiler.Use(n)
 	program, err := b.compiler.Compile(n)
 	if err != nil {
-		b.compileError(d, t, err)
+		if !b.skip(d, t, err) {
+			b.compileError(d.label(), t, err)
+		}
 		return nil
 	}
+	b.conditionWarnings(d.label(), t)
 	out, err := b.parseOutput(d)
 	if err != nil {
 		return nil
 	}
 	r := &Rule{
 		Name: d.name, Desc: d.desc, Source: d.source, Priority: d.priority, Tags: d.tags, Enabled: d.enabled,
+		Capture: d.capture, CaptureDuration: d.duration,
 		Condition: d.condition.s, Output: d.output.s, Types: program.Types.Captured(), EventTypes: program.Types.Names(),
-		File: d.at.src.name, Line: d.at.node.Line, program: program, output: out,
+		File: d.at.src.name, Line: d.at.node.Line, program: program, output: out, tree: n,
 	}
 	if len(r.EventTypes) > manyTypes && d.warnTypes {
 		b.warn(d.condition.error(CodeNoEventType, d.label(), 0, fmt.Sprintf("the condition can be true for %d event types: begin it with evt.type, every event is evaluated now", len(r.EventTypes))))
@@ -114,26 +131,57 @@ func (b *builder) rule(d *ruleDef) *Rule {
 	return r
 }
 
-func (b *builder) compileError(d *ruleDef, t *text, err error) {
+// skip leaves a rule out that asked for it, should it name something unknown.
+func (b *builder) skip(d *ruleDef, t *text, err error) bool {
+	var ce *compile.Error
+	if !d.skipUnknown || !errors.As(err, &ce) || ce.Kind != compile.Unknown {
+		return false
+	}
+	b.compiler.Warnings()
+	label, t := b.inMacro(d.label(), t, ce)
+	b.warn(t.error(CodeUnknownFilter, label, ce.Pos.Offset, ce.Msg+" (the rule is left out)"))
+	return true
+}
+
+// inMacro finds the item and text that an error's place is in.
+func (b *builder) inMacro(item string, t *text, ce *compile.Error) (string, *text) {
+	if ce.Macro == "" {
+		return item, t
+	}
+	if label := b.macroByName[ce.Macro].label(); label != item {
+		item += ": " + label
+	}
+	return item, b.macroText[ce.Macro]
+}
+
+var warningCodes = map[compile.Kind]string{compile.Deprecated: CodeDeprecatedItem, compile.Unsafe: CodeUnsafeNA, compile.Odd: CodeCondition}
+
+func (b *builder) conditionWarnings(item string, t *text) {
+	for _, w := range b.compiler.Warnings() {
+		label, t := b.inMacro(item, t, w)
+		b.warn(t.error(warningCodes[w.Kind], label, w.Pos.Offset, w.Msg))
+	}
+}
+
+func (b *builder) compileError(item string, t *text, err error) {
+	b.compiler.Warnings()
 	var ce *compile.Error
 	if !errors.As(err, &ce) {
-		b.fail(t.error(CodeCompileCondition, d.label(), 0, err.Error()))
+		b.fail(t.error(CodeCompileCondition, item, 0, err.Error()))
 		return
 	}
 	code := CodeCompileCondition
-	if strings.HasPrefix(ce.Msg, "undefined macro") {
+	if ce.Kind == compile.Undefined {
 		code = CodeValidate
 	}
-	item := d.label()
 	if ce.Macro != "" {
 		key := ce.Macro + "\x00" + ce.Error()
 		if b.reported[key] {
 			return
 		}
 		b.reported[key] = true
-		item += ": " + b.macroByName[ce.Macro].label()
-		t = b.macroText[ce.Macro]
 	}
+	item, t = b.inMacro(item, t, ce)
 	b.fail(t.error(code, item, ce.Pos.Offset, ce.Msg))
 }
 
@@ -144,11 +192,13 @@ func (b *builder) unused() {
 	}
 	for _, d := range b.macros {
 		if !b.compiler.Used(d.name) {
+			b.within = []part{d.part()}
 			b.warn(d.at.error(CodeUnusedMacro, d.label(), 0, "the macro is not used"))
 		}
 	}
 	for _, d := range b.lists {
 		if !d.used {
+			b.within = []part{d.part()}
 			b.warn(d.at.error(CodeUnusedList, d.label(), 0, "the list is not used"))
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -26,10 +28,18 @@ type loader struct {
 	macroByName map[string]*macroDef
 	rules       []*ruleDef
 	ruleByName  map[string]*ruleDef
+
+	engine   string
+	required []Requirement
+	// foreign marks a rule of another source, whose fields are not known.
+	foreign bool
 }
 
 func newLoader() *loader {
-	return &loader{listByName: map[string]*listDef{}, macroByName: map[string]*macroDef{}, ruleByName: map[string]*ruleDef{}}
+	return &loader{
+		problems:   problems{failed: map[string]bool{}, schema: map[string][]string{}},
+		listByName: map[string]*listDef{}, macroByName: map[string]*macroDef{}, ruleByName: map[string]*ruleDef{},
+	}
 }
 
 type macroDef struct {
@@ -52,8 +62,11 @@ type ruleDef struct {
 	enabled      bool
 	warnTypes    bool
 	skipUnknown  bool
+	capture      bool
+	duration     time.Duration
 	exceptions   []*exception
 	unknown      bool // the source is not ours
+	keys         map[string]*yaml.Node
 }
 
 func (d *ruleDef) label() string { return fmt.Sprintf("rule %q", d.name) }
@@ -63,8 +76,12 @@ func (l *loader) tick() int {
 	return l.clock
 }
 
-// validName is what a condition can refer to.
-var validName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
+// validMacro is what a condition can refer to as a macro; a list's name is
+// replaced as text, so that it may be any word.
+var (
+	validMacro = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
+	validList  = regexp.MustCompile(`^[^()"'\s=,]+$`)
+)
 
 func (l *loader) list(it *item) {
 	items, ok := it.texts(l, "items")
@@ -83,8 +100,8 @@ func (l *loader) list(it *item) {
 		l.fail(it.at.error(CodeValidate, it.label(), 0, "the list is not defined before, so it cannot be changed"))
 		return
 	}
-	if !validName.MatchString(it.name) {
-		l.warn(it.at.error(CodeInvalidList, it.label(), 0, "a list's name should be letters, digits and '_'"))
+	if !validList.MatchString(it.name) {
+		l.warn(it.at.error(CodeInvalidList, it.label(), 0, "a list's name cannot hold blanks, quotes, parentheses, '=' or ',': no condition can refer to it"))
 	}
 	now := l.tick()
 	if prev == nil {
@@ -115,8 +132,8 @@ func (l *loader) macro(it *item) {
 		l.fail(it.at.error(CodeValidate, it.label(), 0, "the macro is not defined before, so it cannot be changed"))
 		return
 	}
-	if !validName.MatchString(it.name) {
-		l.warn(it.at.error(CodeInvalidMacro, it.label(), 0, "a macro's name should be letters, digits and '_'"))
+	if !validMacro.MatchString(it.name) {
+		l.warn(it.at.error(CodeInvalidMacro, it.label(), 0, "a macro's name must be letters, digits and '_', beginning with a letter: no condition can refer to it"))
 	}
 	now, condition := l.tick(), newText(p)
 	if prev == nil {
@@ -254,7 +271,7 @@ func (l *loader) rule(it *item) {
 			return
 		}
 	}
-	d := &ruleDef{name: it.name, at: it.at, source: "syscall", enabled: true, warnTypes: true}
+	d := &ruleDef{name: it.name, at: it.at, keys: it.keys, source: "syscall", enabled: true, warnTypes: true}
 	if !l.fill(d, it, how) {
 		return
 	}
@@ -310,6 +327,10 @@ func (l *loader) fill(d *ruleDef, it *item, how map[string]string) bool {
 			at, _ := it.key("priority")
 			l.fail(at.error(CodeYAMLValidate, it.label(), 0, err.Error()))
 		}
+		if s != strings.ToUpper(s) {
+			at, _ := it.key("priority")
+			l.odd(at, fmt.Sprintf("priority %s should be written %s", s, strings.ToUpper(s)))
+		}
 		d.priority = p
 	}
 	if s, ok := it.text(l, "source"); ok {
@@ -319,12 +340,21 @@ func (l *loader) fill(d *ruleDef, it *item, how map[string]string) bool {
 			l.warn(at.error(CodeUnknownSource, it.label(), 0, fmt.Sprintf("unknown source %q: the rule is left out, known is syscall", s)))
 		}
 	}
-	for key, set := range map[string]*bool{"enabled": &d.enabled, "warn_evttypes": &d.warnTypes, "skip-if-unknown-filter": &d.skipUnknown} {
+	for key, set := range map[string]*bool{"enabled": &d.enabled, "warn_evttypes": &d.warnTypes, "skip-if-unknown-filter": &d.skipUnknown, "capture": &d.capture} {
 		if v, ok := it.truth(l, key); ok {
 			*set = v
 		}
 	}
+	if s, ok := it.text(l, "capture_duration"); ok {
+		ms, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			at, _ := it.key("capture_duration")
+			l.fail(at.error(CodeYAMLValidate, it.label(), 0, "capture_duration must be a number of milliseconds"))
+		}
+		d.duration = time.Duration(ms) * time.Millisecond
+	}
 	if p, ok := it.key("exceptions"); ok {
+		l.foreign = d.unknown
 		d.exceptions = l.exceptions(p, it.label(), d.exceptions, how["exceptions"] == appendTo)
 	}
 	return len(l.errs) == before

@@ -13,6 +13,8 @@ const (
 	CodeCompileCondition = "LOAD_ERR_COMPILE_CONDITION"
 	CodeCompileOutput    = "LOAD_ERR_COMPILE_OUTPUT"
 	CodeValidate         = "LOAD_ERR_VALIDATE"
+	// CodeExtension is Falco's for items that its embedders add: there are none here.
+	CodeExtension = "LOAD_ERR_EXTENSION"
 
 	CodeUnknownSource  = "LOAD_UNKNOWN_SOURCE"
 	CodeNoEventType    = "LOAD_NO_EVTTYPE"
@@ -24,7 +26,29 @@ const (
 	CodeAppendNoValues = "LOAD_APPEND_NO_VALUES"
 	CodeInvalidMacro   = "LOAD_INVALID_MACRO_NAME"
 	CodeInvalidList    = "LOAD_INVALID_LIST_NAME"
+	CodeUnsafeNA       = "LOAD_UNSAFE_NA_CHECK"
+	CodeUnknownFilter  = "LOAD_UNKNOWN_FILTER"
+	CodeNotUnique      = "LOAD_EXCEPTION_NAME_NOT_UNIQUE"
+	CodeCondition      = "LOAD_COMPILE_CONDITION"
+	// CodeWarningExtension is the warning beside CodeExtension.
+	CodeWarningExtension = "LOAD_WARNING_EXTENSION"
 )
+
+var codeTexts = map[string]string{
+	CodeFileRead: "File read error", CodeYAMLParse: "YAML parse error", CodeYAMLValidate: "Error validating internal structure of YAML file",
+	CodeCompileCondition: "Error compiling condition", CodeCompileOutput: "Error compiling output",
+	CodeValidate: "Error validating rule/macro/list/exception objects", CodeExtension: "Error in extension item",
+	CodeUnknownSource: "Unknown event source", CodeUnsafeNA: "Unsafe <NA> comparison in condition",
+	CodeNoEventType: "Condition has no event-type restriction", CodeUnknownFilter: "Unknown field or event-type in condition or output",
+	CodeUnusedMacro: "Unused macro", CodeUnusedList: "Unused list", CodeUnknownItem: "Unknown rules file item",
+	CodeDeprecatedItem: "Used deprecated item", CodeWarningExtension: "Warning in extension item",
+	CodeAppendNoValues: "Overriding/appending with no values", CodeNotUnique: "Multiple exceptions defined with the same name",
+	CodeInvalidMacro: "Invalid macro name", CodeInvalidList: "Invalid list name", CodeCondition: "Warning in rule condition",
+	CodeUnknownKey: "Unknown key in item definition",
+}
+
+// CodeText is what a code means, in the words that Falco shows beside it.
+func CodeText(code string) string { return codeTexts[code] }
 
 // Error is what is wrong with a rules file, and where. Line and Column count
 // from 1 and are 0 where the whole file is meant.
@@ -37,6 +61,8 @@ type Error struct {
 	Msg  string
 	// Snippet is the line of the file with a caret below it, or empty.
 	Snippet string
+	// Locations lead from the file to the place, from the outside in.
+	Locations []Location
 
 	at     place
 	offset int
@@ -74,19 +100,43 @@ func Errors(err error) []*Error {
 type problems struct {
 	errs, warnings []*Error
 	full           bool
+	// all keeps every error of a file, not the first alone; failed are the files that have one.
+	all    bool
+	failed map[string]bool
+	// within is the item that is being read or compiled.
+	within []part
+	// schema is what the form of the files is warned about, by file.
+	schema map[string][]string
 }
 
 func (p *problems) fail(e *Error) {
+	if p.failed[e.File] && !p.all {
+		return
+	}
 	if p.full = len(p.errs) == MaxErrors; !p.full {
-		e.locate()
+		p.keep(e)
 		p.errs = append(p.errs, e)
+		p.failed[e.File] = true
 	}
 }
 
 func (p *problems) warn(e *Error) {
 	if len(p.warnings) < MaxErrors {
-		e.locate()
+		p.keep(e)
 		p.warnings = append(p.warnings, e)
+	}
+}
+
+func (p *problems) keep(e *Error) {
+	e.Locations = p.locations(e)
+	e.locate()
+}
+
+// odd notes that a file is not as the schema of rule files wants it. It loads
+// nevertheless.
+func (p *problems) odd(at place, msg string) {
+	if list := p.schema[at.src.name]; len(list) < MaxErrors {
+		p.schema[at.src.name] = append(list, fmt.Sprintf("line %d: %s", at.node.Line, msg))
 	}
 }
 

@@ -1,10 +1,14 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"riposte/agent/rules/compile"
+	"riposte/agent/rules/syntax"
 )
 
 // exception is one entry of a rule's exceptions: values of fields for which the
@@ -28,7 +32,7 @@ func (l *loader) exceptions(p place, label string, earlier []*exception, add boo
 		return earlier
 	}
 	var list []*exception
-	byName := map[string]*exception{}
+	byName, seen := map[string]*exception{}, map[string]bool{}
 	if add {
 		for _, x := range earlier {
 			c := *x
@@ -47,20 +51,31 @@ func (l *loader) exceptions(p place, label string, earlier []*exception, add boo
 			return earlier
 		}
 		what := fmt.Sprintf("%s: exception %q", label, raw.Name)
+		if len(l.within) > 0 {
+			l.within = append(l.within[:1:1], part{typ: partExceptions, at: p}, part{typ: partException, name: raw.Name, at: at})
+		}
+		if seen[raw.Name] {
+			l.warn(at.error(CodeNotUnique, what, 0, "the rule has several exceptions of that name"))
+		}
+		seen[raw.Name] = true
 		prev := byName[raw.Name]
+		noValues := raw.Values.Kind == 0 || null(&raw.Values)
 		if prev == nil {
+			if add && noValues {
+				l.fail(at.error(CodeValidate, what, 0, "an exception that is added needs values"))
+				return earlier
+			}
 			x := &exception{name: raw.Name, at: at}
 			if !l.shape(x, what, &raw.Fields, &raw.Comps) {
 				return earlier
 			}
 			list = append(list, x)
-			byName[raw.Name] = x
 			prev = x
 		} else if raw.Fields.Kind != 0 || raw.Comps.Kind != 0 {
 			l.fail(at.error(CodeValidate, what, 0, "the exception exists: only values can be added"))
 			return earlier
 		}
-		if raw.Values.Kind == 0 || null(&raw.Values) {
+		if noValues {
 			if add {
 				l.warn(at.error(CodeAppendNoValues, what, 0, "the exception adds no values"))
 			}
@@ -70,7 +85,32 @@ func (l *loader) exceptions(p place, label string, earlier []*exception, add boo
 			return earlier
 		}
 	}
+	if len(l.within) > 0 {
+		l.within = l.within[:1]
+	}
 	return list
+}
+
+// knownFields checks that what an exception compares are fields.
+func (l *loader) knownFields(x *exception, what string, nodes []*yaml.Node) bool {
+	if l.foreign {
+		return true
+	}
+	for i, f := range x.fields {
+		o, n, err := syntax.ParseField(strings.TrimSpace(f))
+		if err == nil && n == len(strings.TrimSpace(f)) {
+			if _, err = compile.New(nil).Reader(o); err == nil {
+				continue
+			}
+		}
+		msg := fmt.Sprintf("%q is not a field", f)
+		if ce, ok := errors.AsType[*compile.Error](err); ok {
+			msg = ce.Msg
+		}
+		l.fail(place{x.at.src, nodes[i]}.error(CodeValidate, what, 0, msg))
+		return false
+	}
+	return true
 }
 
 // shape reads fields and comps.
@@ -82,14 +122,15 @@ func (l *loader) shape(x *exception, what string, fields, comps *yaml.Node) bool
 		if comps.Kind == yaml.ScalarNode {
 			x.comps[0] = comps.Value
 		} else if comps.Kind != 0 {
-			l.fail(x.at.error(CodeYAMLValidate, what, 0, "with one field comps must be one operator"))
+			l.fail(x.at.error(CodeValidate, what, 0, "with one field comps must be one operator"))
 			return false
 		}
 		op, mod, ok := operator(x.comps[0])
 		if !ok || mod == "" && !op.TakesList() || mod != "" && op.TakesList() {
-			l.fail(x.at.error(CodeYAMLValidate, what, 0, fmt.Sprintf("operator %q does not take a list: use in, pmatch, intersects, or one such as 'startswith anyof'", x.comps[0])))
+			l.fail(x.at.error(CodeValidate, what, 0, fmt.Sprintf("operator %q does not take a list: use in, pmatch, intersects, or one such as 'startswith anyof'", x.comps[0])))
 			return false
 		}
+		return l.knownFields(x, what, []*yaml.Node{fields})
 	case yaml.SequenceNode:
 		at := place{x.at.src, fields}
 		var ok bool
@@ -104,20 +145,20 @@ func (l *loader) shape(x *exception, what string, fields, comps *yaml.Node) bool
 			return false
 		}
 		if len(x.comps) != len(x.fields) {
-			l.fail(at.error(CodeYAMLValidate, what, 0, fmt.Sprintf("%d fields, but %d comps", len(x.fields), len(x.comps))))
+			l.fail(at.error(CodeValidate, what, 0, fmt.Sprintf("%d fields, but %d comps", len(x.fields), len(x.comps))))
 			return false
 		}
 		for _, c := range x.comps {
 			if _, _, ok := operator(c); !ok {
-				l.fail(at.error(CodeYAMLValidate, what, 0, fmt.Sprintf("unknown operator %q", c)))
+				l.fail(at.error(CodeValidate, what, 0, fmt.Sprintf("unknown operator %q", c)))
 				return false
 			}
 		}
+		return l.knownFields(x, what, fields.Content)
 	default:
-		l.fail(x.at.error(CodeYAMLValidate, what, 0, "the exception has no fields"))
+		l.fail(x.at.error(CodeValidate, what, 0, "the exception has no fields"))
 		return false
 	}
-	return true
 }
 
 // values reads the values and turns them into text.
@@ -130,14 +171,14 @@ func (l *loader) values(x *exception, what string, p place) bool {
 		at := place{p.src, resolve(n)}
 		if x.single {
 			if at.node.Kind != yaml.ScalarNode {
-				l.fail(at.error(CodeYAMLValidate, what, 0, "with one field values must be a list of texts"))
+				l.fail(at.error(CodeValidate, what, 0, "with one field values must be a list of texts"))
 				return false
 			}
 			x.tuples = append(x.tuples, []string{quoteItem(at.node.Value)})
 			continue
 		}
 		if at.node.Kind != yaml.SequenceNode || len(at.node.Content) != len(x.fields) {
-			l.fail(at.error(CodeYAMLValidate, what, 0, fmt.Sprintf("each of the values must be a list of %d, one for each field", len(x.fields))))
+			l.fail(at.error(CodeValidate, what, 0, fmt.Sprintf("each of the values must be a list of %d, one for each field", len(x.fields))))
 			return false
 		}
 		tuple := make([]string, len(x.fields))
@@ -158,8 +199,12 @@ func (l *loader) values(x *exception, what string, p place) bool {
 			case v.Kind != yaml.ScalarNode:
 				l.fail(place{p.src, v}.error(CodeYAMLValidate, what, 0, "a value must be text or a list of texts"))
 				return false
+			case v.Value == "":
+				l.fail(place{p.src, v}.error(CodeYAMLValidate, what, 0, "a value is empty"))
+				return false
 			case takesList && !strings.HasPrefix(v.Value, "("):
-				tuple[i] = "(" + quoteItem(v.Value) + ")"
+				// Not quoted: a text with commas is several values.
+				tuple[i] = "(" + v.Value + ")"
 			case takesList:
 				tuple[i] = v.Value
 			default:

@@ -9,6 +9,7 @@ import (
 
 	"riposte/agent/event"
 	"riposte/agent/rules/compile"
+	"riposte/agent/rules/field"
 	"riposte/agent/rules/syntax"
 )
 
@@ -36,13 +37,22 @@ var suggested = []struct{ name, field string }{
 // parseOutput reads a rule's output; errors are reported already.
 func (b *builder) parseOutput(d *ruleDef) (output, error) {
 	s := d.output.s
-	if strings.Contains(s, "%container.info") {
-		b.warn(d.output.error(CodeDeprecatedItem, d.label(), strings.Index(s, "%container.info"), "%container.info is deprecated and prints nothing: the container's fields are added to every output"))
+	if i := strings.Index(s, "%container.info"); i >= 0 {
+		b.warn(d.output.error(CodeDeprecatedItem, d.label(), i, "%container.info is deprecated and prints nothing: the container's fields are added to every output"))
 	}
 	out, at, err := b.segments(s)
 	if err != nil {
-		b.fail(d.output.error(CodeCompileOutput, d.label(), at, err.Error()))
+		if d.skipUnknown && unknownToken(err) {
+			b.warn(d.output.error(CodeUnknownFilter, d.label(), at, err.Error()+" (the rule is left out)"))
+		} else {
+			b.fail(d.output.error(CodeCompileOutput, d.label(), at, err.Error()))
+		}
 		return nil, err
+	}
+	for i := range out {
+		if f, ok := field.Lookup(out[i].key); ok && f.Class == "syscall" && f.Flags&field.Deprecated != 0 {
+			b.warn(d.output.error(CodeDeprecatedItem, d.label(), strings.Index(s, "%"+out[i].key), f.Name+" is deprecated: calls are seen at their exit alone"))
+		}
 	}
 	for _, f := range suggested {
 		if strings.Contains(s, "%"+f.field) {
@@ -114,11 +124,11 @@ func (b *builder) field(s string) (segment, int, error) {
 	}
 	rest := s[digits:]
 	if rest == "" {
-		return seg, 0, errors.New("invalid formatting token: the output ends after %")
+		return seg, 0, tokenError("invalid formatting token: the output ends after %")
 	}
 	operand, n, err := syntax.ParseField(rest)
 	if err != nil {
-		return seg, 0, errors.New("invalid formatting token: no field stands after %")
+		return seg, 0, tokenError("invalid formatting token: no field stands after %")
 	}
 	var first error
 	for {
@@ -146,11 +156,23 @@ func (b *builder) field(s string) (segment, int, error) {
 		}
 		n = len(operand.(*syntax.Field).Name)
 	}
-	ce := &compile.Error{}
-	if errors.As(first, &ce) {
-		return seg, 0, fmt.Errorf("%s", ce.Msg)
+	if ce, ok := errors.AsType[*compile.Error](first); ok {
+		if ce.Kind == compile.Unknown {
+			return seg, 0, tokenError(ce.Msg)
+		}
+		return seg, 0, errors.New(ce.Msg)
 	}
 	return seg, 0, first
+}
+
+// tokenError is about what stands after a '%' and is no field.
+type tokenError string
+
+func (e tokenError) Error() string { return string(e) }
+
+func unknownToken(err error) bool {
+	var t tokenError
+	return errors.As(err, &t)
 }
 
 func (o output) format(e *event.Event) (string, map[string]any) {

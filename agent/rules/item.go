@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -126,7 +125,7 @@ func (l *loader) file(f File) {
 			if n = resolve(n); !null(n) {
 				l.item(place{src: src, node: n})
 			}
-			if l.full {
+			if l.full || l.failed[src.name] && !l.all {
 				return
 			}
 		}
@@ -150,6 +149,8 @@ func (l *loader) item(at place) {
 		return
 	}
 	it := &item{at: at, keys: make(map[string]*yaml.Node, len(at.node.Content)/2)}
+	l.within = []part{it.part()}
+	defer func() { l.within = nil }()
 	var order []*yaml.Node
 	for i := 0; i+1 < len(at.node.Content); i += 2 {
 		k, v := at.node.Content[i], resolve(at.node.Content[i+1])
@@ -167,6 +168,7 @@ func (l *loader) item(at place) {
 		}
 	}
 	if it.kind == "" {
+		l.odd(at, "unknown item")
 		l.warn(at.error(CodeUnknownItem, "", 0, "unknown item, ignored: known are rule, macro, list, required_engine_version and required_plugin_versions"))
 		return
 	}
@@ -180,12 +182,14 @@ func (l *loader) item(at place) {
 			return
 		}
 	}
+	l.within[0] = it.part()
 	for _, k := range order {
 		if known := knownKeys[it.kind]; !slices.Contains(known, k.Value) {
 			msg := fmt.Sprintf("unknown key %q, ignored", k.Value)
 			if near := syntax.Nearest(k.Value, known); near != "" {
 				msg += ": did you mean " + near + "?"
 			}
+			l.odd(place{at.src, k}, fmt.Sprintf("unknown key %q", k.Value))
 			l.warn(place{at.src, k}.error(CodeUnknownKey, it.label(), 0, msg))
 		}
 	}
@@ -205,15 +209,14 @@ func (l *loader) item(at place) {
 
 // lacks reports a key that must be there; a misspelt one is probably meant for it.
 func (it *item) lacks(l *loader, key string) {
-	msg := fmt.Sprintf("the %s has no %s", it.kind, key)
-	meant := func(k string) bool {
-		return !slices.Contains(knownKeys[it.kind], k) && syntax.Nearest(k, []string{key}) != ""
+	msg, near := fmt.Sprintf("the %s has no %s", it.kind, key), ""
+	for k := range it.keys {
+		if !slices.Contains(knownKeys[it.kind], k) && syntax.Nearest(k, []string{key}) != "" {
+			near = fmt.Sprintf(": did you mean it by %q?", k)
+			break
+		}
 	}
-	keys := slices.Sorted(maps.Keys(it.keys))
-	if i := slices.IndexFunc(keys, meant); i >= 0 {
-		msg = fmt.Sprintf("%s: did you mean it by %q?", msg, keys[i])
-	}
-	l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, msg))
+	l.fail(it.at.error(CodeYAMLValidate, it.label(), 0, msg+near))
 }
 
 // text reads a key that must be a scalar, if it is there.
@@ -224,6 +227,10 @@ func (it *item) text(l *loader, key string) (string, bool) {
 	}
 	if p.node.Kind != yaml.ScalarNode || null(p.node) {
 		l.fail(p.error(CodeYAMLValidate, it.label(), 0, key+" must be text"))
+		return "", false
+	}
+	if p.node.Value == "" {
+		l.fail(p.error(CodeYAMLValidate, it.label(), 0, key+" is empty"))
 		return "", false
 	}
 	return p.node.Value, true
@@ -256,9 +263,6 @@ func (it *item) texts(l *loader, key string) ([]string, bool) {
 }
 
 func (l *loader) scalars(p place, label, what string) ([]string, bool) {
-	if null(p.node) {
-		return nil, true
-	}
 	if p.node.Kind != yaml.SequenceNode {
 		l.fail(p.error(CodeYAMLValidate, label, 0, what+" must be a list"))
 		return nil, false

@@ -1,9 +1,12 @@
 package rules
 
 import (
+	"time"
+
 	"riposte/agent/alert"
 	"riposte/agent/event"
 	"riposte/agent/rules/compile"
+	"riposte/agent/rules/syntax"
 )
 
 // Rule is one loaded rule. It must not be changed.
@@ -13,8 +16,13 @@ type Rule struct {
 	Source   string
 	Priority alert.Priority
 	// Tags are in alphabetical order.
-	Tags    []string
+	Tags []string
+	// Enabled says that the rule can fire: neither its file nor the options turn it off.
 	Enabled bool
+	// Capture asks for a recording of the events around an alert, CaptureDuration
+	// for how long, 0 for the default.
+	Capture         bool
+	CaptureDuration time.Duration
 	// Condition and Output are the rule's texts as merged, before macros and lists.
 	Condition, Output string
 	// Types are the captured events that the condition can be true for, EventTypes
@@ -27,6 +35,9 @@ type Rule struct {
 
 	program *compile.Program
 	output  output
+	details details
+	// tree is the condition with exceptions and lists in place.
+	tree syntax.Node
 }
 
 // Match evaluates the rule's condition alone.

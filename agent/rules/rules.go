@@ -7,7 +7,7 @@
 // no event or process is shared between goroutines. The language's parts have
 // packages of their own: syntax reads a condition, field knows what can be asked
 // of an event, compile makes a condition run, defaults holds the rules that
-// Riposte brings along.
+// Riposte brings along, ruletest runs tests of rules that are written in plain text.
 package rules
 
 import (
@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 
 	"riposte/agent/event"
+	"riposte/agent/rules/syntax"
 )
 
 // Limits of what is loaded. They are far above what people write and keep a
@@ -28,7 +29,7 @@ const (
 	// all of them together.
 	MaxConditionBytes = 16 << 20
 	MaxExpandedBytes  = 64 << 20
-	// MaxErrors ends the loading.
+	// MaxErrors ends the loading, and is how many warnings are kept.
 	MaxErrors = 100
 )
 
@@ -49,23 +50,18 @@ type Ruleset struct {
 	rules  []*Rule
 	hash   string
 	byType [256][]*Rule
+	// matchAll lets all rules of an event fire.
+	matchAll bool
+
+	macros   []Macro
+	lists    []List
+	bodies   map[string]syntax.Node
+	engine   string
+	required []Requirement
 }
 
-// Load reads files in order; a later definition replaces an earlier one and
-// keeps its place. The error joins an *Error for everything that is wrong.
-func Load(files ...File) (*Ruleset, error) {
-	l := newLoader()
-	for _, f := range files {
-		l.file(f)
-	}
-	rs := l.build()
-	if err := l.err(); err != nil {
-		return nil, err
-	}
-	rs.hash = hash(files)
-	rs.index()
-	return rs, nil
-}
+// Load loads files as they are: see Options for more.
+func Load(files ...File) (*Ruleset, error) { return Options{}.Load(files...) }
 
 func hash(files []File) string {
 	h := sha256.New()
@@ -90,12 +86,15 @@ func (r *Ruleset) index() {
 }
 
 // Match calls fire for the first rule, in order of definition, whose condition
-// is true for the event, and for no other. It allocates nothing of its own.
+// is true for the event; with Options.MatchAll for every such rule. It allocates
+// nothing of its own.
 func (r *Ruleset) Match(e *event.Event, fire func(*Rule)) {
 	for _, rule := range r.byType[e.Type] {
 		if rule.program.Match(e) {
 			fire(rule)
-			return
+			if !r.matchAll {
+				return
+			}
 		}
 	}
 }

@@ -12,6 +12,18 @@ import (
 // fields they have.
 var plugins = map[string]string{"container": "0.6.0"}
 
+// Plugin is a part of Falco that a file needs, in at least a version.
+type Plugin struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Requirement is one plugin that a file needs, or one that may stand for it.
+type Requirement struct {
+	Plugin
+	Alternatives []Plugin `json:"alternatives,omitempty"`
+}
+
 // engineVersion checks that the language is new enough for the file; a plain
 // number N means 0.N.0.
 func (l *loader) engineVersion(it *item) {
@@ -30,6 +42,10 @@ func (l *loader) engineVersion(it *item) {
 		l.fail(p.error(CodeYAMLValidate, it.label(), 0, fmt.Sprintf("%q is neither a number nor a version such as 0.57.0", s)))
 	case older(have, want):
 		l.fail(p.error(CodeValidate, it.label(), 0, fmt.Sprintf("the file needs engine version %s, this is %s", s, EngineVersion)))
+	default:
+		if had, _ := parseVersion(l.engine); l.engine == "" || older(had, want) {
+			l.engine = s
+		}
 	}
 }
 
@@ -62,6 +78,11 @@ func (l *loader) pluginVersions(it *item) {
 				reason = ""
 			}
 		}
+		need := Requirement{Plugin: Plugin{Name: entry.Name, Version: entry.Version}}
+		for _, a := range entry.Alternatives {
+			need.Alternatives = append(need.Alternatives, Plugin{Name: a.Name, Version: a.Version})
+		}
+		l.required = append(l.required, need)
 		if reason != "" {
 			l.fail(at.error(CodeValidate, it.label(), 0, reason))
 		}

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"strconv"
 
 	"riposte/agent/event"
@@ -25,6 +26,7 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	c.lint(n, left)
 	if left.ref != nil {
 		p, special, err := c.special(n, left.ref)
 		if special || err != nil {
@@ -47,6 +49,12 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 	t, err := c.literalTest(n, left.typ)
 	if err != nil {
 		return part{}, err
+	}
+	if l, ok := n.Right.(*syntax.List); ok && left.typ == field.Net && left.many == field.EitherEnd && len(l.Items) > 1 {
+		// Falco looks at the first value alone here; of the others only the form counts.
+		if t, err = c.valueTest(syntax.Eq, left.typ, l.Items[0].(*syntax.Value)); err != nil {
+			return part{}, err
+		}
 	}
 	p.eval = apply(left, n.Op, t)
 	return p, nil
@@ -109,6 +117,19 @@ func (c *Compiler) special(n *syntax.Check, ref *field.Ref) (part, bool, error) 
 				return constant(v.Text != "<"), true, nil
 			}
 		}
+	case "evt.around":
+		if n.Op != syntax.Eq && n.Op != syntax.Eq2 {
+			return part{}, true, c.errorAt(n.OpPos, "evt.around is only compared with =")
+		}
+		p := part{yes: allEvents, no: allEvents}
+		v, ok := n.Right.(*syntax.Value)
+		if !ok {
+			return part{}, true, c.errorAt(n.OpPos, "evt.around is only compared with a number of milliseconds")
+		}
+		limit, err := c.valueTest(syntax.Le, field.Uint64, v)
+		around := *ref
+		p.eval = func(e *event.Event) bool { return limit(around.Read(e)) }
+		return p, true, err
 	case "evt.num":
 		if p, ok := eventNumber(n); ok {
 			return p, true, nil
@@ -160,9 +181,9 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 		i, ok := eventIndex(v.Text)
 		if !ok {
 			if near := syntax.Nearest(v.Text, field.EventNames()); near != "" {
-				return part{}, true, c.errorAt(v.Pos, "unknown event type %s: did you mean %s?", v.Text, near)
+				return part{}, true, c.problem(Unknown, v.Pos, fmt.Sprintf("unknown event type %s: did you mean %s?", v.Text, near))
 			}
-			return part{}, true, c.errorAt(v.Pos, "unknown event type %s", v.Text)
+			return part{}, true, c.problem(Unknown, v.Pos, "unknown event type "+v.Text)
 		}
 		s.add(i)
 		if t, ok := event.TypeOf(v.Text); ok {

@@ -9,8 +9,6 @@ package compile
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"riposte/agent/event"
 	"riposte/agent/rules/syntax"
@@ -29,7 +27,25 @@ type Error struct {
 	Pos   syntax.Pos
 	Macro string
 	Msg   string
+	// Kind says what the mistake is about.
+	Kind Kind
 }
+
+// Kind of an error or warning.
+type Kind uint8
+
+// The kinds. Unknown: a field or event type that does not exist; Undefined: a
+// macro that does not exist. The others are warnings: Deprecated fields; Unsafe
+// comparisons with the text <NA>; Odd is what can be written better, or is
+// probably not what was meant.
+const (
+	Invalid Kind = iota
+	Unknown
+	Undefined
+	Deprecated
+	Unsafe
+	Odd
+)
 
 // Error is the message, with the macro that it is about.
 func (e *Error) Error() string {
@@ -53,14 +69,16 @@ type Compiler struct {
 	macros map[string]*macro
 	names  []string
 	// path is the macros that are being compiled, outermost first.
-	path []string
+	path     []string
+	warnings []*Error
 }
 
 type macro struct {
 	Macro
-	open, done, used bool
-	part             part
-	err              error
+	resolving, resolved bool
+	open, done, used    bool
+	part                part
+	err                 error
 }
 
 // New prepares a compiler for one set of macros.
@@ -98,6 +116,14 @@ func (c *Compiler) Compile(n syntax.Node) (*Program, error) {
 	return &Program{eval: p.eval, Types: p.yes, Checks: p.checks}, nil
 }
 
+// Warnings takes the warnings that were found since it was asked last. Those of
+// a macro are found once, by the first condition that uses it.
+func (c *Compiler) Warnings() []*Error {
+	list := c.warnings
+	c.warnings = nil
+	return list
+}
+
 // Used says that a compiled condition refers to the macro, directly or not.
 func (c *Compiler) Used(name string) bool {
 	m := c.macros[name]
@@ -105,11 +131,24 @@ func (c *Compiler) Used(name string) bool {
 }
 
 func (c *Compiler) errorAt(p syntax.Pos, format string, args ...any) error {
-	e := &Error{Pos: p, Msg: fmt.Sprintf(format, args...)}
+	return c.problem(Invalid, p, fmt.Sprintf(format, args...))
+}
+
+func (c *Compiler) problem(kind Kind, p syntax.Pos, msg string) *Error {
+	e := &Error{Pos: p, Msg: msg, Kind: kind}
 	if len(c.path) > 0 {
 		e.Macro = c.path[len(c.path)-1]
 	}
 	return e
+}
+
+// maxWarnings is how many warnings of one condition are kept.
+const maxWarnings = 100
+
+func (c *Compiler) warn(kind Kind, p syntax.Pos, msg string) {
+	if len(c.warnings) < maxWarnings {
+		c.warnings = append(c.warnings, c.problem(kind, p, msg))
+	}
 }
 
 // part is a compiled node. Without eval it is a constant.
@@ -240,24 +279,13 @@ func anyOf(f []func(*event.Event) bool) func(*event.Event) bool {
 }
 
 func (c *Compiler) macro(n *syntax.Macro) (part, error) {
-	m, visibility := c.macros[n.Name], int(^uint(0)>>1)
-	if len(c.path) > 0 {
-		visibility = c.macros[c.path[len(c.path)-1]].Visibility
+	if err := c.visible(n); err != nil {
+		return part{}, err
 	}
+	m := c.macros[n.Name]
 	switch {
-	case m == nil:
-		if near := syntax.Nearest(n.Name, c.names); near != "" {
-			return part{}, c.errorAt(n.Pos, "undefined macro %s: did you mean %s?", n.Name, near)
-		}
-		return part{}, c.errorAt(n.Pos, "undefined macro %s", n.Name)
 	case m.open:
-		loop := append(slices.Clone(c.path[slices.Index(c.path, n.Name):]), n.Name)
-		if len(loop) > 10 {
-			loop = append(append(loop[:4:4], "..."), loop[len(loop)-4:]...)
-		}
-		return part{}, c.errorAt(n.Pos, "macro %s refers to itself: %s", n.Name, strings.Join(loop, " -> "))
-	case m.Index >= visibility:
-		return part{}, c.errorAt(n.Pos, "undefined macro %s: it is defined after this macro, move it up", n.Name)
+		return part{}, c.loop(n)
 	case len(c.path) >= MaxMacroDepth:
 		return part{}, c.errorAt(n.Pos, "macros are nested deeper than %d levels", MaxMacroDepth)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -11,15 +12,6 @@ import (
 	"riposte/agent/rules/field"
 	"riposte/agent/rules/syntax"
 )
-
-// services are the names that a port may have in a rule. They stand here so that
-// a rule means the same on every machine.
-var services = map[string]int64{
-	"ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69, "http": 80,
-	"kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "imap2": 143, "snmp": 161, "ldap": 389, "https": 443, "submission": 587,
-	"syslog": 514, "ldaps": 636, "imaps": 993, "pop3s": 995, "nfs": 2049, "mysql": 3306, "postgresql": 5432, "amqp": 5672, "redis": 6379,
-	"http-alt": 8080,
-}
 
 // parseNumber reads a literal of a number, port or bool.
 func parseNumber(typ field.Type, s string) (int64, error) {
@@ -33,14 +25,20 @@ func parseNumber(typ field.Type, s string) (int64, error) {
 		}
 		return 0, fmt.Errorf("%q is not true or false", s)
 	case field.Port:
-		if n, ok := services[s]; ok {
-			return n, nil
+		if n, ok := field.ServicePort(s); ok {
+			return int64(n), nil
 		}
 		n, err := strconv.ParseUint(s, 10, 16)
 		if err != nil {
-			return 0, fmt.Errorf("%q is not a port: use a number from 0 to 65535", s)
+			return 0, fmt.Errorf("%q is not a port: use a number from 0 to 65535, or a service's name such as https", s)
 		}
 		return int64(n), nil
+	case field.Double:
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a number", s)
+		}
+		return int64(math.Float64bits(x)), nil
 	}
 	n, err := parseInteger(s)
 	switch {
@@ -74,8 +72,11 @@ func parseInteger(s string) (int64, error) {
 }
 
 func compareNumbers(typ field.Type, a, b int64) int {
-	if typ == field.Uint64 {
+	switch typ {
+	case field.Uint64:
 		return cmp.Compare(uint64(a), uint64(b))
+	case field.Double:
+		return cmp.Compare(math.Float64frombits(uint64(a)), math.Float64frombits(uint64(b)))
 	}
 	return cmp.Compare(a, b)
 }

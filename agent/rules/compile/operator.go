@@ -140,11 +140,12 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 				return len(v.List) > 0
 			}, nil
 		}
-		return func(v field.Value) bool {
-			return slices.ContainsFunc(v.List, set)
-		}, nil
+		return func(v field.Value) bool { return slices.ContainsFunc(v.List, set) }, nil
 	case field.IP, field.Net:
 		tests := make([]test, len(l.Items))
+		if len(tests) == 0 {
+			return func(field.Value) bool { return false }, nil
+		}
 		for i, item := range l.Items {
 			t, err := c.valueTest(syntax.Eq, typ, item.(*syntax.Value))
 			if err != nil {
@@ -178,9 +179,7 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 // textSet answers for short lists by looking at each, for others by hash.
 func textSet(values []string) func(string) bool {
 	if len(values) <= 4 {
-		return func(s string) bool {
-			return slices.Contains(values, s)
-		}
+		return func(s string) bool { return slices.Contains(values, s) }
 	}
 	set := make(map[string]struct{}, len(values))
 	for _, v := range values {

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"encoding/base64"
+	"errors"
 	"path"
 	"strings"
 
@@ -16,7 +17,11 @@ func (c *Compiler) source(o syntax.Operand) (source, error) {
 	case *syntax.Field:
 		ref, err := field.Resolve(o)
 		if err != nil {
-			return source{}, c.errorAt(o.Pos, "%s", err)
+			kind := Invalid
+			if unknown := (*field.UnknownError)(nil); errors.As(err, &unknown) {
+				kind = Unknown
+			}
+			return source{}, c.problem(kind, o.Pos, err.Error())
 		}
 		many := ref.Many
 		if ref.Argument.Set {
@@ -83,6 +88,9 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			return c.errorAt(call.Pos, "%s() takes %d argument(s), not %d", call.Name, len(types), len(args))
 		}
 		for i, t := range types {
+			if t == field.Texts && args[i].ref != nil && args[i].ref.Name == "proc.args" && !args[i].ref.Argument.Set {
+				args[i] = argumentList
+			}
 			if args[i].typ != t && (t != field.Text || args[i].typ != field.Bytes) {
 				return c.errorAt(call.Args[i].Start(), "%s is of type %s, %s() needs %s here", call.Args[i], args[i].typ, call.Name, t)
 			}
@@ -148,6 +156,15 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			}
 			return field.Value{OK: true, Text: strings.Join(l.List, s.Text)}
 		}}, nil
+	case "getopt":
+		if err := want(field.Texts, field.Text); err != nil {
+			return source{}, err
+		}
+		literal, ok := call.Args[1].(*syntax.Value)
+		if !ok {
+			return source{}, c.errorAt(call.Args[1].Start(), "the options of getopt() must be a quoted text")
+		}
+		return c.getopt(call, args[0], literal.Text)
 	case "concat":
 		types := make([]field.Type, max(1, len(args)))
 		if err := want(types...); err != nil {
@@ -165,7 +182,7 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			return field.Value{OK: true, Text: b.String()}
 		}}, nil
 	}
-	return source{}, c.errorAt(call.Pos, "transformer %s() is not supported yet", call.Name)
+	return source{}, c.errorAt(call.Pos, "unknown transformer %s()", call.Name)
 }
 
 // compareSources compiles a check with a field or transformer on both sides.

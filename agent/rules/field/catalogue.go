@@ -7,11 +7,46 @@ import (
 	"riposte/agent/event"
 )
 
+// Class is a group of fields.
+type Class struct {
+	Name, Desc string
+	// Source is the kind of events that have the fields, empty for all.
+	Source string
+	Fields []Field
+}
+
+var classes = []Class{
+	{Name: "evt", Desc: "every event", Fields: genericFields},
+	{Name: "syscall", Desc: "the system call", Source: "syscall", Fields: evtFields},
+	{Name: "process", Desc: "the process and thread that made the call", Source: "syscall", Fields: procFields},
+	{Name: "user", Desc: "the user whose rights the process has", Source: "syscall", Fields: userFields},
+	{Name: "group", Desc: "the group whose rights the process has", Source: "syscall", Fields: groupFields},
+	{Name: "fd", Desc: "the file or socket that the call made or used", Source: "syscall", Fields: fdFields},
+	{Name: "fs.path", Desc: "the paths that the call works on", Source: "syscall", Fields: pathFields},
+	{Name: "fdlist", Desc: "the descriptors of a poll", Source: "syscall", Fields: fdlistFields},
+	{Name: "util", Desc: "for Falco's tables", Source: "syscall", Fields: utilFields},
+	{Name: "container", Desc: "the container and pod of the process (Falco's container plugin)", Source: "syscall", Fields: containerFields},
+	{Name: "k8smeta", Desc: "the pod and what it belongs to (Falco's k8smeta plugin)", Source: "syscall", Fields: metaFields},
+	{Name: "k8saudit", Desc: "requests to the Kubernetes API (Falco's k8saudit plugin)", Source: "k8s_audit", Fields: auditFields},
+	{Name: "riposte", Desc: "Riposte's own", Source: "syscall", Fields: ownFields},
+}
+
 var (
-	all    = slices.Concat(evtFields, fdFields, procFields, userFields, containerFields)
+	all    = flatten()
 	byName = index()
 	names  = sortedNames()
 )
+
+func flatten() []Field {
+	var list []Field
+	for _, c := range classes {
+		for i := range c.Fields {
+			c.Fields[i].Class = c.Name
+		}
+		list = append(list, c.Fields...)
+	}
+	return list
+}
 
 func index() map[string]*Field {
 	m := make(map[string]*Field, len(all))
@@ -33,6 +68,9 @@ func sortedNames() []string {
 	slices.Sort(n)
 	return n
 }
+
+// Classes lists the catalogue in groups. It must not be changed.
+func Classes() []Class { return classes }
 
 // All lists the catalogue, class by class. The entries must not be changed.
 func All() []Field { return all }

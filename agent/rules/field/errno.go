@@ -35,3 +35,13 @@ func Result(ret int64) string {
 	}
 	return "E" + strconv.FormatInt(-ret, 10)
 }
+
+// Errno is the number of an error's name, such as 2 for ENOENT.
+func Errno(name string) (int64, bool) {
+	for n, s := range errnoNames {
+		if s == name {
+			return n, true
+		}
+	}
+	return 0, false
+}

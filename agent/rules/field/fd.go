@@ -2,6 +2,7 @@ package field
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"riposte/agent/event"
@@ -13,8 +14,6 @@ var fdFields = []Field{
 	{Name: "fd.typechar", Type: Text, Scope: File, Desc: "kind of the object, as a letter", get: ofFile(func(_ *event.Event, f *event.File) Value { return text(kindChar(f.Kind)) })},
 	{Name: "fd.name", Type: Text, Scope: File, Desc: "path, or client->server for a socket", get: ofFile(func(e *event.Event, _ *event.File) Value { return text(e.Name()) })},
 	{Name: "fd.nameraw", Type: Text, Scope: File, Desc: "path as it was passed", get: ofFile(func(_ *event.Event, f *event.File) Value { return text(f.NameRaw) })},
-	{Name: "fd.realpath", Type: Text, Scope: File, Desc: "path of the opened file itself, every link resolved (Riposte's own)", get: ofFile(func(_ *event.Event, f *event.File) Value { return text(f.RealPath) })},
-	{Name: "fd.name_differs", Type: Bool, Scope: File, Desc: "fd.name and fd.realpath are not the same (Riposte's own)", get: ofFile(func(e *event.Event, _ *event.File) Value { return truth(e.NameDiffers()) })},
 	{Name: "fd.directory", Type: Text, Scope: File, Desc: "directory of the path", get: ofFile(directory)},
 	{Name: "fd.filename", Type: Text, Scope: File, Desc: "last part of the path", get: ofFile(fileName)},
 	{Name: "fd.containername", Type: Text, Scope: File, Desc: "container id and name", get: ofFile(func(e *event.Event, _ *event.File) Value {
@@ -31,34 +30,36 @@ var fdFields = []Field{
 		return text(e.Proc.Container.ShortID() + ":" + d.Text)
 	})},
 	{Name: "fd.dev", Type: Int, Scope: File, Desc: "device of the file", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Dev) })},
-	{Name: "fd.dev.major", Type: Int, Scope: File, Desc: "major number of the device"},
-	{Name: "fd.dev.minor", Type: Int, Scope: File, Desc: "minor number of the device"},
+	{Name: "fd.dev.major", Type: Int, Scope: File, Desc: "major number of the device", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Dev >> 8 & 0xfff) })},
+	{Name: "fd.dev.minor", Type: Int, Scope: File, Desc: "minor number of the device", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Dev&0xff | f.Dev>>12&0xfff00) })},
 	{Name: "fd.ino", Type: Int, Scope: File, Desc: "inode of the file", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Ino) })},
 	{Name: "fd.is_upper_layer", Type: Bool, Scope: File, Desc: "the file came into the container after its start", get: ofFile(func(_ *event.Event, f *event.File) Value { return truth(f.UpperLayer) })},
 	{Name: "fd.is_lower_layer", Type: Bool, Scope: File, Desc: "the file is the image's"},
-	{Name: "fd.uid", Type: Text, Scope: File, Desc: "process id and descriptor"},
-	{Name: "fd.types", Type: Texts, Arg: OptionalText, Scope: Process, Desc: "kinds of all descriptors, or of some"},
+	{Name: "fd.uid", Type: Text, Scope: Event, Desc: "thread id and descriptor", get: ofFile(func(e *event.Event, f *event.File) Value {
+		return text(strconv.Itoa(int(e.Task.TID)) + strconv.FormatInt(f.Num, 10))
+	})},
+	{Name: "fd.types", Type: Texts, Arg: OptionalIndex, NoRight: true, Scope: Process, Desc: "kinds of all descriptors, or of some"},
 
-	{Name: "fd.ip", Type: IP, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either address of a socket", get: bothEnds(addrOf)},
+	{Name: "fd.ip", Flags: Filter, Type: IP, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either address of a socket", get: bothEnds(addrOf)},
 	{Name: "fd.cip", Type: IP, Scope: File, Desc: "address of the client", get: ofFile(client(addrOf))},
 	{Name: "fd.sip", Type: IP, Scope: File, Desc: "address of the server", get: ofFile(server(addrOf))},
 	{Name: "fd.lip", Type: IP, Scope: File, Desc: "address of this side", get: ofFile(local(addrOf))},
 	{Name: "fd.rip", Type: IP, Scope: File, Desc: "address of the other side", get: ofFile(remote(addrOf))},
-	{Name: "fd.port", Type: Port, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either port of a socket", get: bothEnds(portOf)},
+	{Name: "fd.port", Flags: Filter, Type: Port, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either port of a socket", get: bothEnds(portOf)},
 	{Name: "fd.cport", Type: Port, Scope: File, Desc: "port of the client", get: ofFile(client(portOf))},
 	{Name: "fd.sport", Type: Port, Scope: File, Desc: "port of the server", get: ofFile(server(portOf))},
 	{Name: "fd.lport", Type: Port, Scope: File, Desc: "port of this side", get: ofFile(local(portOf))},
 	{Name: "fd.rport", Type: Port, Scope: File, Desc: "port of the other side", get: ofFile(remote(portOf))},
-	{Name: "fd.net", Type: Net, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "network of either address", get: bothEnds(addrOf)},
-	{Name: "fd.cnet", Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of the client", get: ofFile(client(addrOf))},
-	{Name: "fd.snet", Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of the server", get: ofFile(server(addrOf))},
-	{Name: "fd.lnet", Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of this side", get: ofFile(local(addrOf))},
-	{Name: "fd.rnet", Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of the other side", get: ofFile(remote(addrOf))},
-	{Name: "fd.proto", Type: Text, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "service name of either port"},
-	{Name: "fd.cproto", Type: Text, Scope: File, Desc: "service name of the client's port"},
-	{Name: "fd.sproto", Type: Text, Scope: File, Desc: "service name of the server's port"},
-	{Name: "fd.lproto", Type: Text, Scope: File, Desc: "service name of this side's port"},
-	{Name: "fd.rproto", Type: Text, Scope: File, Desc: "service name of the other side's port"},
+	{Name: "fd.net", Flags: Filter, Type: Net, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "network of either address", get: bothEnds(addrOf)},
+	{Name: "fd.cnet", Flags: Filter, Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of the client", get: ofFile(client(addrOf))},
+	{Name: "fd.snet", Flags: Filter, Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of the server", get: ofFile(server(addrOf))},
+	{Name: "fd.lnet", Flags: Filter, Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of this side", get: ofFile(local(addrOf))},
+	{Name: "fd.rnet", Flags: Filter, Type: Net, NoRight: true, NoTransform: true, Scope: File, Desc: "network of the other side", get: ofFile(remote(addrOf))},
+	{Name: "fd.proto", Type: Port, Many: EitherEnd, Flags: Filter, NoRight: true, NoTransform: true, Scope: File, Desc: "either port of a socket, by service name", get: bothEnds(portOf)},
+	{Name: "fd.cproto", Type: Text, Scope: File, Desc: "service name of the client's port", get: ofFile(client(serviceOf))},
+	{Name: "fd.sproto", Type: Text, Scope: File, Desc: "service name of the server's port", get: ofFile(server(serviceOf))},
+	{Name: "fd.lproto", Type: Text, Scope: File, Desc: "service name of this side's port", get: ofFile(local(serviceOf))},
+	{Name: "fd.rproto", Type: Text, Scope: File, Desc: "service name of the other side's port", get: ofFile(remote(serviceOf))},
 	{Name: "fd.cip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the client"},
 	{Name: "fd.sip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the server"},
 	{Name: "fd.lip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of this side"},
@@ -82,13 +83,34 @@ var fdFields = []Field{
 	{Name: "fd.name_changed", Type: Bool, Scope: Event, Desc: "the event changed the socket's tuple", get: ofFile(func(e *event.Event, f *event.File) Value {
 		return Value{OK: inet(f), Int: truth(f.Socket.Renamed || e.Type == event.Connect).Int}
 	})},
+}
 
+var pathFields = []Field{
 	{Name: "fs.path.name", Type: Text, Scope: Event, Desc: "path that the call works on", get: ofEvent(opened(func(e *event.Event) string { return e.Name() }))},
 	{Name: "fs.path.nameraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofEvent(opened(func(e *event.Event) string { return e.File.NameRaw }))},
 	{Name: "fs.path.source", Type: Text, Scope: Event, Desc: "source of a rename, link or copy"},
 	{Name: "fs.path.sourceraw", Type: Text, Scope: Event, Desc: "that path as it was passed"},
 	{Name: "fs.path.target", Type: Text, Scope: Event, Desc: "target of a rename, link or copy"},
 	{Name: "fs.path.targetraw", Type: Text, Scope: Event, Desc: "that path as it was passed"},
+}
+
+var fdlistFields = []Field{
+	{Name: "fdlist.nums", Type: Text, Scope: Event, Desc: "descriptors of a poll"},
+	{Name: "fdlist.names", Type: Text, Scope: Event, Desc: "names of a poll's descriptors"},
+	{Name: "fdlist.cips", Type: Text, Scope: Event, Desc: "client addresses of a poll's descriptors"},
+	{Name: "fdlist.sips", Type: Text, Scope: Event, Desc: "server addresses of a poll's descriptors"},
+	{Name: "fdlist.cports", Type: Text, Scope: Event, Desc: "client ports of a poll's descriptors"},
+	{Name: "fdlist.sports", Type: Text, Scope: Event, Desc: "server ports of a poll's descriptors"},
+}
+
+var utilFields = []Field{
+	{Name: "util.cnt", Type: Uint64, Flags: Table, Desc: "for Falco's tables"},
+}
+
+// ownFields are Riposte's, not Falco's.
+var ownFields = []Field{
+	{Name: "fd.realpath", Type: Text, Scope: File, Desc: "path of the opened file itself, every link resolved", get: ofFile(func(_ *event.Event, f *event.File) Value { return text(f.RealPath) })},
+	{Name: "fd.name_differs", Type: Bool, Scope: File, Desc: "fd.name and fd.realpath are not the same", get: ofFile(func(e *event.Event, _ *event.File) Value { return truth(e.NameDiffers()) })},
 }
 
 var kinds = map[byte]string{
@@ -169,6 +191,17 @@ func local(get end) func(*event.Event, *event.File) Value {
 
 func remote(get end) func(*event.Event, *event.File) Value {
 	return func(_ *event.Event, f *event.File) Value { return get(f.Socket.Remote) }
+}
+
+// serviceOf is the name of a port's service, or its number.
+func serviceOf(a netip.AddrPort) Value {
+	if !a.IsValid() {
+		return Value{}
+	}
+	if name, ok := ServiceName(a.Port()); ok {
+		return text(name)
+	}
+	return text(strconv.Itoa(int(a.Port())))
 }
 
 // client and server need the socket's role: without one both are NULL.

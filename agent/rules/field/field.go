@@ -7,12 +7,12 @@ package field
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"riposte/agent/event"
-	"riposte/agent/rules/syntax"
 )
 
 // Type decides which operators and literals go with a field.
@@ -34,15 +34,19 @@ const (
 	Bytes
 	// Texts is a list.
 	Texts
+	// Double is a number with a fraction: Value.Int holds its bits.
+	Double
 )
 
-var typeNames = [...]string{"text", "int", "uint32", "uint64", "bool", "ip", "net", "port", "bytes", "list"}
+var typeNames = [...]string{"text", "int", "uint32", "uint64", "bool", "ip", "net", "port", "bytes", "list", "double"}
 
 // String is the name that errors and the reference use.
 func (t Type) String() string { return typeNames[t] }
 
 // Number says that values are compared as numbers.
-func (t Type) Number() bool { return t == Int || t == Uint32 || t == Uint64 || t == Port }
+func (t Type) Number() bool {
+	return t == Int || t == Uint32 || t == Uint64 || t == Port || t == Double
+}
 
 // Scope is what a field's value depends on, and so how long it holds.
 type Scope uint8
@@ -73,6 +77,8 @@ const (
 	// OptionalText and RequiredText are a name or key.
 	OptionalText
 	RequiredText
+	// RequiredIndex is a number from 0.
+	RequiredIndex
 )
 
 // Many says how a field with several values is compared.
@@ -86,15 +92,31 @@ const (
 	EitherEnd
 )
 
+// Flags are what else is particular about a field.
+type Flags uint8
+
+// Flags of a field: Deprecated ones are warned about or will go, Table ones are
+// made for tables and hidden from Falco's own lists, Filter ones are meant for
+// conditions and Print ones for outputs.
+const (
+	Deprecated Flags = 1 << iota
+	Table
+	Filter
+	Print
+)
+
 // Field is one entry of the catalogue.
 type Field struct {
-	Name  string
+	Name string
+	// Class is the name of the class that the field belongs to.
+	Class string
 	Type  Type
 	Arg   ArgKind
 	Scope Scope
 	Many  Many
 	// NoRight: not allowed in val(); NoTransform: not allowed in a transformer.
 	NoRight, NoTransform bool
+	Flags                Flags
 	Desc                 string
 
 	get func(e *event.Event, a Argument, i int) Value
@@ -109,6 +131,9 @@ type Value struct {
 	Addr netip.Addr
 	List []string
 }
+
+// Double is the value of a field of that type.
+func (v Value) Double() float64 { return math.Float64frombits(uint64(v.Int)) }
 
 // Argument is a field's checked argument.
 type Argument struct {
@@ -135,12 +160,18 @@ const maxIndex = 1000
 // Bind checks an argument, which is given or not.
 func (f *Field) Bind(text string, given bool) (Argument, error) {
 	switch {
-	case !given && f.Arg == RequiredText:
+	case !given && (f.Arg == RequiredText || f.Arg == RequiredIndex):
 		return Argument{}, fmt.Errorf("field %s needs an argument, as in %s[x]", f.Name, f.Name)
 	case !given:
 		return Argument{}, nil
 	case f.Arg == NoArg:
 		return Argument{}, fmt.Errorf("field %s takes no argument", f.Name)
+	case f.Arg == RequiredIndex:
+		n, err := strconv.ParseUint(text, 10, 63)
+		if err != nil {
+			return Argument{}, fmt.Errorf("field %s needs a number in its brackets, not %q", f.Name, text)
+		}
+		return Argument{Set: true, Text: text, Index: int(n)}, nil
 	case f.Arg == OptionalIndex:
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 || n > maxIndex {
@@ -160,31 +191,6 @@ type Ref struct {
 // Read is the first or only value.
 func (r Ref) Read(e *event.Event) Value { return r.Get(e, r.Argument, 0) }
 
-// Resolve finds the field that a rule names.
-func Resolve(f *syntax.Field) (Ref, error) {
-	name, arg, given := f.Name, f.Arg, f.HasArg
-	if rest, ok := strings.CutPrefix(name, "evt.arg."); ok && !given {
-		name, arg, given = "evt.arg", rest, true
-	}
-	entry := byName[name]
-	if entry == nil {
-		if near := syntax.Nearest(f.Name, Names()); near != "" {
-			return Ref{}, fmt.Errorf("unknown field %s: did you mean %s?", f.Name, near)
-		}
-		return Ref{}, fmt.Errorf("unknown field %s", f.Name)
-	}
-	a, err := entry.Bind(arg, given)
-	if err != nil {
-		return Ref{}, err
-	}
-	if name == "evt.arg" {
-		if a.Index, err = argIndex(a.Text); err != nil {
-			return Ref{}, err
-		}
-	}
-	return Ref{Field: entry, Argument: a}, nil
-}
-
 // Format writes a value as a rule's output shows it, "<NA>" for NULL. It does
 // not escape anything.
 func (t Type) Format(v Value) string {
@@ -195,6 +201,8 @@ func (t Type) Format(v Value) string {
 		return strconv.FormatBool(v.Int != 0)
 	case t == Uint64:
 		return strconv.FormatUint(uint64(v.Int), 10)
+	case t == Double:
+		return strconv.FormatFloat(v.Double(), 'g', -1, 64)
 	case t.Number():
 		return strconv.FormatInt(v.Int, 10)
 	case t == IP || t == Net:
@@ -214,6 +222,8 @@ func (t Type) JSON(v Value) any {
 		return v.Int != 0
 	case t == Uint64:
 		return uint64(v.Int)
+	case t == Double:
+		return v.Double()
 	case t.Number():
 		return v.Int
 	case t == Texts:

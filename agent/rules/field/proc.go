@@ -10,12 +10,11 @@ var procFields = []Field{
 	{Name: "proc.name", Type: Text, Scope: Process, Desc: "the kernel's name of the process, 15 characters", get: ofProc(comm)},
 	{Name: "proc.exe", Type: Text, Scope: Process, Desc: "first argument, argv[0]", get: ofProc(exe)},
 	{Name: "proc.exepath", Type: Text, Scope: Process, Desc: "path of the binary", get: ofProc(exePath)},
-	{Name: "proc.args", Type: Text, Scope: Process, Desc: "arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return textOrEmpty(p.ArgsText()) })},
+	{Name: "proc.args", Type: Text, Arg: OptionalIndex, Scope: Process, Desc: "arguments without argv[0], or the [n]th of them", get: args},
 	{Name: "proc.cmdline", Type: Text, Scope: Process, Desc: "name and arguments", get: ofProc(cmdLine)},
 	{Name: "proc.exeline", Type: Text, Scope: Process, Desc: "argv[0] and arguments", get: ofProc(func(p *event.Process) Value {
 		return text(strings.TrimSuffix(p.Exe+" "+p.ArgsText(), " "))
 	})},
-	{Name: "proc.nargs", Type: Uint32, Scope: Process, Desc: "number of arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return number(len(p.Args)) })},
 	{Name: "proc.cmdnargs", Type: Uint64, Scope: Process, Desc: "number of arguments without argv[0]", get: ofProc(func(p *event.Process) Value { return number(len(p.Args)) })},
 	{Name: "proc.env", Type: Text, Arg: OptionalText, Scope: Process, Desc: "environment, or one variable of it", get: environment},
 	{Name: "proc.cwd", Type: Text, Scope: Process, Desc: "working directory", get: ofProc(func(p *event.Process) Value { return text(p.CWD) })},
@@ -24,7 +23,7 @@ var procFields = []Field{
 	{Name: "proc.vpid", Type: Int, Scope: Process, Desc: "process id in its own namespace", get: ofProc(func(p *event.Process) Value { return number(p.VPID) })},
 	{Name: "proc.ppid", Type: Int, Scope: Process, Desc: "process id of the parent", get: ofProc(func(p *event.Process) Value { return number(p.PPID) })},
 	{Name: "proc.pvpid", Type: Int, Scope: Process, Desc: "process id of the parent in its own namespace", get: ofParent(func(p *event.Process) Value { return number(p.VPID) })},
-	{Name: "proc.pid.ts", Type: Int, Scope: Process, Desc: "start of the process, nanoseconds since 1970", get: startTime},
+	{Name: "proc.pid.ts", Type: Int, Scope: Process, Desc: "start of the process, nanoseconds since 1970", get: startTime(0)},
 	{Name: "proc.duration", Type: Int, Scope: Event, Desc: "age of the process in nanoseconds, NULL if it is older than the agent", get: age(0)},
 	{Name: "proc.ppid.duration", Type: Int, Scope: Event, Desc: "age of the parent in nanoseconds", get: age(1)},
 	{Name: "proc.pname", Type: Text, Scope: Process, Desc: "name of the parent", get: ofParent(comm)},
@@ -37,21 +36,21 @@ var procFields = []Field{
 	{Name: "proc.acmdline", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "name and arguments of the [n]th ancestor, or of any", get: ofAncestor(cmdLine)},
 	{Name: "proc.apid", Type: Int, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "process id of the [n]th ancestor, or of any", get: ofAncestor(func(p *event.Process) Value { return number(p.PID) })},
 	{Name: "proc.aenv", Type: Text, Arg: OptionalText, Scope: Process, NoRight: true, NoTransform: true, Desc: "environment of an ancestor"},
-	{Name: "proc.loginshellid", Type: Int, Scope: Process, Desc: "process id of the oldest shell among the ancestors"},
+	{Name: "proc.loginshellid", Type: Int, Scope: Process, Desc: "process id of the oldest shell among the process and its ancestors", get: ofProc(loginShell)},
 	{Name: "proc.sid", Type: Int, Scope: Process, Desc: "session id", get: ofProc(func(p *event.Process) Value { return number(p.SID) })},
-	{Name: "proc.sname", Type: Text, Scope: Process, Desc: "name of the session's leader", get: ofLeader(session, comm)},
-	{Name: "proc.sid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the session's leader", get: ofLeader(session, exe)},
-	{Name: "proc.sid.exepath", Type: Text, Scope: Process, Desc: "path of the session leader's binary", get: ofLeader(session, exePath)},
+	{Name: "proc.sname", Type: Text, Scope: Process, Desc: "name of the session's leader", get: ofLeader(session, sameSession, comm)},
+	{Name: "proc.sid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the session's leader", get: ofLeader(session, sameSession, exe)},
+	{Name: "proc.sid.exepath", Type: Text, Scope: Process, Desc: "path of the session leader's binary", get: ofLeader(session, sameSession, exePath)},
 	{Name: "proc.is_sid_leader", Type: Bool, Scope: Process, Desc: "the process leads its session", get: ofProc(func(p *event.Process) Value { return truth(p.SID == p.VPID || p.SID == p.PID) })},
 	{Name: "proc.pgid", Type: Int, Scope: Process, Desc: "process group id", get: ofProc(func(p *event.Process) Value { return number(p.PGID) })},
-	{Name: "proc.pgid.name", Type: Text, Scope: Process, Desc: "name of the group's leader", get: ofLeader(group, comm)},
-	{Name: "proc.pgid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the group's leader", get: ofLeader(group, exe)},
-	{Name: "proc.pgid.exepath", Type: Text, Scope: Process, Desc: "path of the group leader's binary", get: ofLeader(group, exePath)},
+	{Name: "proc.pgid.name", Type: Text, Scope: Process, Desc: "name of the group's leader", get: ofLeader(group, sameGroup, comm)},
+	{Name: "proc.pgid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the group's leader", get: ofLeader(group, sameGroup, exe)},
+	{Name: "proc.pgid.exepath", Type: Text, Scope: Process, Desc: "path of the group leader's binary", get: ofLeader(group, sameGroup, exePath)},
 	{Name: "proc.is_pgid_leader", Type: Bool, Scope: Process, Desc: "the process leads its group", get: ofProc(func(p *event.Process) Value { return truth(p.PGID == p.PID) })},
 	{Name: "proc.vpgid", Type: Int, Scope: Process, Desc: "process group id in its own namespace", get: ofProc(func(p *event.Process) Value { return number(p.VPGID) })},
-	{Name: "proc.vpgid.name", Type: Text, Scope: Process, Desc: "name of the group's leader, by the namespace's ids", get: ofLeader(ownGroup, comm)},
-	{Name: "proc.vpgid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the group's leader, by the namespace's ids", get: ofLeader(ownGroup, exe)},
-	{Name: "proc.vpgid.exepath", Type: Text, Scope: Process, Desc: "path of the group leader's binary, by the namespace's ids", get: ofLeader(ownGroup, exePath)},
+	{Name: "proc.vpgid.name", Type: Text, Scope: Process, Desc: "name of the group's leader, by the namespace's ids", get: ofLeader(ownGroup, sameOwnGroup, comm)},
+	{Name: "proc.vpgid.exe", Type: Text, Scope: Process, Desc: "argv[0] of the group's leader, by the namespace's ids", get: ofLeader(ownGroup, sameOwnGroup, exe)},
+	{Name: "proc.vpgid.exepath", Type: Text, Scope: Process, Desc: "path of the group leader's binary, by the namespace's ids", get: ofLeader(ownGroup, sameOwnGroup, exePath)},
 	{Name: "proc.is_vpgid_leader", Type: Bool, Scope: Process, Desc: "the process leads its group, by the namespace's ids", get: ofProc(func(p *event.Process) Value { return truth(p.VPGID == p.VPID) })},
 	{Name: "proc.is_exe_writable", Type: Bool, Scope: Process, Desc: "the caller could write to the binary it started", get: ofProc(func(p *event.Process) Value { return truth(p.ExeWritable) })},
 	{Name: "proc.is_exe_upper_layer", Type: Bool, Scope: Process, Desc: "the binary came into the container after its start", get: ofProc(func(p *event.Process) Value { return truth(p.ExeUpperLayer) })},
@@ -64,15 +63,43 @@ var procFields = []Field{
 	{Name: "proc.exe_ino.mtime", Type: Int, Scope: Process, Desc: "last change of the binary"},
 	{Name: "proc.exe_ino.ctime_duration_proc_start", Type: Int, Scope: Process, Desc: "time from the inode's change to the start"},
 	{Name: "proc.exe_ino.ctime_duration_pidns_start", Type: Int, Scope: Process, Desc: "time from the container's start to the inode's change"},
-	{Name: "proc.is_container_healthcheck", Type: Bool, Scope: Process, Desc: "the process is a health check (deprecated)"},
-	{Name: "proc.is_container_liveness_probe", Type: Bool, Scope: Process, Desc: "the process is a liveness probe (deprecated)"},
-	{Name: "proc.is_container_readiness_probe", Type: Bool, Scope: Process, Desc: "the process is a readiness probe (deprecated)"},
 	{Name: "proc.stdin.type", Type: Text, Scope: Process, Desc: "kind of standard input"},
 	{Name: "proc.stdout.type", Type: Text, Scope: Process, Desc: "kind of standard output"},
 	{Name: "proc.stderr.type", Type: Text, Scope: Process, Desc: "kind of standard error"},
 	{Name: "proc.stdin.name", Type: Text, Scope: Process, Desc: "name of standard input"},
 	{Name: "proc.stdout.name", Type: Text, Scope: Process, Desc: "name of standard output"},
 	{Name: "proc.stderr.name", Type: Text, Scope: Process, Desc: "name of standard error"},
+	{Name: "proc.cmdlenargs", Type: Uint64, Scope: Process, Desc: "length of all arguments together, without the blanks between them", get: ofProc(func(p *event.Process) Value {
+		n := 0
+		for _, a := range p.Args {
+			n += len(a)
+		}
+		return number(n)
+	})},
+	{Name: "proc.aargs", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "arguments of the [n]th ancestor, or of any", get: ofAncestor(func(p *event.Process) Value { return textOrEmpty(p.ArgsText()) })},
+	{Name: "proc.ppid.ts", Type: Int, Scope: Process, Desc: "start of the parent, nanoseconds since 1970", get: startTime(1)},
+	{Name: "proc.pidns_init_start_ts", Type: Uint64, Scope: Process, Desc: "start of the process's namespace of process ids, nanoseconds since 1970"},
+	{Name: "proc.fdopencount", Type: Uint64, Scope: Event, Desc: "number of open descriptors"},
+	{Name: "proc.fdlimit", Type: Int, Scope: Process, Desc: "how many descriptors may be open"},
+	{Name: "proc.fdusage", Type: Double, Scope: Event, Desc: "open descriptors divided by the limit"},
+	{Name: "proc.vmsize", Type: Uint64, Scope: Event, Desc: "virtual memory in kB"},
+	{Name: "proc.vmrss", Type: Uint64, Scope: Event, Desc: "resident memory in kB"},
+	{Name: "proc.vmswap", Type: Uint64, Scope: Event, Desc: "swapped memory in kB"},
+	{Name: "proc.nthreads", Type: Uint64, Scope: Event, Desc: "number of threads"},
+	{Name: "proc.nchilds", Type: Uint64, Scope: Event, Desc: "number of threads but the first"},
+	{Name: "thread.pfmajor", Type: Uint64, Scope: Event, Desc: "major page faults of the thread"},
+	{Name: "thread.pfminor", Type: Uint64, Scope: Event, Desc: "minor page faults of the thread"},
+	{Name: "thread.exectime", Type: Uint64, Scope: Event, Desc: "processor time of the thread that was switched away, nanoseconds"},
+	{Name: "thread.totexectime", Type: Uint64, Scope: Event, Desc: "processor time of the thread since the capture began, nanoseconds"},
+	{Name: "thread.cpu", Type: Double, Scope: Event, Desc: "processor use of the thread in the last second"},
+	{Name: "thread.cpu.user", Type: Double, Scope: Event, Desc: "that part of it in user mode"},
+	{Name: "thread.cpu.system", Type: Double, Scope: Event, Desc: "that part of it in the kernel"},
+	{Name: "thread.vmsize", Type: Uint64, Scope: Event, Desc: "virtual memory in kB, 0 but for the first thread"},
+	{Name: "thread.vmrss", Type: Uint64, Scope: Event, Desc: "resident memory in kB, 0 but for the first thread"},
+	{Name: "thread.vmsize.b", Type: Uint64, Scope: Event, Flags: Table, Desc: "for Falco's tables"},
+	{Name: "thread.vmrss.b", Type: Uint64, Scope: Event, Flags: Table, Desc: "for Falco's tables"},
+	{Name: "thread.nametid", Type: Text, Scope: Thread, Flags: Table, Desc: "for Falco's tables"},
+	{Name: "thread.cgroup", Type: Text, Arg: RequiredText, Scope: Thread, Desc: "cgroup of one subsystem, as in thread.cgroup.cpuacct"},
 	{Name: "thread.tid", Type: Int, Scope: Thread, Desc: "thread id", get: ofEvent(func(e *event.Event) Value { return number(e.Task.TID) })},
 	{Name: "thread.ismain", Type: Bool, Scope: Thread, Desc: "the thread is the process's first", get: ofEvent(func(e *event.Event) Value { return truth(e.Task.TID == e.Task.PID) })},
 	{Name: "thread.vtid", Type: Int, Scope: Thread, Desc: "thread id in its own namespace"},
@@ -95,17 +122,27 @@ func ownGroup(p, of *event.Process) bool {
 	return p.VPID == of.VPGID && p.Container == of.Container
 }
 
-// ofLeader finds the leader among the process and its ancestors.
-func ofLeader(leads func(p, of *event.Process) bool, get func(*event.Process) Value) reader {
+func sameSession(p, of *event.Process) bool { return p.SID == of.SID }
+func sameGroup(p, of *event.Process) bool   { return p.PGID == of.PGID }
+func sameOwnGroup(p, of *event.Process) bool {
+	return p.VPGID == of.VPGID && p.Container == of.Container
+}
+
+// ofLeader finds the leader among the process and its ancestors. Where it has
+// gone, the eldest ancestor that belongs to the same group counts.
+func ofLeader(leads, belongs func(p, of *event.Process) bool, get func(*event.Process) Value) reader {
 	return ofProc(func(of *event.Process) Value {
-		p := of
-		for n := 0; p != nil && n < maxAncestors; n++ {
+		eldest := of
+		for p, n := of, 0; p != nil && n < maxAncestors; n++ {
 			if leads(p, of) {
 				return get(p)
 			}
-			p = p.Parent
+			if !belongs(p, of) {
+				break
+			}
+			eldest, p = p, p.Parent
 		}
-		return Value{}
+		return get(eldest)
 	})
 }
 
@@ -124,9 +161,37 @@ func age(generation int) reader {
 	}
 }
 
-func startTime(e *event.Event, _ Argument, _ int) Value {
-	if e.Proc == nil || e.Proc.StartNS == 0 || e.KernelNS == 0 {
-		return Value{}
+func startTime(generation int) reader {
+	return func(e *event.Event, _ Argument, _ int) Value {
+		p := e.Proc
+		if generation == 1 && p != nil {
+			p = p.Parent
+		}
+		if p == nil || p.StartNS == 0 || e.KernelNS == 0 {
+			return Value{}
+		}
+		return number(e.TimeNS - int64(e.KernelNS) + int64(p.StartNS))
 	}
-	return number(e.TimeNS - int64(e.KernelNS) + int64(e.Proc.StartNS))
+}
+
+func args(e *event.Event, a Argument, _ int) Value {
+	switch {
+	case e.Proc == nil || a.Set && a.Index >= len(e.Proc.Args):
+		return Value{}
+	case a.Set:
+		return textOrEmpty(e.Proc.Args[a.Index])
+	}
+	return textOrEmpty(e.Proc.ArgsText())
+}
+
+func loginShell(p *event.Process) Value {
+	var v Value
+	for n := 0; p != nil && n < maxAncestors; n++ {
+		switch p.Comm {
+		case "sh", "bash", "dash", "ash", "zsh", "ksh", "csh", "tcsh", "fish":
+			v = number(p.PID)
+		}
+		p = p.Parent
+	}
+	return v
 }

@@ -10,6 +10,9 @@ var userFields = []Field{
 	{Name: "user.shell", Type: Text, Scope: Process, Desc: "shell of the user"},
 	{Name: "user.loginuid", Type: Int, Scope: Process, Desc: "id of the user who logged in, -1 for nobody", get: ofProc(func(p *event.Process) Value { return number(int32(p.LoginUID)) })},
 	{Name: "user.loginname", Type: Text, Scope: Process, Desc: "name of the user who logged in", get: ofProc(func(p *event.Process) Value { return text(p.LoginUser) })},
+}
+
+var groupFields = []Field{
 	{Name: "group.gid", Type: Uint32, Scope: Process, Desc: "group id", get: ofProc(func(p *event.Process) Value { return number(p.GID) })},
 	{Name: "group.name", Type: Text, Scope: Process, Desc: "name of the group", get: ofProc(func(p *event.Process) Value { return text(p.Group) })},
 }

@@ -60,6 +60,9 @@ type Call struct {
 	Pos  Pos
 	Name string
 	Args []Operand
+	// HasArg and Arg are what stands in brackets after the call, of getopt alone.
+	HasArg bool
+	Arg    string
 }
 
 // Value is a literal. Text is without quotes and escapes.

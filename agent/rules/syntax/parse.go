@@ -167,25 +167,33 @@ func (p *parser) field(at Pos, name string) (*Field, error) {
 		return f, nil
 	}
 	f.HasArg = true
+	var err error
+	f.Arg, err = p.bracket(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// bracket reads an argument after its '['.
+func (p *parser) bracket(name string) (arg string, err error) {
 	if c := p.peek(); c == '"' || c == '\'' {
-		v, err := p.quoted()
-		if err != nil {
-			return nil, err
+		if arg, err = p.quoted(); err != nil {
+			return "", err
 		}
-		f.Arg = v
 	} else {
 		start := p.at
 		for p.at < len(p.text) && isArgByte(p.text[p.at]) {
 			p.at++
 		}
-		if f.Arg = p.text[start:p.at]; f.Arg == "" {
-			return nil, p.errorHere("the argument of %s is missing", name)
+		if arg = p.text[start:p.at]; arg == "" {
+			return "", p.errorHere("the argument of %s is missing", name)
 		}
 	}
 	if !p.take(']') {
-		return nil, p.errorHere("unexpected %s: expecting ']' after the argument of %s", p.found(), name)
+		return "", p.errorHere("unexpected %s: expecting ']' after the argument of %s", p.found(), name)
 	}
-	return f, nil
+	return arg, nil
 }
 
 // call reads a call's arguments; the current byte is its parenthesis.
@@ -216,6 +224,11 @@ func (p *parser) call(at Pos, name string, right bool) (*Call, error) {
 			return nil, p.errorHere("unexpected %s: expecting ',' or ')'", p.found())
 		}
 		p.depth--
+		if name == "getopt" && p.take('[') {
+			c.HasArg = true
+			c.Arg, err = p.bracket(name)
+			return c, err
+		}
 		return c, nil
 	}
 }

@@ -42,17 +42,28 @@ func (n *Check) String() string {
 
 // String is the name with the argument.
 func (o *Field) String() string {
-	switch {
-	case !o.HasArg:
+	if !o.HasArg {
 		return o.Name
-	case o.Arg != "" && strings.IndexFunc(o.Arg, func(r rune) bool { return r >= 0x7f || !isArgByte(byte(r)) }) < 0:
-		return o.Name + "[" + o.Arg + "]"
 	}
-	return o.Name + "[" + quote(o.Arg) + "]"
+	return o.Name + bracketed(o.Arg)
+}
+
+// bracketed writes an argument, in quotes where it needs them.
+func bracketed(arg string) string {
+	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return r >= 0x7f || !isArgByte(byte(r)) }) < 0 {
+		return "[" + arg + "]"
+	}
+	return "[" + quote(arg) + "]"
 }
 
 // String is the name with its arguments.
-func (o *Call) String() string { return o.Name + "(" + joinOperands(o.Args) + ")" }
+func (o *Call) String() string {
+	s := o.Name + "(" + joinOperands(o.Args) + ")"
+	if o.HasArg {
+		s += bracketed(o.Arg)
+	}
+	return s
+}
 
 // String is the text, quoted if it was.
 func (o *Value) String() string {
