@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,10 +24,10 @@ type pipeline struct {
 	// muted are types that no rule sees.
 	muted [256]bool
 
-	// event is the one in work, set its rules, fired how many of them have fired.
+	// event is the one in work, set its rules, fired those that have fired.
 	event *event.Event
 	set   *rules.Ruleset
-	fired int
+	fired []*rules.Rule
 	// seen counts events; events is the same for other goroutines, a little late.
 	seen   uint64
 	events atomic.Uint64
@@ -56,8 +57,8 @@ const lateBy = 32
 
 // handle takes one event all the way. Where the name that was given and the file
 // that was reached differ, the rules see the event twice, so that a symbolic link
-// gets past neither kind of rule; the second look is needed only if the first one
-// found nothing.
+// gets past neither kind of rule. The second look comes whatever the first one
+// found: a harmless rule about the name must not hide a grave one about the file.
 func (p *pipeline) handle(e *event.Event) {
 	p.table.Apply(e)
 	if p.seen++; p.seen%lateBy == 0 {
@@ -66,9 +67,9 @@ func (p *pipeline) handle(e *event.Event) {
 	if e.Task.PID == p.self && !e.Recorded || p.muted[e.Type] {
 		return
 	}
-	p.event, p.set, p.fired = e, p.rules.Load(), 0
+	p.event, p.set, p.fired = e, p.rules.Load(), p.fired[:0]
 	p.set.Match(e, p.fire)
-	if p.fired == 0 && e.NameDiffers() {
+	if e.NameDiffers() {
 		e.RealView = true
 		p.set.Match(e, p.fire)
 		e.RealView = false
@@ -77,7 +78,10 @@ func (p *pipeline) handle(e *event.Event) {
 
 // fire makes the alert of one rule and hands it to every output.
 func (p *pipeline) fire(r *rules.Rule) {
-	p.fired++
+	if slices.Contains(p.fired, r) {
+		return // in the other view of the same event
+	}
+	p.fired = append(p.fired, r)
 	message, fields := r.Format(p.event)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,6 +20,7 @@ import (
 	"riposte/agent/config"
 	"riposte/agent/event"
 	"riposte/agent/rules"
+	"riposte/agent/rules/defaults"
 )
 
 func ruleText(name, file string) string {
@@ -283,17 +284,23 @@ func TestMetricsAndHealth(t *testing.T) {
 }
 
 func TestWhatTheEngineCannotDoIsAnError(t *testing.T) {
-	priority := alert.Error
-	for want, opt := range map[string]Options{
-		"the key rules":     {Selection: []config.Selection{{Tag: "x"}}},
-		"the key priority":  {Priority: &priority},
-		"rule_matching":     {Matching: config.MatchAll},
-		"append_output is ": {Append: []config.Append{{Output: "x"}}},
-	} {
-		opt.Recording, opt.Output = EmbeddedRecording, io.Discard
-		_, err := New(opt)
-		require.ErrorContains(t, err, want)
+	_, err := New(Options{Recording: EmbeddedRecording, Output: io.Discard, Append: []config.Append{{Output: "x"}}})
+	require.ErrorContains(t, err, "append_output is not supported yet")
+}
+
+// TestTheConfigurationChoosesTheRules loads the built-in rules as each of its keys says.
+func TestTheConfigurationChoosesTheRules(t *testing.T) {
+	load := func(o Options) int {
+		set, err := loadRules(&o, defaults.Files())
+		require.NoError(t, err)
+		return set.Len()
 	}
+	all, critical := load(Options{}), alert.Critical
+	require.Less(t, load(Options{Priority: &critical}), all)
+	require.Equal(t, all-1, load(Options{Selection: []config.Selection{{Rule: "Terminal shell in a container"}}}))
+	require.Zero(t, load(Options{Selection: []config.Selection{{Rule: "*"}}}))
+	require.Equal(t, 1, load(Options{Selection: []config.Selection{{Rule: "*"}, {Rule: "Terminal *", Enable: true}}}))
+	require.Less(t, load(Options{Selection: []config.Selection{{Tag: "mitre_execution"}}}), all)
 }
 
 func FuzzHostFigures(f *testing.F) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 
-	"riposte/agent/alert"
 	"riposte/agent/config"
 	"riposte/agent/rules"
 	"riposte/agent/rules/defaults"
@@ -102,29 +101,24 @@ func (a *Agent) load() (*rules.Ruleset, []rules.File, error) {
 }
 
 // loadRules is the one place where what the configuration says about rules meets
-// the engine. What the engine cannot do is an error: a rule that the
-// administrator switched off must not fire all the same.
+// the engine. What the engine cannot do is an error, never a setting that is
+// silently without effect.
 func loadRules(o *Options, files []rules.File) (*rules.Ruleset, error) {
-	var errs []error
-	if len(o.Selection) > 0 {
-		errs = append(errs, errors.New("the key rules is not supported yet: use enabled in a rules file"))
-	}
-	if o.Priority != nil && *o.Priority != alert.Debug {
-		errs = append(errs, errors.New("the key priority is not supported yet: leave it out"))
-	}
-	if o.Matching == config.MatchAll {
-		errs = append(errs, errors.New("rule_matching: all is not supported yet: leave it out"))
-	}
 	for _, x := range o.Append {
 		if x.Output != "" || len(x.Fields) > 0 || !x.Suggested || x.Match.Rule != "" || x.Match.Source != "" || len(x.Match.Tags) > 0 {
-			errs = append(errs, errors.New("append_output is not supported yet but for suggested_output: true"))
-			break
+			return nil, errors.New("append_output is not supported yet but for suggested_output: true")
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	opt := rules.Options{MinPriority: o.Priority, MatchAll: o.Matching == config.MatchAll}
+	for _, s := range o.Selection {
+		if s.Rule != "" {
+			opt.Selections = append(opt.Selections, rules.Selection{Rule: s.Rule, Disable: !s.Enable})
+		}
+		if s.Tag != "" {
+			opt.Selections = append(opt.Selections, rules.Selection{Tag: s.Tag, Disable: !s.Enable})
+		}
 	}
-	return rules.Load(files...)
+	return opt.Load(files...)
 }
 
 // openRules loads the rules for the first time.

@@ -198,7 +198,7 @@ func TestOptions(t *testing.T) {
 	}}), io.Discard, io.Discard)
 	require.Equal(t, &agent.Web{Address: "127.0.0.1", Port: 8765, HealthzPath: "/healthz", Metrics: true}, o.Web)
 	require.Nil(t, o.Drops)
-	require.Equal(t, []event.Type{event.Openat}, o.Muted)
+	require.Equal(t, []event.Type{event.Openat, event.Close}, o.Muted)
 	require.Empty(t, o.HTTP.ClientCert, "without mtls it does not count")
 	require.Equal(t, publish.RFC5424, o.Syslog.Format)
 }

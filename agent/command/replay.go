@@ -48,7 +48,7 @@ is read up to the damage; then the exit status is not 0.`,
 			if err != nil {
 				return err
 			}
-			loaded, err := rules.Load(files...)
+			loaded, err := rules.Options{MinPriority: &settings.priority, MatchAll: settings.all}.Load(files...)
 			if err != nil {
 				return explain(err)
 			}
@@ -79,9 +79,9 @@ type replayer struct {
 	settings settings
 	out      *bufio.Writer
 	printer  alertPrinter
-	// byType are the rules to try for each type of event, in order.
-	byType [256][]*rules.Rule
 
+	// event is the one in work.
+	event      *event.Event
 	events     uint64
 	byRule     map[string]int
 	byPriority map[alert.Priority]int
@@ -95,26 +95,7 @@ func newReplayer(set *rules.Ruleset, s settings, out *bufio.Writer) *replayer {
 	r := &replayer{
 		rules: set, settings: s, out: out, printer: newAlertPrinter(s, out), byRule: map[string]int{}, byPriority: map[alert.Priority]int{},
 	}
-	for _, rule := range set.Rules() {
-		if !rule.Enabled || rule.Priority > s.priority {
-			continue
-		}
-		for _, t := range rule.Types {
-			r.byType[t] = append(r.byType[t], rule)
-		}
-	}
 	return r
-}
-
-// types are those that a rule can match: the others are not even decoded.
-func (r *replayer) types() []event.Type {
-	types := []event.Type{}
-	for _, t := range event.Types() {
-		if len(r.byType[t]) > 0 {
-			types = append(types, t)
-		}
-	}
-	return types
 }
 
 // file replays a file and sums it up, damaged or not.
@@ -124,7 +105,7 @@ func (r *replayer) file(ctx context.Context, name string, summary io.Writer) err
 		return fmt.Errorf("open the capture: %w", err)
 	}
 	defer f.Close()
-	s, err := scap.Open(f, scap.Options{Types: r.types()})
+	s, err := scap.Open(f, scap.Options{Types: r.rules.Types()})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -149,25 +130,18 @@ func (r *replayer) file(ctx context.Context, name string, summary io.Writer) err
 
 func (r *replayer) handle(e *event.Event) {
 	r.events++
-	for _, rule := range r.byType[e.Type] {
-		if !rule.Match(e) {
-			continue
-		}
-		r.fire(rule, e)
-		if !r.settings.all {
-			return
-		}
-	}
+	r.event = e
+	r.rules.Match(e, r.fire)
 }
 
-func (r *replayer) fire(rule *rules.Rule, e *event.Event) {
+func (r *replayer) fire(rule *rules.Rule) {
 	r.alerts++
 	r.byRule[rule.Name]++
 	r.byPriority[rule.Priority]++
 	if r.broken != nil {
 		return
 	}
-	if r.broken = r.printer.print(rule, e); r.broken != nil {
+	if r.broken = r.printer.print(rule, r.event); r.broken != nil {
 		r.cancel() // nobody reads what is still to come
 	}
 }
