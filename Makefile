@@ -4,7 +4,7 @@ SHELL := /bin/bash -o pipefail
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/riposte
-GOFLAGS += -trimpath
+BUILDFLAGS := -trimpath
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CACHE
 
@@ -35,7 +35,7 @@ web/dist/index.html: $(NODE_MODULES) $(wildcard web/*.html web/*.ts web/*.json w
 bin/riposte: web/dist/index.html
 	@.make/need postgres
 	@echo "building riposte (the first time takes some minutes)"
-	CGO_ENABLED=0 go build $(GOFLAGS) -ldflags '$(LDFLAGS)' -o $@ .
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o $@ .
 
 kube-cp: ## Build the API server that tests use, into the cache (minutes the first time)
 	@deploy/cluster/build.sh
@@ -58,14 +58,15 @@ e2e: web/dist/index.html ## Only the tests of the whole path
 	@deploy/cluster/build.sh
 	go test -race -count=1 ./deploy/e2e/...
 
-lint: $(NODE_MODULES) ## Linters for Go, C, Rego and the console
+lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@.make/need clang-format
 	@echo "building the linter (the first time takes some minutes)"
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	bin/golangci-lint run ./...
+	CGO_ENABLED=0 GOFLAGS=-trimpath bin/golangci-lint run ./...
 	go mod tidy -diff
 	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
-	go run . playbooks check
+	bin/riposte playbooks check
+	bin/riposte rules check
 	cd web && npm run lint
 
 verify: generate ## Fail if a generated file is not what its source makes

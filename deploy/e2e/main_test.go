@@ -116,7 +116,7 @@ func binary(t *testing.T) string {
 		require.NoError(t, err)
 		require.NoError(t, os.Chmod(dir, 0o755))
 		file := filepath.Join(dir, "riposte")
-		cmd := exec.Command("go", "build", "-o", file, "riposte")
+		cmd := exec.Command("go", "build", "-trimpath", "-o", file, "riposte")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
@@ -129,9 +129,10 @@ func binary(t *testing.T) string {
 // run runs the program to its end.
 func run(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
+	program := binary(t) // to build it may take minutes
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var out, diag strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &diag
 	err = cmd.Run()

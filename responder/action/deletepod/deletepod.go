@@ -124,17 +124,18 @@ func (a *Action) gone(note string) action.Result {
 
 // Verify waits until no pod of this name has the target's UID.
 func (a *Action) Verify(ctx context.Context, r action.Request) (time.Time, error) {
-	reason := "not looked at yet"
+	// What was seen last says more than why a later look did not work.
+	seen, reason := false, "not looked at yet"
 	for wait := firstLook; ; wait = min(wait*5/4, lastLook) {
 		now, err := a.lookWithin(ctx, r.Target)
 		switch {
 		case err == nil && now.uid != r.Target.UID:
 			return a.now(), nil
 		case err == nil:
-			reason = now.state
+			seen, reason = true, now.state
 		case action.KindOf(err) != action.Retryable:
 			return time.Time{}, err
-		case ctx.Err() == nil:
+		case !seen && ctx.Err() == nil:
 			reason = err.Error()
 		}
 		select {
