@@ -126,9 +126,12 @@ func up(ctx context.Context, o Options, drill bool, out io.Writer) error {
 
 func (s *Stack) introduce(out io.Writer, o Options) {
 	fmt.Fprintf(out, "\nriposte %s is up\n", o.Version)
-	if s.Unavailable != nil {
+	switch {
+	case s.Unavailable != nil:
 		fmt.Fprintf(out, "  RECORDED EVENTS: the kernel's cannot be seen: %s\n    what would help: %s\n    a recording is played instead; nothing is really contained\n",
 			s.Unavailable.Why, s.Unavailable.Help)
+	case o.Recording != "":
+		fmt.Fprintln(out, "  RECORDED EVENTS: a recording is played; nothing is really contained")
 	}
 	fmt.Fprintf(out, "  console  %s  (sign in with the token in %s)\n", s.url, filepath.Join(o.Data, "token"))
 	fmt.Fprintf(out, "  bus      %s\n  data     %s\n\n", s.nats, o.Data)
@@ -165,19 +168,9 @@ func printActions(ctx context.Context, c *client.Client, out io.Writer) {
 			continue // a broken stream connects again by itself
 		}
 		if a, err := e.Action(); err == nil {
-			fmt.Fprintf(out, "%s: action %s %s: %s %s\n", time.Now().Format("15:04:05.000000000"), a.Type, state(a), a.TargetName, a.Note)
+			fmt.Fprintf(out, "%s: action %s %s: %s %s\n", time.Now().Format("15:04:05.000000000"), a.Type, command.StateOf(a), a.TargetName, a.Note)
 		}
 	}
-}
-
-func state(a api.Action) string {
-	switch {
-	case a.VerifiedAt != nil:
-		return a.State + ", verified"
-	case a.RefusedBy != "":
-		return a.State + " by " + a.RefusedBy
-	}
-	return a.State
 }
 
 // throwawayDrill is the whole product once, from nothing to nothing.

@@ -13,6 +13,7 @@ import (
 	"riposte/responder/action"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/command"
 )
 
 // drillTime bounds one drill, from the attack to the verified effect.
@@ -109,7 +110,7 @@ func ended(a api.Action) bool {
 // confirm looks at the sandbox itself, whatever the record says.
 func confirm(ctx context.Context, t api.Timeline, a api.Action, box *sandbox.Sandbox) error {
 	if !t.Verified {
-		return fmt.Errorf("the action is %s, without a verified effect: %s", state(a), a.Note)
+		return fmt.Errorf("the action is %s, without a verified effect: %s", command.StateOf(a), a.Note)
 	}
 	select {
 	case <-box.Exited():

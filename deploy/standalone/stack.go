@@ -4,6 +4,7 @@
 package standalone
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,7 +124,14 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.onStop("PostgreSQL", func(context.Context) error { return db.Stop() })
-	s.watch("PostgreSQL", db.Exited())
+	s.watch("PostgreSQL", func(stopped <-chan struct{}) error {
+		select {
+		case <-db.Exited():
+			return errors.New("PostgreSQL ended by itself")
+		case <-stopped:
+			return nil
+		}
+	})
 
 	o.Progress("starting NATS")
 	bus, err := natsd.Start(natsd.Options{
@@ -160,6 +168,14 @@ func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys 
 		return err
 	}
 	s.onStop("responder", r.Stop)
+	s.watch("responder", func(stopped <-chan struct{}) error {
+		select {
+		case err := <-r.Failed():
+			return fmt.Errorf("the responder ended: %w", err)
+		case <-stopped:
+			return nil
+		}
+	})
 	s.url = "http://" + r.Addr()
 	token, err := os.ReadFile(keys.token)
 	if err != nil {
@@ -175,9 +191,12 @@ func (s *Stack) startAgent(o Options, data *Data, keys keys) error {
 		Cluster: o.Cluster, Node: o.Node, Version: o.Version, NATS: s.nats, NATSKeyFile: keys.agentFile, OrderKeyFile: keys.orderPublic,
 		DataDir: data.Path("agent"), RuleFiles: o.RuleFiles, Kubeconfig: o.Kubeconfig, Recording: o.Recording, Linger: o.Recording != "", Output: o.Alerts, Log: o.Log,
 	}
+	if opt.Recording != "" {
+		opt.Output = recorded(o.Alerts)
+	}
 	a, err := agent.New(opt)
 	if errors.As(err, &s.Unavailable) {
-		opt.Recording, opt.Linger = agent.EmbeddedRecording, true
+		opt.Recording, opt.Linger, opt.Output = agent.EmbeddedRecording, true, recorded(o.Alerts)
 		a, err = agent.New(opt)
 	}
 	if err != nil {
@@ -203,15 +222,36 @@ func (s *Stack) startAgent(o Options, data *Data, keys keys) error {
 	return nil
 }
 
-// watch reports a part that ends by itself.
-func (s *Stack) watch(name string, exited <-chan struct{}) {
-	stopped := make(chan struct{})
-	s.onStop(name+"'s watch", func(context.Context) error { close(stopped); return nil })
+// recorded marks each line about a recording: nobody may take it for the news.
+func recorded(w io.Writer) io.Writer {
+	if w == nil {
+		return nil
+	}
+	return marker{w}
+}
+
+type marker struct{ w io.Writer }
+
+func (m marker) Write(p []byte) (int, error) {
+	var marked []byte
+	for line := range bytes.Lines(p) {
+		marked = append(append(marked, "[recorded] "...), line...)
+	}
+	if _, err := m.w.Write(marked); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// watch reports a part that ends by itself: failure waits for that, or returns
+// nil once stopped is closed.
+func (s *Stack) watch(name string, failure func(stopped <-chan struct{}) error) {
+	stopped, done := make(chan struct{}), make(chan struct{})
+	s.onStop(name+"'s watch", func(context.Context) error { close(stopped); <-done; return nil })
 	go func() {
-		select {
-		case <-exited:
-			s.failed <- fmt.Errorf("%s ended by itself", name)
-		case <-stopped:
+		defer close(done)
+		if err := failure(stopped); err != nil {
+			s.failed <- err
 		}
 	}()
 }
@@ -219,7 +259,7 @@ func (s *Stack) watch(name string, exited <-chan struct{}) {
 // Client talks to the running responder.
 func (s *Stack) Client() *client.Client { return s.client }
 
-// URL is the API's and the console's address, NATS the bus's.
+// URL is the API's and the console's address.
 func (s *Stack) URL() string { return s.url }
 
 // NATS is the bus's address.

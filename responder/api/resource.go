@@ -66,11 +66,13 @@ type Action struct {
 	RefusedBy  string          `json:"refused_by,omitempty"`
 	Note       string          `json:"note,omitempty"`
 	Attempts   int             `json:"attempts"`
-	AlertID    string          `json:"alert_id"`
-	Rule       string          `json:"rule"`
-	PlannedAt  time.Time       `json:"planned_at"`
-	ExecutedAt *time.Time      `json:"executed_at,omitempty"`
-	VerifiedAt *time.Time      `json:"verified_at,omitempty"`
+	// Recorded says that the alert is about a recording.
+	Recorded   bool       `json:"recorded,omitempty"`
+	AlertID    string     `json:"alert_id"`
+	Rule       string     `json:"rule"`
+	PlannedAt  time.Time  `json:"planned_at"`
+	ExecutedAt *time.Time `json:"executed_at,omitempty"`
+	VerifiedAt *time.Time `json:"verified_at,omitempty"`
 }
 
 // Timeline is how long each stage of one action took, from the system call on.

@@ -31,13 +31,13 @@ func newActionsList() *cobra.Command {
 	l := &listing[api.Action]{
 		header: []string{"TIME", "ACTION", "STATE", "TARGET", "PLAYBOOK", "RULE", "ID"},
 		row: func(p *printer, a api.Action) []string {
-			return []string{p.time(a.PlannedAt), a.Type, stateOf(a), a.TargetName, a.Playbook, cut(a.Rule, 40), shortID(a.ID)}
+			return []string{p.time(a.PlannedAt), a.Type, StateOf(a), a.TargetName, a.Playbook, cut(a.Rule, 40), shortID(a.ID)}
 		},
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.Action], error) {
 			f.Limit, f.Before = limit, before
 			return c.Actions(ctx, f)
 		},
-		event: api.EventAction, decode: client.Event.Action, key: func(a api.Action) string { return a.ID + stateOf(a) },
+		event: api.EventAction, decode: client.Event.Action, key: func(a api.Action) string { return a.ID + StateOf(a) },
 		keep: func(a api.Action) bool {
 			return equal(f.State, a.State) && equal(f.Type, a.Type) && equal(f.Playbook, a.Playbook) && strings.HasSuffix(a.AlertID, strings.ToLower(f.Alert)) &&
 				strings.HasPrefix(containerOf(a), f.Container) && !a.PlannedAt.Before(f.Since)
@@ -78,9 +78,11 @@ func containerOf(a api.Action) string {
 	return t.ContainerID
 }
 
-// stateOf is the state and what a person wants to know with it.
-func stateOf(a api.Action) string {
+// StateOf is an action's state and what a person wants to know with it.
+func StateOf(a api.Action) string {
 	switch {
+	case a.Recorded:
+		return a.State + " (recording)"
 	case a.VerifiedAt != nil:
 		return a.State + ", verified"
 	case a.RefusedBy != "":
@@ -124,7 +126,7 @@ func showAction(ctx context.Context, c *client.Client, p *printer, id string) er
 	rows := [][]string{
 		{"Action", a.ID},
 		{"Type", a.Type},
-		{"State", stateOf(a)},
+		{"State", StateOf(a)},
 		{"Note", a.Note},
 		{"Target", a.TargetName},
 		{"Why", a.Reason},

@@ -35,7 +35,7 @@ func newAlertsList() *cobra.Command {
 	l := &listing[api.Alert]{
 		header: []string{"TIME", "PRIORITY", "RULE", "WHERE", "NODE", "ID"},
 		row: func(p *printer, a api.Alert) []string {
-			return []string{p.time(a.Time), a.Priority, cut(a.Rule, 60), place(a), a.Node, shortID(a.ID)}
+			return []string{p.time(a.Time), a.Priority, cut(recording(a)+a.Rule, 60), place(a), a.Node, shortID(a.ID)}
 		},
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.Alert], error) {
 			f.Limit, f.Before = limit, before
@@ -89,4 +89,12 @@ func place(a api.Alert) string {
 		return a.ContainerID[:min(len(a.ContainerID), 12)]
 	}
 	return "host"
+}
+
+// recording marks an alert about a recording.
+func recording(a api.Alert) string {
+	if a.Recorded {
+		return "(recording) "
+	}
+	return ""
 }

@@ -50,7 +50,7 @@ func actionResource(a store.ActionRow) api.Action {
 	return api.Action{
 		ID: a.ID, Type: a.Type, State: a.State, Cluster: a.Cluster, Node: a.Node, Target: rawJSON(a.Target),
 		TargetName: target(a).String(), Params: rawJSON(a.Params), Playbook: a.Playbook, Revision: a.Revision, Mode: a.Mode,
-		Reason: a.Reason, RefusedBy: a.RefusedBy, Note: a.Note, Attempts: int(a.Attempts), AlertID: a.AlertID, Rule: a.Rule,
+		Reason: a.Reason, RefusedBy: a.RefusedBy, Note: a.Note, Attempts: int(a.Attempts), AlertID: a.AlertID, Rule: a.Rule, Recorded: a.Recorded,
 		PlannedAt: at(a.PlannedNS), ExecutedAt: maybeAt(a.ExecutedNS), VerifiedAt: maybeAt(a.VerifiedNS),
 	}
 }
