@@ -20,6 +20,13 @@ var version = "dev"
 
 func main() {
 	sandbox.Init() // the drill's container starts as this program
+	if err := newRoot().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "riposte:", err)
+		os.Exit(1)
+	}
+}
+
+func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "riposte",
 		Short: "Detect what a compromised container does, and act",
@@ -34,10 +41,7 @@ attacks a container of its own.`,
 	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS()))
 	root.AddCommand(agent.NewAgent(version), agent.NewRules(), agent.NewReplay(), newVersion())
 	root.AddCommand(responder.New(version, web.FS())...)
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "riposte:", err)
-		os.Exit(1)
-	}
+	return root
 }
 
 func newVersion() *cobra.Command {

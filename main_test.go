@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+)
+
+// TestEveryCommandExplainsItself: a command without an example is one that
+// people have to guess.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		require.NotEmpty(t, c.Short, c.CommandPath())
+		if c.Runnable() {
+			require.NotEmpty(t, c.Example, c.CommandPath())
+		}
+		for _, below := range c.Commands() {
+			walk(below)
+		}
+	}
+	walk(newRoot())
+}
+
+func TestCompletionAndVersion(t *testing.T) {
+	for want, args := range map[string][]string{
+		"bash completion": {"completion", "bash"},
+		"riposte dev (go": {"version"},
+		"enforce":         {"playbooks", "list"},
+		"table":           {"__complete", "alerts", "list", "-o", ""},
+	} {
+		var out bytes.Buffer
+		root := newRoot()
+		root.SetOut(&out)
+		root.SetArgs(args)
+		require.NoError(t, root.Execute(), args)
+		require.Contains(t, out.String(), want)
+	}
+}
