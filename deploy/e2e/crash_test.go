@@ -54,7 +54,7 @@ func TestKillingTheResponder(t *testing.T) {
 			box, err := sandbox.Start(sandbox.Options{Root: cgroupRoot(t), Cgroup: sandbox.Drills})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, box.Close()) }()
-			require.NoError(t, box.Type("while read -r line; do :; done < /etc/shadow"))
+			require.NoError(t, box.Type(standalone.Attack))
 			awaitHeld(ctx, t, db)
 			require.NoError(t, responder.Kill())
 			<-responder.Exited()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/sandbox"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
@@ -22,7 +23,7 @@ func TestTheKillSwitchStopsEffects(t *testing.T) {
 	box, err := sandbox.Start(sandbox.Options{Root: cgroupRoot(t), Cgroup: sandbox.Drills})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, box.Close()) }()
-	require.NoError(t, box.Type("while read -r line; do :; done < /etc/shadow"))
+	require.NoError(t, box.Type(standalone.Attack))
 	var refused api.Action
 	require.Eventually(t, func() bool {
 		actions, err := s.Client().Actions(ctx, client.ActionFilter{Container: box.ID})

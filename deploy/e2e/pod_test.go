@@ -64,7 +64,7 @@ func TestACriticalAlertDeletesThePod(t *testing.T) {
 	})
 	s := start(t, func(o *standalone.Options) { o.Node, o.Kubeconfig = "node-1", cluster.As(t, "riposte") })
 
-	require.NoError(t, box.Type("while read -r line; do :; done < /etc/shadow"))
+	require.NoError(t, box.Type(standalone.Attack))
 	done := awaitAction(t, s, client.ActionFilter{Type: "delete_pod"}, func(a api.Action) bool { return a.VerifiedAt != nil })
 	cluster.WaitGone(t, "shop", "cart", uid)
 	require.Equal(t, uid, <-stopped)
@@ -80,7 +80,7 @@ func TestACriticalAlertDeletesThePod(t *testing.T) {
 
 	// A pod in a protected namespace survives, with the refusal on record.
 	guarded, _ := startPod(t, protected)
-	require.NoError(t, guarded.Type("while read -r line; do :; done < /etc/shadow"))
+	require.NoError(t, guarded.Type(standalone.Attack))
 	refused := awaitAction(t, s, client.ActionFilter{State: "refused"}, func(api.Action) bool { return true })
 	require.Equal(t, "protected-namespace", refused.RefusedBy)
 	record, err := s.Client().Audit(t.Context(), client.AuditFilter{Action: refused.ID})

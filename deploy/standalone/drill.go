@@ -19,9 +19,9 @@ import (
 // drillTime bounds one drill, from the attack to the verified effect.
 const drillTime = 20 * time.Second
 
-// attack is what the drill types: the shell itself reads the file that holds
+// Attack is what the drill types: the shell itself reads the file that holds
 // the passwords (the sandbox's own, worth nothing).
-const attack = "while read -r line; do :; done < /etc/shadow"
+const Attack = "while read -r line; do :; done < /etc/shadow"
 
 // Drill attacks a container of our own on this host and watches what a running
 // Riposte does about it. Where the events are a recording nothing is attacked:
@@ -76,7 +76,7 @@ func attackSandbox(ctx context.Context, c *client.Client, cgroupRoot string, pro
 				return t, err
 			}
 			progress(fmt.Sprintf("in container %.12s a shell on a terminal reads /etc/shadow", box.ID))
-			if err := box.Type(attack); err != nil {
+			if err := box.Type(Attack); err != nil {
 				return t, fmt.Errorf("type at the sandbox's terminal: %w", err)
 			}
 		case e.Name == api.EventAction && box != nil:

@@ -119,7 +119,7 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 	}
 
 	o.Progress("starting PostgreSQL")
-	db, err := postgres.Start(ctx, postgres.Options{Dir: data.Path("postgres"), Throwaway: o.Throwaway, Progress: o.Progress, Log: o.Log})
+	db, err := postgres.Start(ctx, postgres.Options{Dir: data.Path("postgres"), Throwaway: o.Throwaway, Progress: o.Progress})
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +25,6 @@ type Options struct {
 	Throwaway bool
 	// Progress is told what takes time, if not nil.
 	Progress func(string)
-	Log      *slog.Logger
 }
 
 // Server is a running server.
