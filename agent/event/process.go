@@ -41,8 +41,13 @@ type Process struct {
 	Container *Container
 	// Exited marks an entry that is kept for late events.
 	Exited bool
+	// Verdicts belongs to whoever evaluates rules.
+	Verdicts Verdicts
 
 	joined joined
+	// changed is the clock at the last change; hasChild says that there was ever a child.
+	changed  uint64
+	hasChild bool
 }
 
 // Capabilities are sets of bits by the kernel's numbers.
@@ -66,6 +71,8 @@ type Container struct {
 	Privileged                   Known
 	// Pod is nil outside Kubernetes.
 	Pod *Pod
+
+	changed uint64
 }
 
 // Known is a truth that may not be known.
