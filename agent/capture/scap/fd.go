@@ -16,6 +16,40 @@ const (
 // object is what a descriptor stands for. Descriptors made by dup or fork share it.
 type object struct {
 	event.File
+	// refs are the descriptors; an object that lost its last one is used again.
+	refs int32
+	// unnamed says that the socket's tuple changed and its name was not asked for since.
+	unnamed bool
+}
+
+// title is the object's name. Sockets get theirs when somebody asks.
+func (o *object) title() string {
+	if o.unnamed {
+		o.Name, o.unnamed = o.tuple(), false
+	}
+	return o.Name
+}
+
+// maxSpare bounds the objects that are kept to be used again.
+const maxSpare = 1 << 12
+
+// object gives an empty object.
+func (s *state) object() *object {
+	n := len(s.spare)
+	if n == 0 {
+		return &object{}
+	}
+	o := s.spare[n-1]
+	s.spare = s.spare[:n-1]
+	return o
+}
+
+// unref takes a descriptor from an object.
+func (s *state) unref(o *object) {
+	if o.refs--; o.refs == 0 && len(s.spare) < maxSpare {
+		*o = object{}
+		s.spare = append(s.spare, o)
+	}
 }
 
 type fdSlot struct {
@@ -47,13 +81,17 @@ func (s *state) set(t *fdTable, fd int64, o *object, closes bool) {
 	if fd < 0 {
 		return
 	}
-	if t.get(fd) == nil {
+	if before := t.get(fd); before == nil {
 		if s.slots >= maxSlots {
 			s.lost[lostFD]++
 			return
 		}
 		s.slots++
 		t.n++
+		o.refs++
+	} else if before != o {
+		o.refs++
+		s.unref(before)
 	}
 	if fd >= smallFDs {
 		if t.large == nil {
@@ -69,9 +107,11 @@ func (s *state) set(t *fdTable, fd int64, o *object, closes bool) {
 }
 
 func (s *state) drop(t *fdTable, fd int64) {
-	if t.get(fd) == nil {
+	o := t.get(fd)
+	if o == nil {
 		return
 	}
+	s.unref(o)
 	s.slots--
 	t.n--
 	if fd < int64(len(t.small)) {
@@ -107,7 +147,20 @@ func (s *state) copyFDs(t *fdTable) *fdTable {
 	if len(t.large) > 0 {
 		c.large = maps.Clone(t.large)
 	}
+	c.each(func(o *object) { o.refs++ })
 	return c
+}
+
+// each calls visit with every descriptor's object.
+func (t *fdTable) each(visit func(*object)) {
+	for _, f := range t.small {
+		if f.o != nil {
+			visit(f.o)
+		}
+	}
+	for _, f := range t.large {
+		visit(f.o)
+	}
 }
 
 // release lets go of a table; the last user takes its descriptors along.
@@ -117,6 +170,7 @@ func (s *state) release(t *fdTable) {
 	}
 	t.refs--
 	if t.refs == 0 {
+		t.each(s.unref)
 		s.slots -= t.n
 		t.n = 0
 	}
