@@ -174,22 +174,27 @@ func length(lens []byte, width int) uint64 {
 
 // cut finds the parameters. Those that this version does not know are left out.
 func (d *decoder) cut(b []byte, n, width int) bool {
-	d.lens, d.data, d.joined = b[:n*width], b[n*width:], false
-	d.n = min(n, d.typ.own)
-	end := uint64(0)
-	for i := range n {
-		if i <= d.n {
+	lens, data := b[:n*width], b[n*width:]
+	d.lens, d.data, d.joined = lens, data, false
+	known := min(n, d.typ.own)
+	d.n = known
+	end, i := uint64(0), 0
+	if width == 2 {
+		for ; i < known; i++ {
 			d.offs[i] = uint32(end)
+			end += uint64(binary.LittleEndian.Uint16(lens[2*i:]))
 		}
-		end += length(d.lens[i*width:], width)
-		if end > uint64(len(d.data)) {
-			return false
+	} else {
+		for ; i < known; i++ {
+			d.offs[i] = uint32(end)
+			end += uint64(binary.LittleEndian.Uint32(lens[4*i:]))
 		}
 	}
-	if n == d.n {
-		d.offs[n] = uint32(end)
+	d.offs[known] = uint32(end)
+	if known < n {
+		end += sum(lens[known*width:], width)
 	}
-	return true
+	return end <= uint64(len(data))
 }
 
 // Bounds of what is kept of one entry, and of all.
@@ -286,7 +291,11 @@ func (d *decoder) num(s slot) (int64, bool) {
 	if i < 0 {
 		return 0, false
 	}
-	return integer(d.at(int(i)), d.typ.params[i].kind)
+	b := d.at(int(i))
+	if len(b) == 8 {
+		return int64(binary.LittleEndian.Uint64(b)), true
+	}
+	return integer(b, d.typ.params[i].kind)
 }
 
 // or is a parameter's number, or another if there is none.

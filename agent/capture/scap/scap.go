@@ -277,11 +277,11 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 	d.complete()
 	e.Ret = d.or(pRes, d.result())
 	d.apply(e)
-	p := d.thread.proc
-	if p.named != d.renamed {
-		d.identify(p)
-	}
 	if d.show {
+		p := d.thread.proc
+		if p.named != d.renamed {
+			d.identify(p)
+		}
 		e.Proc = &p.Process
 		d.hand(e, handle)
 	}
