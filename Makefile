@@ -80,6 +80,7 @@ bench: ## Run the Go benchmarks
 
 bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
 	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
+	@.make/bench-rules
 
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')
