@@ -2,7 +2,6 @@ package scap
 
 import (
 	"path"
-	"strings"
 
 	"riposte/agent/event"
 )
@@ -370,19 +369,16 @@ func (d *decoder) anonymous(e *event.Event) bool {
 var bpfMakes = map[int64]bool{0: true, 5: true, 7: true, 13: true, 14: true, 17: true, 18: true, 19: true, 28: true, 30: true, 32: true, 33: true}
 
 // comm is the kernel's name where an old event has none.
-func comm(name, exe string) string {
-	if name != "" {
-		return name
-	}
+func comm(exe string) string {
 	const most = 15
 	base := path.Base(exe)
 	return base[:min(len(base), most)]
 }
 
 // dir is a directory without the '/' that some recorders put behind it.
-func dir(s string) string {
-	if len(s) > 1 {
-		return strings.TrimSuffix(s, "/")
+func dir(b []byte) []byte {
+	if n := len(b); n > 1 && b[n-1] == '/' {
+		return b[:n-1]
 	}
-	return s
+	return b
 }

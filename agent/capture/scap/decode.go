@@ -1,7 +1,6 @@
 package scap
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -233,8 +232,8 @@ func (s *state) forgetEntry(t *thread) {
 func (d *decoder) complete() {
 	t := d.typ
 	en := &d.thread.enter
-	if d.n == len(t.params) && t.entry != nil && t.typ != event.Drop {
-		d.pass[t.entry.num] = true
+	if t.entry != nil && d.n == len(t.params) && t.typ != event.Drop {
+		d.pass[t.num-1] = true
 	}
 	if en.typ == nil {
 		return
@@ -350,13 +349,6 @@ func integer(b []byte, k kind) (int64, bool) {
 	return 0, false
 }
 
-func cString(b []byte) string {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	return string(b)
-}
-
 // paths remembers what cleaned absolute paths look like: the same few are opened
 // again and again.
 type paths map[string]string
@@ -374,9 +366,7 @@ func (p paths) clean(b []byte) (string, bool) {
 
 // name gives the path as it was passed and made absolute.
 func (p paths) name(b []byte, base func() string) (raw, full string) {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
+	b = untilNUL(b)
 	if len(b) == 0 || b[0] != '/' {
 		raw = string(b)
 		if raw == "" || raw == missing {

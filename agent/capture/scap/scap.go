@@ -279,9 +279,7 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 	d.apply(e)
 	if d.show {
 		p := d.thread.proc
-		if p.named != d.renamed {
-			d.identify(p)
-		}
+		d.identify(p)
 		e.Proc = &p.Process
 		d.hand(e, handle)
 	}

@@ -16,10 +16,19 @@ type proc struct {
 	threads int
 	// weight is what the arguments and the environment take in memory.
 	weight int
-	// named is the state of the user lists that the names are from.
-	named uint64
+	// named is what the names of the users are from.
+	named identity
 	// parent, and the list of children through first, next and back.
 	parent, first, next, back *proc
+}
+
+// identity is what the names of a process's users depend on. renamed counts the
+// changes of the user lists.
+type identity struct {
+	container   *event.Container
+	renamed     uint64
+	user, group uint32
+	login       uint32
 }
 
 // thread is one entry of the table. Threads of a process share it, and most share
@@ -52,6 +61,7 @@ type state struct {
 	containers containers
 	slots      int
 	spare      []*object
+	seen       seen
 	// weight and kept are the bytes of all arguments and environments, and of all
 	// entries that wait for their exit.
 	weight, kept int
@@ -75,7 +85,7 @@ const (
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
@@ -213,7 +223,11 @@ func (p *proc) under(q *proc) bool {
 // identify fills in the names of a process's users, after it or its container
 // changed.
 func (s *state) identify(p *proc) {
-	p.named = s.renamed
+	by := identity{p.Container, s.renamed, p.EUID, p.GID, p.LoginUID}
+	if p.named == by {
+		return
+	}
+	p.named = by
 	id := p.Container.ID
 	p.User, p.LoginUser, p.Group = s.users.name(id, p.EUID, false), "", s.users.name(id, p.GID, true)
 	if p.LoginUID != noLogin {
@@ -243,7 +257,7 @@ func words(b []byte) []string {
 // processes have too many.
 func (s *state) setWords(p *proc, args, env []byte) {
 	p.ArgsTruncated = len(args) > maxText
-	p.Args, p.Env = words(args), words(env)
+	p.Args, p.Env = s.seen.words(args), s.seen.words(env)
 	weight := min(len(args), maxText) + min(len(env), maxText) + wordBytes*(len(p.Args)+len(p.Env))
 	if s.weight-p.weight+weight > maxWeight {
 		s.lost[lostWords]++
