@@ -192,15 +192,10 @@ func (d *decoder) opened(e *event.Event) {
 
 // named gives an opened file its name from a path parameter.
 func (d *decoder) named(o *object, i int) {
-	b := d.at(i)
-	if clean, ok := d.paths.clean(b); ok {
-		o.NameRaw, o.Name = clean, clean
-	} else {
-		o.NameRaw, o.Name = d.paths.name(b, func() string {
-			o.Base = d.base(i)
-			return o.Base
-		})
-	}
+	o.NameRaw, o.Name = d.paths.name(d.at(i), func() string {
+		o.Base = d.base(i)
+		return o.Base
+	})
 	d.tell(int8(i), o.Name)
 }
 

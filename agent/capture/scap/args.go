@@ -124,9 +124,6 @@ func (d *decoder) resolved(i int, v []byte) string {
 	if d.texts[i] != "" {
 		return d.texts[i]
 	}
-	if clean, ok := d.paths.clean(v); ok {
-		return clean
-	}
 	_, full := d.paths.name(v, func() string { return d.base(i) })
 	return full
 }

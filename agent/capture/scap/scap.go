@@ -62,7 +62,7 @@ func Open(r io.Reader, o Options) (*Source, error) {
 		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostKernel: 0,
 	}
 	s := &Source{blocks: b, lost: maps.Clone(lost)}
-	s.d = decoder{state: newState(lost), types: eventTypes(), paths: paths{}, masks: map[maskKey]string{}}
+	s.d = decoder{state: newState(lost), types: eventTypes(), paths: newPaths(), masks: map[maskKey]string{}}
 	s.d.fill = s.d.args
 	types := o.Types
 	if types == nil {
@@ -154,23 +154,23 @@ func (s *Source) Run(ctx context.Context, handle func(*event.Event)) error {
 			s.publish()
 		}
 		kind, at, body, err := s.blocks.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
 			return err
 		}
-		b := block{kind, at, body}
-		if ok, flags, counted := isEvent(kind); ok {
+		if start, header := eventLayout(kind); header > 0 {
 			if tables {
 				s.d.linked()
 				tables = false
 			}
-			if err := s.event(b, flags, counted, handle); err != nil {
-				return err
+			if err := s.d.event(body, start, header, handle); err != nil {
+				return s.blocks.damage(at, err.Error(), nil)
 			}
 			continue
 		}
+		b := block{kind, at, body}
 		if !tables && isTable(kind) {
 			// Another capture was put behind this one: it brings tables of its own.
 			s.d.state, tables = newState(s.d.lost), true
@@ -226,18 +226,12 @@ func (d *decoder) machine(body []byte) {
 	}
 }
 
-func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) error {
-	d := &s.d
+// event takes one event; an error says what is wrong with it.
+func (d *decoder) event(body []byte, start, header int, handle func(*event.Event)) error {
 	d.number++
-	if d.passed(b.body, flags) {
-		return nil
-	}
-	ok, err := d.head(b.body, flags, counted)
-	if err != nil {
-		return s.blocks.damage(b.at, err.Error(), nil)
-	}
-	if !ok {
-		return nil
+	ok, err := d.head(body, start, header)
+	if err != nil || !ok {
+		return err
 	}
 	if d.typ.exit || d.typ.alone {
 		d.deliver(handle)

@@ -1,7 +1,6 @@
 package scap
 
 import (
-	"path"
 	"strings"
 
 	"riposte/agent/event"
@@ -265,18 +264,4 @@ func (s *state) setWords(p *proc, args, env []byte) {
 	}
 	s.weight += weight - p.weight
 	p.weight = weight
-}
-
-// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
-const unknownDir = "<UNKNOWN>"
-
-// absolute joins a path with its base and resolves "." and ".." by their text alone.
-func absolute(name, base string) string {
-	switch {
-	case strings.HasPrefix(name, "/"):
-		return path.Clean(name)
-	case base == "" || base == unknownDir:
-		return unknownDir + "/" + name
-	}
-	return path.Join(base, name)
 }
