@@ -82,7 +82,11 @@ func (e *Event) Arg(name string) (Arg, bool) {
 }
 
 // Reset empties the event for its next use and keeps the memory of Args.
-func (e *Event) Reset() { *e = Event{Args: e.Args[:0]} }
+func (e *Event) Reset() {
+	args := e.Args[:0]
+	*e = Event{} // in place: a literal with Args would be made elsewhere and copied
+	e.Args = args
+}
 
 // Arg is one parameter: Text if the value is text or has a text form (flags
 // joined by '|', an absolute path), Int the raw number if it has one.
