@@ -14,6 +14,9 @@ type Event struct {
 	// Num counts the events of this agent from 1.
 	Num  uint64
 	Type Type
+	// Call is the name of a system call that has no Type of its own: its Type is
+	// Syscall.
+	Call string
 	// TimeNS is when the call returned, Unix nanoseconds; KernelNS the same as
 	// nanoseconds since boot, the clock of every process's start.
 	TimeNS   int64
@@ -47,6 +50,14 @@ type Event struct {
 	// RealView makes Name and its parts answer with File.RealPath: an event whose
 	// lexical and real name differ is evaluated once with each.
 	RealView bool
+}
+
+// TypeName is Falco's name of the event: its Type's, or its Call.
+func (e *Event) TypeName() string {
+	if e.Type == Syscall && e.Call != "" {
+		return e.Call
+	}
+	return e.Type.String()
 }
 
 // Name is the file's name in the event's current view.

@@ -104,6 +104,8 @@ func (d *decoder) meaning(p *param, n int64) string {
 		return d.users.name(d.thread.proc.Container.ID, uint32(n), false)
 	case kindGID:
 		return d.users.name(d.thread.proc.Container.ID, uint32(n), true)
+	case kindCall:
+		return callName(n)
 	case kindFlags:
 		return d.mask(p.flags, uint32(n), false)
 	case kindEnum:

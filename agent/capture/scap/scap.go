@@ -80,6 +80,11 @@ func Open(r io.Reader, o Options) (*Source, error) {
 			s.d.needed[t] = true
 		}
 	}
+	for _, c := range calls() {
+		if s.d.wanted[c.typ] {
+			s.d.needed[event.Syscall] = true
+		}
+	}
 	s.d.restart()
 	kind, at, body, err := b.next()
 	switch {
@@ -250,12 +255,17 @@ func (d *decoder) event(body []byte, start, header int, handle func(*event.Event
 // deliver works on one whole event.
 func (d *decoder) deliver(handle func(*event.Event)) {
 	e := &d.e
-	d.show = d.wanted[d.typ.typ]
+	called := call{typ: d.typ.typ}
+	if called.typ == event.Syscall {
+		called = d.called()
+	}
+	d.show = d.wanted[called.typ]
 	if d.show || d.typ.notice {
 		e.Reset()
 		e.Num, e.CPU, e.Recorded, e.TimeNS = d.number, d.cpu, true, int64(d.time)
 	}
-	e.Type, e.KernelNS = d.typ.typ, d.time
+	typ := d.typ.typ
+	e.Type, e.KernelNS = typ, d.time
 	if d.boot > 0 && d.boot < d.time {
 		e.KernelNS = d.time - d.boot
 	}
@@ -275,9 +285,10 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 		p := d.thread.proc
 		d.identify(p)
 		e.Proc = &p.Process
+		e.Type, e.Call = called.typ, called.name
 		d.hand(e, handle)
 	}
-	switch e.Type {
+	switch typ {
 	case event.Close:
 		if e.Ret >= 0 {
 			d.drop(d.thread.fds, d.or(pFD, -1))

@@ -245,6 +245,32 @@ func TestSockets(t *testing.T) {
 	})
 }
 
+// TestCalls has events of calls that have none of their own, but a number.
+func TestCalls(t *testing.T) {
+	both(t, func(t *testing.T, f *file) {
+		f.event(50, 0, uint16(107), uint16(13))
+		f.event(50, 1, uint16(107), uint16(13))
+		f.event(50, 1, uint16(103), uint16(35))
+		f.event(50, 1, uint16(5), uint16(2))
+		f.event(50, 1, uint16(9999), uint16(9999))
+		f.event(50, 5, int64(0), int64(0))
+		all := events(t, f)
+		var names []string
+		for _, e := range all {
+			names = append(names, e.TypeName())
+		}
+		require.Equal(t, []string{"rt_sigaction", "nanosleep", "open", "syscall", "close"}, names)
+		require.Equal(t, event.Syscall, all[0].Type)
+		require.Equal(t, "rt_sigaction", all[0].arg("ID"))
+		require.Equal(t, event.Nanosleep, all[1].Type)
+		require.Equal(t, "/dev/pts/0", all[4].File.Name, "an open without parameters opens nothing")
+
+		s, err := scap.Open(bytes.NewReader(f.Bytes()), scap.Options{Types: []event.Type{event.Nanosleep}})
+		require.NoError(t, err)
+		require.NoError(t, s.Run(t.Context(), func(e *event.Event) { require.Equal(t, uint64(3), e.Num) }))
+	})
+}
+
 func TestContainerMetadata(t *testing.T) {
 	both(t, func(t *testing.T, f *file) {
 		num := uint16(272)

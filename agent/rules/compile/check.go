@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"riposte/agent/event"
@@ -177,6 +178,7 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 	}
 	var s Set
 	var captured [4]uint64
+	var calls []string // those without a type of their own
 	for _, v := range values {
 		i, ok := eventIndex(v.Text)
 		if !ok {
@@ -188,9 +190,14 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 		s.add(i)
 		if t, ok := event.TypeOf(v.Text); ok {
 			captured[t/64] |= 1 << (t % 64)
+		} else {
+			calls = append(calls, v.Text)
 		}
 	}
 	p := part{yes: s, no: s.Complement(), eval: func(e *event.Event) bool {
+		if e.Call != "" && e.Type == event.Syscall {
+			return slices.Contains(calls, e.Call)
+		}
 		return captured[e.Type/64]&(1<<(e.Type%64)) != 0
 	}}
 	if n.Op == syntax.Ne {
