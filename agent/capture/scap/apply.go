@@ -217,6 +217,7 @@ func (d *decoder) connected(e *event.Event) {
 	}
 	o.Socket.Role = event.RoleClient
 	o.joinEnds(&t, false, event.RoleClient)
+	d.locate(o, false)
 	o.Socket.Connected = e.Ret == 0 || e.Ret == inProgress
 	d.file(e, fd, o)
 	e.File.Socket.Renamed = true
@@ -272,6 +273,7 @@ func (d *decoder) moved(e *event.Event, received bool) {
 	}
 	before := o.title()
 	o.joinEnds(&t, received, role)
+	d.locate(o, false)
 	d.file(e, e.File.Num, o)
 	e.File.Socket.Renamed = before != o.title()
 }

@@ -196,11 +196,11 @@ func (s *Source) publish() {
 
 func isTable(kind uint32) bool {
 	return kind == blockSection || kind == blockMachine || kind == blockFDs1 || kind == blockFDs2 || kind == blockUsers1 || kind == blockUsers2 ||
-		procsVersion(kind) > 0
+		kind == blockIfaces1 || kind == blockIfaces2 || procsVersion(kind) > 0
 }
 
-// table takes one block of the file's beginning. Kinds that say nothing of use here,
-// interfaces and those that are newer than this version, are passed over.
+// table takes one block of the file's beginning. Kinds that are
+// newer than this version are passed over.
 func (s *Source) table(b block) error {
 	var err error
 	switch version := procsVersion(b.kind); {
@@ -212,6 +212,8 @@ func (s *Source) table(b block) error {
 		s.d.machine(b.body)
 	case b.kind == blockFDs1 || b.kind == blockFDs2:
 		err = s.d.fdList(b.body, b.kind == blockFDs2)
+	case b.kind == blockIfaces1 || b.kind == blockIfaces2:
+		err = s.d.ifaceList(b.body, b.kind == blockIfaces2)
 	case b.kind == blockUsers1 || b.kind == blockUsers2:
 		err = s.d.userList(b.body, b.kind == blockUsers2)
 	}

@@ -1,6 +1,7 @@
 package scap
 
 import (
+	"net/netip"
 	"strings"
 
 	"riposte/agent/event"
@@ -66,6 +67,8 @@ type state struct {
 	weight, kept int
 	// serving are the ports that listed sockets listen on.
 	serving map[uint16]bool
+	// ifaces are the addresses of the machine's interfaces.
+	ifaces []netip.Prefix
 	// stray serves events of threads that the full table has no room for.
 	stray thread
 	lost  map[string]uint64
