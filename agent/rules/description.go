@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -144,10 +145,14 @@ func (o output) fields() []string {
 func (o output) String() string {
 	var b strings.Builder
 	for _, s := range o {
-		if s.key != "" {
+		switch {
+		case s.key == "":
+			b.WriteString(s.literal)
+		case s.width > 0:
+			fmt.Fprintf(&b, "%%%d%s", s.width, s.key)
+		default:
 			b.WriteString("%" + s.key)
 		}
-		b.WriteString(s.literal)
 	}
 	return b.String()
 }
