@@ -62,6 +62,15 @@ type object struct {
 	UUID     string          `json:"uuid,omitempty"`
 }
 
+// Encode writes an alert on one line, for a Sink.
+func (e Encoding) Encode(a *alert.Alert) (Message, error) {
+	line, err := e.encode(a)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode the alert of rule %q: %w", a.Rule, err)
+	}
+	return Message{Line: append(line, '\n'), Priority: a.Priority, Time: a.Time, JSON: e.Format == JSON}, nil
+}
+
 // encode writes an alert on one line, without its end.
 func (e Encoding) encode(a *alert.Alert) ([]byte, error) {
 	if e.Format != JSON {
