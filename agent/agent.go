@@ -82,10 +82,10 @@ type Agent struct {
 // connects to the bus. After an error nothing is left behind; where the kernel
 // cannot be watched it is a *capture.Unavailable. After success call Run, or Close.
 func New(opt Options) (*Agent, error) {
-	if err := opt.setDefaults(); err != nil {
+	if err := opt.Complete(); err != nil {
 		return nil, err
 	}
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
 	a := &Agent{opt: opt, live: opt}

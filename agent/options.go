@@ -143,7 +143,8 @@ const podsTime = 3 * time.Second
 // maxName bounds cluster and node: Kubernetes allows 253 bytes.
 const maxName = 253
 
-func (o *Options) setDefaults() error {
+// Complete fills in the defaults.
+func (o *Options) Complete() error {
 	host, err := os.Hostname()
 	if err != nil && (o.Node == "" || o.Hostname == "") {
 		return fmt.Errorf("find this host's name: %w", err)
@@ -161,7 +162,8 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-func (o *Options) check() error {
+// Check says what an agent with these options, when they are complete, cannot do.
+func (o *Options) Check() error {
 	var errs []error
 	if len(o.Cluster) > maxName || len(o.Node) > maxName {
 		errs = append(errs, fmt.Errorf("the name of the cluster or node is longer than %d bytes", maxName))

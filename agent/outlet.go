@@ -65,6 +65,30 @@ func (o *Options) outlets() (all []outlet) {
 	return all
 }
 
+// Outlet is one of the options' outputs, opened for whoever delivers himself.
+type Outlet struct {
+	Name string
+	// Timeout bounds one delivery.
+	Timeout time.Duration
+	publish.Sink
+}
+
+// OpenOutlets opens the outputs but the bus. The caller closes them; after an
+// error none is open.
+func (o *Options) OpenOutlets() (all []Outlet, err error) {
+	for _, out := range o.outlets() {
+		s, err := out.open()
+		if err != nil {
+			for _, open := range all {
+				err = errors.Join(err, open.Close())
+			}
+			return nil, err
+		}
+		all = append(all, Outlet{out.key.name, out.key.timeout, s})
+	}
+	return all, nil
+}
+
 // openChannels opens what the options want and is not open already. After an
 // error nothing new is open.
 func (a *Agent) openChannels(o *Options, old []channel) (all, fresh []channel, err error) {

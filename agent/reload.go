@@ -98,11 +98,11 @@ const failureRule = "Falco internal: hot restart failure"
 // nothing.
 func (a *Agent) apply(next Options, start func(channel)) error {
 	next.watchEvery = a.opt.watchEvery
-	if err := next.setDefaults(); err != nil {
+	if err := next.Complete(); err != nil {
 		return err
 	}
 	restart := next.keepFixed(&a.live)
-	if err := next.check(); err != nil {
+	if err := next.Check(); err != nil {
 		return err
 	}
 	old := a.current.Load()

@@ -280,7 +280,7 @@ func TestMetricsAndHealth(t *testing.T) {
 // TestTheConfigurationChoosesTheRules loads the built-in rules as each of its keys says.
 func TestTheConfigurationChoosesTheRules(t *testing.T) {
 	load := func(o Options) int {
-		set, err := loadRules(&o, defaults.Files())
+		set, err := o.RuleOptions().Load(defaults.Files()...)
 		require.NoError(t, err)
 		return set.Len()
 	}

@@ -81,7 +81,7 @@ func (r *ruleFiles) load(o *Options) (set *rules.Ruleset, files []rules.File, ab
 	if files, absent, err = r.read(); err != nil {
 		return nil, nil, nil, err
 	}
-	set, err = loadRules(o, files)
+	set, err = o.RuleOptions().Load(files...)
 	return set, files, absent, err
 }
 
@@ -102,13 +102,18 @@ func (o *Options) LoadRules() (set *rules.Ruleset, absent []string, err error) {
 	return set, absent, err
 }
 
+// ReadRules reads the files that LoadRules loads.
+func (o *Options) ReadRules() (files []rules.File, absent []string, err error) {
+	return o.ruleFiles().read()
+}
+
 func (o *Options) ruleFiles() *ruleFiles {
 	return &ruleFiles{paths: o.RuleFiles, optional: o.RuleFilesOptional}
 }
 
-// loadRules is the one place where what the configuration says about rules meets
-// the engine.
-func loadRules(o *Options, files []rules.File) (*rules.Ruleset, error) {
+// RuleOptions is the one place where what the configuration says about rules
+// meets the engine.
+func (o *Options) RuleOptions() rules.Options {
 	opt := rules.Options{MinPriority: o.Priority, MatchAll: o.Matching == config.MatchAll, Static: o.Static}
 	for _, s := range o.Selection {
 		if s.Rule != "" {
@@ -128,7 +133,7 @@ func loadRules(o *Options, files []rules.File) (*rules.Ruleset, error) {
 		}
 		opt.Append = append(opt.Append, a)
 	}
-	return opt.Load(files...)
+	return opt
 }
 
 // keep remembers which files were read.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"riposte/agent/alert"
 )
@@ -117,6 +118,11 @@ func (e Encoding) output(a *alert.Alert) string {
 		return a.Output
 	}
 	return a.Time.UTC().Format(isoTime) + ": " + a.Priority.String() + " " + bareOutput(a)
+}
+
+// Output is an alert's output: its time of day, its priority and the rule's message.
+func Output(at time.Time, p alert.Priority, message string) string {
+	return at.Format("15:04:05.000000000") + ": " + p.String() + " " + message
 }
 
 // bareOutput is the output without its time and priority.
