@@ -21,17 +21,27 @@ import (
 
 // open makes all parts, in the order in which they depend on each other.
 func (a *Agent) open() error {
-	for _, step := range []func() error{a.openRules, a.openEvents, a.openBus, a.openOutputs, a.openWeb} {
+	set, files, err := a.openRules()
+	if err != nil {
+		return err
+	}
+	for _, step := range []func() error{a.openEvents, a.openBus} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	channels, _, err := a.openChannels(&a.opt, nil)
+	if err != nil {
+		return err
+	}
+	for _, c := range channels {
+		a.tally.add(c.Channel)
+	}
+	a.current.Store(a.newSettings(&a.opt, set, files, channels))
 	a.stamp = stamp{cluster: a.opt.Cluster, node: a.opt.Node, hostname: a.opt.Hostname, boot: uuid.NewString()}
 	a.started = time.Now()
-	for _, t := range a.opt.Muted {
-		a.muted[t] = true
-	}
-	return nil
+	a.reloads.lastNS.Store(a.started.UnixNano())
+	return a.openWeb()
 }
 
 // openEvents attaches to the kernel first and reads the process table then: what
@@ -128,57 +138,9 @@ func (a *Agent) openContain() error {
 	return a.bus.HandleOrders(a.contain.Answer)
 }
 
-func (a *Agent) openOutputs() error {
-	if a.outbox != nil {
-		a.outputs = append(a.outputs, a.outbox)
-	}
-	o := &a.opt
-	if o.Output != nil {
-		a.addChannel("stdout", publish.Writer(o.Output), o.OutputTimeout)
-	}
-	if o.File != nil {
-		s, err := publish.OpenFile(*o.File)
-		if err != nil {
-			return err
-		}
-		a.addChannel("file", s, o.OutputTimeout)
-	}
-	if o.HTTP != nil {
-		h := *o.HTTP
-		h.Timeout, h.Log = o.OutputTimeout, o.Log.With("component", "http output")
-		if h.ContentType = "text/plain"; o.Encoding.Format == publish.JSON {
-			h.ContentType = "application/json"
-		}
-		s, err := publish.OpenHTTP(h)
-		if err != nil {
-			return err
-		}
-		a.addChannel("http", s, o.OutputTimeout*time.Duration(h.MaxTimeouts+1)+time.Second)
-	}
-	if o.Syslog != nil {
-		s := *o.Syslog
-		s.Hostname = o.Hostname
-		a.addChannel("syslog", publish.OpenSyslog(s), o.OutputTimeout)
-	}
-	if o.Program != nil {
-		p := *o.Program
-		p.Timeout = o.OutputTimeout
-		a.addChannel("program", publish.OpenProgram(p), o.OutputTimeout)
-	}
-	return nil
-}
-
-func (a *Agent) addChannel(name string, s publish.Sink, timeout time.Duration) {
-	c := publish.NewChannel(publish.ChannelOptions{
-		Name: name, Sink: s, Encoding: a.opt.Encoding, Lines: a.opt.QueueLines, Timeout: timeout, Log: a.log,
-	})
-	a.channels = append(a.channels, c)
-	a.outputs = append(a.outputs, c)
-}
-
 // Reopen has the outputs open their files again, after a log rotation.
 func (a *Agent) Reopen() {
-	for _, c := range a.channels {
+	for _, c := range a.current.Load().channels {
 		c.Reopen()
 	}
 }
