@@ -123,6 +123,11 @@ func (a *Agent) apply(next Options, start func(channel)) error {
 		start(c)
 	}
 	a.swap(a.newSettings(&next, set, content, channels))
+	if s, ok := a.source.(selective); ok {
+		if err := s.SetTypes(set.Types()); err != nil {
+			a.log.Error("the kernel still reports what the rules before asked for", "error", err)
+		}
+	}
 	// Nothing comes to the old ones any more.
 	for _, c := range old.channels {
 		if !slices.Contains(channels, c) {

@@ -15,6 +15,7 @@ import (
 	"riposte/agent/contain"
 	"riposte/agent/enrich"
 	"riposte/agent/enrich/pod"
+	"riposte/agent/event"
 	"riposte/agent/health"
 	"riposte/agent/publish"
 )
@@ -25,10 +26,11 @@ func (a *Agent) open() error {
 	if err != nil {
 		return err
 	}
-	for _, step := range []func() error{a.openEvents, a.openBus} {
-		if err := step(); err != nil {
-			return err
-		}
+	if err := a.openEvents(set.Types()); err != nil {
+		return err
+	}
+	if err := a.openBus(); err != nil {
+		return err
 	}
 	channels, _, err := a.openChannels(&a.opt, nil)
 	if err != nil {
@@ -46,7 +48,7 @@ func (a *Agent) open() error {
 
 // openEvents attaches to the kernel first and reads the process table then: what
 // happens in between waits in the ring buffer and is applied on top.
-func (a *Agent) openEvents() (err error) {
+func (a *Agent) openEvents(types []event.Type) (err error) {
 	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, Log: a.opt.Log.With("component", "enrich")}
 	if a.opt.Recording != "" {
 		recorded, err := openRecording(a.opt.Recording)
@@ -54,7 +56,9 @@ func (a *Agent) openEvents() (err error) {
 			return err
 		}
 		a.source, opt.Recording = recorded, recorded.Recording()
-	} else if a.source, err = capture.Open(capture.Options{Log: a.opt.Log.With("component", "capture")}); err != nil {
+	} else if a.source, err = capture.Open(capture.Options{
+		Log: a.opt.Log.With("component", "capture"), Types: append([]event.Type{}, types...),
+	}); err != nil {
 		return err
 	}
 	if a.opt.Kubeconfig != "" {

@@ -137,7 +137,7 @@ func (t *Table) Apply(e *event.Event) {
 	}
 	p := t.process(&e.Task)
 	switch {
-	case e.Type == event.Clone && e.Fork != nil:
+	case e.Fork != nil:
 		t.fork(p, e)
 	case e.Exec != nil:
 		t.exec(p, e)
