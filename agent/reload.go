@@ -177,6 +177,9 @@ func (o *Options) keepFixed(old *Options) (keys []string) {
 		o.Web = old.Web
 	}
 	o.Linger = old.Linger
+	if o.Output != nil && old.Output != nil {
+		o.Output = old.Output
+	}
 	return keys
 }
 
