@@ -41,6 +41,13 @@ type Event struct {
 	// Exec is set at a successful exec, Fork at a fork.
 	Exec *Exec
 	Fork *Fork
+	// Data is the beginning of what was sent or received. It belongs to the event.
+	Data []byte
+	// FirstNS is when the capture's first event was and LastNS when the one before this,
+	// Unix nanoseconds; 0 in live capture.
+	FirstNS, LastNS int64
+	// Files are the descriptors of the process, nil where they are not kept.
+	Files Files
 	// Cgroup is a new cgroup. Such an event has no Type: it is for enrich alone, no
 	// rule sees it.
 	Cgroup *Cgroup
@@ -100,17 +107,21 @@ func (e *Event) Reset() {
 }
 
 // Arg is one parameter: Text if the value is text or has a text form (flags
-// joined by '|', an absolute path), Int the raw number if it has one.
+// joined by '|', an absolute path), Int the raw number if it has one. Raw is a path
+// as it was passed, where Text is made of one.
 type Arg struct {
 	Name  string
 	Text  string
 	Int   int64
 	IsInt bool
+	Raw   string
 }
 
 // Task is the calling thread as the kernel knows it at the event.
 type Task struct {
 	PID, TID, PPID int32
+	// VTID is the thread in its own pid namespace, 0 where it is not known.
+	VTID int32
 	// StartNS is the process's (thread group leader's) start since boot; with PID it
 	// names one process for as long as the machine runs.
 	StartNS  uint64
@@ -189,11 +200,22 @@ type File struct {
 	Mode  uint32
 	Dev   uint64
 	Ino   uint64
-	// UpperLayer says that the file lies in an overlay's upper layer.
-	UpperLayer bool
+	// UpperLayer says that the file lies in an overlay's upper layer, LowerLayer in
+	// one of the others.
+	UpperLayer, LowerLayer bool
 	// Created says that this open made the file.
 	Created bool
 	Socket  Socket
+}
+
+// Files are the open descriptors of a process.
+type Files interface {
+	// File is false for a descriptor that is not open.
+	File(fd int64) (File, bool)
+	// Kinds has the letter of each kind once, by the lowest descriptors.
+	Kinds() []byte
+	// Len counts the descriptors.
+	Len() int
 }
 
 // Socket is the tuple of a socket. An address that is not known is the zero value.

@@ -1,8 +1,6 @@
 package scap
 
 import (
-	"encoding/json"
-	"errors"
 	"strings"
 
 	"riposte/agent/enrich"
@@ -21,6 +19,8 @@ type containers struct {
 	byID map[string]*event.Container
 	// byCgroups remembers what a process's cgroups led to.
 	byCgroups map[string]*event.Container
+	// weight is what the details of all containers take in memory.
+	weight int
 }
 
 func newContainers() containers {
@@ -67,59 +67,4 @@ func (c *containers) add(id string) *event.Container {
 		}
 	}
 	return known
-}
-
-// described is what a container event says, as far as it is used.
-type described struct {
-	ID         string            `json:"id"`
-	FullID     string            `json:"full_id"`
-	Name       string            `json:"name"`
-	Image      string            `json:"image"`
-	ImageID    string            `json:"imageid"`
-	Repository string            `json:"imagerepo"`
-	Tag        string            `json:"imagetag"`
-	Digest     string            `json:"imagedigest"`
-	Privileged bool              `json:"privileged"`
-	Labels     map[string]string `json:"labels"`
-	Sandbox    string            `json:"pod_sandbox_id"`
-}
-
-var errNoContainer = errors.New("the event names no container")
-
-// describe takes over the runtime's metadata.
-func (c *containers) describe(text []byte) (*event.Container, error) {
-	var e struct {
-		Container described `json:"container"`
-	}
-	if err := json.Unmarshal(text, &e); err != nil {
-		return nil, err
-	}
-	d := &e.Container
-	for _, text := range []*string{&d.FullID, &d.ID, &d.Name, &d.Image, &d.ImageID, &d.Repository, &d.Tag, &d.Digest} {
-		*text = clip(*text, maxField)
-	}
-	id := d.FullID
-	if id == "" {
-		id = d.ID
-	}
-	if id == "" || id == "host" {
-		return nil, errNoContainer
-	}
-	known := c.add(id)
-	if len(id) > len(known.ID) {
-		known.ID = id
-	}
-	known.Name, known.Image, known.Repository, known.Tag = d.Name, d.Image, d.Repository, d.Tag
-	known.ImageID, known.ImageDigest = d.ImageID, d.Digest
-	known.Privileged = event.No
-	if d.Privileged {
-		known.Privileged = event.Yes
-	}
-	if name := d.Labels["io.kubernetes.pod.name"]; d.Sandbox != "" && name != "" {
-		known.Pod = &event.Pod{
-			UID: clip(d.Labels["io.kubernetes.pod.uid"], maxField), Namespace: clip(d.Labels["io.kubernetes.pod.namespace"], maxField),
-			Name: clip(name, maxField),
-		}
-	}
-	return known, nil
 }

@@ -7,6 +7,7 @@ const (
 	exeWritable = 1
 	exeUpper    = 2
 	exeMemfd    = 4
+	exeLower    = 8
 )
 
 // Flags of a clone in the capture format.
@@ -121,12 +122,31 @@ func (d *decoder) says(p *proc) {
 	if b := untilNUL(d.val(pCWD)); len(b) > 0 && string(b) != missing {
 		d.seen.keep(&p.CWD, dir(b))
 	}
+	d.resources(p)
 	if n, ok := d.num(pUID); ok {
 		p.UID, p.EUID = uint32(n), uint32(n)
 	}
 	if n, ok := d.num(pGID); ok {
 		p.GID = uint32(n)
 	}
+}
+
+// resources takes over what a clone or an exec tells about limits and use.
+func (d *decoder) resources(p *proc) {
+	r := &event.Resources{
+		FDLimit: d.or(pFDLimit, 0), VMSize: uint64(d.or(pVMSize, 0)), VMRSS: uint64(d.or(pVMRSS, 0)), VMSwap: uint64(d.or(pVMSwap, 0)),
+		MajorFaults: uint64(d.or(pMajor, 0)), MinorFaults: uint64(d.or(pMinor, 0)), NamespaceStartNS: uint64(d.or(pNamespaceStart, 0)),
+	}
+	if before := p.Resources; before != nil {
+		r.Cgroups = before.Cgroups
+		if !d.has(pNamespaceStart) {
+			r.NamespaceStartNS = before.NamespaceStartNS // an exec does not say
+		}
+	}
+	if b := d.val(pCgroups); len(b) > 0 {
+		r.Cgroups = d.seen.words(b)
+	}
+	p.Resources = r
 }
 
 // exec puts the new program in the place of the old one. A failed one leaves the
@@ -147,7 +167,9 @@ func (d *decoder) exec(e *event.Event) {
 	p.ExePath = d.exePath()
 	flags := d.or(pFlags, 0)
 	p.ExeWritable, p.ExeUpperLayer, p.ExeMemfd = flags&exeWritable != 0, flags&exeUpper != 0, flags&exeMemfd != 0
+	p.ExeLowerLayer = flags&exeLower != 0
 	p.ExeIno = uint64(d.or(pExeIno, 0))
+	p.ExeCtimeNS, p.ExeMtimeNS = d.or(pCtime, 0), d.or(pMtime, 0)
 	p.TTY = uint32(d.or(pTTY, int64(p.TTY)))
 	p.VPGID, p.PGID = int32(d.or(pVPGID, int64(p.VPGID))), int32(d.or(pPGID, int64(p.PGID)))
 	p.LoginUID = uint32(d.or(pLoginUID, int64(p.LoginUID)))
