@@ -18,28 +18,35 @@ const (
 type containers struct {
 	byID map[string]*event.Container
 	// byCgroups remembers what a process's cgroups led to.
-	byCgroups map[string]*event.Container
+	byCgroups map[string]membership
 	// weight is what the details of all containers take in memory.
 	weight int
 }
 
+// membership is a list of cgroups and the container that it belongs to.
+type membership struct {
+	container *event.Container
+	cgroups   []string
+}
+
 func newContainers() containers {
-	return containers{byID: map[string]*event.Container{}, byCgroups: map[string]*event.Container{}}
+	return containers{byID: map[string]*event.Container{}, byCgroups: map[string]membership{}}
 }
 
 // of finds the container of a list of cgroups: "subsystem=path", each ending in NUL.
-func (c *containers) of(cgroups []byte, startNS uint64) *event.Container {
+func (c *containers) of(cgroups []byte, startNS uint64) membership {
 	if known, ok := c.byCgroups[string(cgroups)]; ok {
 		return known
 	}
-	found := event.Host
-	for _, group := range words(cgroups) {
+	m := membership{event.Host, words(cgroups)}
+	for _, group := range m.cgroups {
 		_, path, _ := strings.Cut(group, "=")
 		id, pod := enrich.ParseCgroup(path)
 		if id == "" {
 			continue
 		}
-		found = c.add(id)
+		found := c.add(id)
+		m.container = found
 		found.ID = id
 		if found.Cgroup == "" {
 			found.Cgroup, found.StartNS = clip(path, maxText), startNS
@@ -53,9 +60,9 @@ func (c *containers) of(cgroups []byte, startNS uint64) *event.Container {
 		clear(c.byCgroups)
 	}
 	if len(cgroups) <= maxText {
-		c.byCgroups[string(cgroups)] = found
+		c.byCgroups[string(cgroups)] = m
 	}
-	return found
+	return m
 }
 
 func (c *containers) add(id string) *event.Container {

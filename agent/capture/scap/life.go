@@ -63,9 +63,7 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	}
 	d.says(p)
 	d.adopt(p, ptid)
-	if cgroups := d.val(pCgroups); cgroups != nil {
-		p.Container = d.containers.of(cgroups, p.StartNS)
-	}
+	d.belongs(p)
 	d.identify(p)
 }
 
@@ -122,7 +120,6 @@ func (d *decoder) says(p *proc) {
 	if b := untilNUL(d.val(pCWD)); len(b) > 0 && string(b) != missing {
 		d.seen.keep(&p.CWD, dir(b))
 	}
-	d.resources(p)
 	if n, ok := d.num(pUID); ok {
 		p.UID, p.EUID = uint32(n), uint32(n)
 	}
@@ -131,8 +128,9 @@ func (d *decoder) says(p *proc) {
 	}
 }
 
-// resources takes over what a clone or an exec tells about limits and use.
-func (d *decoder) resources(p *proc) {
+// belongs takes over what a child's clone or an exec tells about limits, use and
+// cgroups.
+func (d *decoder) belongs(p *proc) {
 	r := &event.Resources{
 		FDLimit: d.or(pFDLimit, 0), VMSize: uint64(d.or(pVMSize, 0)), VMRSS: uint64(d.or(pVMRSS, 0)), VMSwap: uint64(d.or(pVMSwap, 0)),
 		MajorFaults: uint64(d.or(pMajor, 0)), MinorFaults: uint64(d.or(pMinor, 0)), NamespaceStartNS: uint64(d.or(pNamespaceStart, 0)),
@@ -143,10 +141,11 @@ func (d *decoder) resources(p *proc) {
 			r.NamespaceStartNS = before.NamespaceStartNS // an exec does not say
 		}
 	}
-	if b := d.val(pCgroups); len(b) > 0 {
-		r.Cgroups = d.seen.words(b)
-	}
 	p.Resources = r
+	if cgroups := d.val(pCgroups); cgroups != nil {
+		m := d.containers.of(cgroups, p.StartNS)
+		p.Container, r.Cgroups = m.container, m.cgroups
+	}
 }
 
 // exec puts the new program in the place of the old one. A failed one leaves the
@@ -181,9 +180,7 @@ func (d *decoder) exec(e *event.Event) {
 	if ptid, ok := d.num(pPTID); ok && (p.parent == nil || int64(p.parent.PID) != ptid) {
 		d.adopt(p, ptid)
 	}
-	if cgroups := d.val(pCgroups); cgroups != nil {
-		p.Container = d.containers.of(cgroups, p.StartNS)
-	}
+	d.belongs(p)
 	if t.fds.refs > 1 {
 		own := d.copyFDs(t.fds)
 		d.release(t.fds)

@@ -91,7 +91,6 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 		return
 	}
 	s.setWords(p, args, env)
-	r.Cgroups = s.seen.words(cgroups)
 	p.Resources = r
 	if sized {
 		tail(e, p)
@@ -164,7 +163,8 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 		t.proc.Parent = above
 	}
 	t.vtid = vtid
-	t.proc.Container = s.containers.of(cgroups, t.proc.StartNS)
+	m := s.containers.of(cgroups, t.proc.StartNS)
+	t.proc.Container, t.proc.Resources.Cgroups = m.container, m.cgroups
 	t.proc.PPID = int32(ptid)
 }
 
