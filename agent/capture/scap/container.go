@@ -10,6 +10,8 @@ import (
 const (
 	maxContainers = 1 << 16
 	maxCgroups    = 1 << 14
+	// maxListed bounds what the lists of cgroups take in memory.
+	maxListed = 64 << 20
 	// maxField bounds each text of a container.
 	maxField = 1024
 )
@@ -19,8 +21,10 @@ type containers struct {
 	byID map[string]*event.Container
 	// byCgroups remembers what a process's cgroups led to.
 	byCgroups map[string]membership
-	// weight is what the details of all containers take in memory.
-	weight int
+	// weight is what the details of all containers take in memory, and all lists of
+	// cgroups that were ever made.
+	weight, listed int
+	lost           map[string]uint64
 }
 
 // membership is a list of cgroups and the container that it belongs to.
@@ -29,8 +33,8 @@ type membership struct {
 	cgroups   []string
 }
 
-func newContainers() containers {
-	return containers{byID: map[string]*event.Container{}, byCgroups: map[string]membership{}}
+func newContainers(lost map[string]uint64) containers {
+	return containers{lost: lost, byID: map[string]*event.Container{}, byCgroups: map[string]membership{}}
 }
 
 // of finds the container of a list of cgroups: "subsystem=path", each ending in NUL.
@@ -55,6 +59,11 @@ func (c *containers) of(cgroups []byte, startNS uint64) membership {
 			found.Pod = &event.Pod{UID: pod}
 		}
 		break
+	}
+	c.listed += len(cgroups) + wordBytes*len(m.cgroups)
+	if c.listed > maxListed {
+		c.lost[lostDetails]++
+		m.cgroups = nil
 	}
 	if len(c.byCgroups) >= maxCgroups {
 		clear(c.byCgroups)

@@ -61,14 +61,13 @@ var runtimes = map[int]string{
 
 var errNoContainer = errors.New("the event names no container")
 
-// describe takes over the runtime's metadata. whole is false where there was no room
-// for the mounts, the labels and the environment.
-func (c *containers) describe(text []byte) (known *event.Container, whole bool, err error) {
+// describe takes over the runtime's metadata.
+func (c *containers) describe(text []byte) (*event.Container, error) {
 	var e struct {
 		Container described `json:"container"`
 	}
 	if err := json.Unmarshal(text, &e); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	d := &e.Container
 	for _, text := range []*string{&d.FullID, &d.ID, &d.Name, &d.Image, &d.ImageID, &d.Repository, &d.Tag, &d.Digest, &d.Sandbox, &d.IP.v} {
@@ -79,9 +78,9 @@ func (c *containers) describe(text []byte) (known *event.Container, whole bool, 
 		id = d.ID
 	}
 	if id == "" || id == "host" {
-		return nil, false, errNoContainer
+		return nil, errNoContainer
 	}
-	known = c.add(id)
+	known := c.add(id)
 	if len(id) > len(known.ID) {
 		known.ID = id
 	}
@@ -94,25 +93,25 @@ func (c *containers) describe(text []byte) (known *event.Container, whole bool, 
 	known.Type, known.IP, known.CreatedNS = runtimes[d.Type.v], d.IP.v, d.Created.v*1_000_000_000
 	known.HostPID, known.HostNetwork, known.HostIPC = told(d.HostPID.v), told(d.HostNetwork.v), told(d.HostIPC.v)
 	known.Healthcheck, known.Liveness, known.Readiness = d.Healthcheck.v.line(), d.Liveness.v.line(), d.Readiness.v.line()
-	whole = c.details(known, d)
+	c.details(known, d)
 	known.Pod = d.pod(known)
-	return known, whole, nil
+	return known, nil
 }
 
 // maxDetails bounds the lists of all containers together, in bytes.
 const maxDetails = 16 << 20
 
-// details takes over what comes in lists.
-func (c *containers) details(known *event.Container, d *described) bool {
+// details takes over what comes in lists, as long as there is room.
+func (c *containers) details(known *event.Container, d *described) {
 	c.weight -= weigh(known.Mounts, known.Labels, known.Env)
 	known.Mounts, known.Labels, known.Env = nil, nil, nil
 	weight := weigh(d.Mounts.v, d.Labels.v, d.Env.v)
 	if c.weight+weight > maxDetails {
-		return false
+		c.lost[lostDetails]++
+		return
 	}
 	c.weight += weight
 	known.Mounts, known.Labels, known.Env = d.Mounts.v, d.Labels.v, d.Env.v
-	return true
 }
 
 func weigh(mounts []event.ContainerMount, labels map[string]string, env []string) int {

@@ -361,13 +361,10 @@ func (d *decoder) container(e *event.Event, text []byte) bool {
 		text = text[:n-1]
 	}
 	before := len(d.containers.byID)
-	c, whole, err := d.containers.describe(text)
+	c, err := d.containers.describe(text)
 	if err != nil {
 		d.lost[lostOther]++
 		return false
-	}
-	if !whole {
-		d.lost[lostDetails]++
 	}
 	d.thread = &thread{proc: &proc{}, fds: newFDs()}
 	p := &d.thread.proc.Process

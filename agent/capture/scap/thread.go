@@ -88,7 +88,7 @@ const (
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(lost), lost: lost}
 }
 
 // find gives the thread of an event. One that nobody announced is known by its

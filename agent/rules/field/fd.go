@@ -38,7 +38,7 @@ var fdFields = []Field{
 	{Name: "fd.uid", Type: Text, Scope: Event, Desc: "thread id and descriptor", get: ofFile(func(e *event.Event, f *event.File) Value {
 		return text(strconv.Itoa(int(e.Task.TID)) + strconv.FormatInt(f.Num, 10))
 	})},
-	{Name: "fd.types", Type: Texts, Arg: OptionalIndex, NoRight: true, Scope: Event, Desc: "kinds of all descriptors, each once, or of one", get: fdTypes},
+	{Name: "fd.types", Type: Texts, Flags: Replayed, Arg: OptionalIndex, NoRight: true, Scope: Event, Desc: "kinds of all descriptors, each once, or of one", get: fdTypes},
 
 	{Name: "fd.ip", Flags: Filter, Type: IP, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either address of a socket", get: bothEnds(addrOf)},
 	{Name: "fd.cip", Type: IP, Scope: File, Desc: "address of the client", get: ofFile(client(addrOf))},
