@@ -25,15 +25,25 @@ type Process struct {
 	// TTY is the terminal's device number, 0 for none.
 	TTY uint32
 
-	ExeUpperLayer, ExeMemfd, ExeWritable bool
-	ExeIno                               uint64
+	// ExeUpperLayer and ExeLowerLayer say where in an overlay the binary lies.
+	ExeUpperLayer, ExeLowerLayer, ExeMemfd, ExeWritable bool
+	ExeIno                                              uint64
+	// ExeCtimeNS and ExeMtimeNS are of the binary's inode, Unix nanoseconds; 0 where
+	// they are not known.
+	ExeCtimeNS, ExeMtimeNS int64
 
-	// User, LoginUser and Group are names by the process's own lists, empty where they
-	// are not known.
-	User, LoginUser, Group string
+	// User (with its Home and Shell), LoginUser and Group are names by the process's
+	// own lists, empty where they are not known.
+	User, Home, Shell, LoginUser, Group string
 	// Env is the environment as NAME=value, nil where it is not known.
 	Env  []string
 	Caps Capabilities
+
+	// Threads counts the threads, 0 where they are not counted.
+	Threads int32
+	// Resources is nil where it is not known. Processes may share it: replace it as a
+	// whole.
+	Resources *Resources
 
 	// Parent is nil when it is not known or has gone.
 	Parent *Process
@@ -48,6 +58,22 @@ type Process struct {
 	// changed is the clock at the last change; hasChild says that there was ever a child.
 	changed  uint64
 	hasChild bool
+}
+
+// Resources are what a capture file tells of a process's limits and use, as of its
+// last fork or exec.
+type Resources struct {
+	// FDLimit is how many descriptors may be open.
+	FDLimit int64
+	// VMSize, VMRSS and VMSwap are in kB.
+	VMSize, VMRSS, VMSwap uint64
+	// MajorFaults and MinorFaults are the page faults so far.
+	MajorFaults, MinorFaults uint64
+	// NamespaceStartNS is the start of the pid namespace's first process, Unix
+	// nanoseconds, 0 where it is not known.
+	NamespaceStartNS uint64
+	// Cgroups are "subsystem=path", one for each hierarchy.
+	Cgroups []string
 }
 
 // Capabilities are sets of bits by the kernel's numbers.
@@ -69,10 +95,31 @@ type Container struct {
 	Name, Image, Repository, Tag string
 	ImageID, ImageDigest         string
 	Privileged                   Known
+	// Type is the runtime under Falco's name: docker, containerd, cri-o or podman.
+	Type   string
+	Mounts []ContainerMount
+	Labels map[string]string
+	// Env is the environment that the runtime was asked for, as NAME=value.
+	Env []string
+	IP  string
+	// CreatedNS and StartTS are when the runtime made and started it, Unix
+	// nanoseconds; 0 where it does not say.
+	CreatedNS, StartTS               int64
+	HostPID, HostNetwork, HostIPC    Known
+	Healthcheck, Liveness, Readiness string
 	// Pod is nil outside Kubernetes.
 	Pod *Pod
 
 	changed uint64
+}
+
+// ContainerMount is one mount of a container, as its runtime was asked for it. (Mount is an event.)
+type ContainerMount struct {
+	Source, Destination string
+	// Mode are the runtime's options, such as "z"; empty for none.
+	Mode        string
+	RW          bool
+	Propagation string
 }
 
 // Known is a truth that may not be known.
@@ -106,4 +153,6 @@ type Pod struct {
 	Labels               map[string]string
 	// Owner is the controller as "Kind/name".
 	Owner string
+	// SandboxID is the runtime's full id of the pod's sandbox.
+	SandboxID string
 }
