@@ -59,8 +59,8 @@ type sqe struct {
 	index     uint32
 }
 
-// submit hands a request over and waits for its result, unless it will have none.
-func (r *ring) submit(s sqe, wait bool) int64 {
+// put writes a request into the ring.
+func (r *ring) put(s sqe) {
 	tail := r.word(r.sq, r.sqOff[1])
 	slot := *tail & r.sqMask
 	b := r.sqes[slot*64 : slot*64+64]
@@ -74,15 +74,18 @@ func (r *ring) submit(s sqe, wait bool) int64 {
 	binary.LittleEndian.PutUint32(b[44:], s.index)
 	*r.word(r.sq, r.sqOff[6]+slot*4) = slot
 	atomic.AddUint32(tail, 1)
-	n := uintptr(0)
-	if wait {
-		n = 1
-	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 1, n, 1, 0, 0)
+}
+
+// enter hands n requests over and waits for so many results.
+func (r *ring) enter(n, results uintptr) {
+	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), n, results, 1, 0, 0)
 	must("io_uring_enter", errnoOf(errno), nil)
-	if !wait {
-		return 0
-	}
+}
+
+// submit hands a request over and waits for its result.
+func (r *ring) submit(s sqe) int64 {
+	r.put(s)
+	r.enter(1, 1)
 	head := r.word(r.cq, r.cqOff[0])
 	at := r.cqOff[5] + (*head&r.cqMask)*16
 	res := int32(binary.LittleEndian.Uint32(r.cq[at+8:]))
@@ -91,7 +94,7 @@ func (r *ring) submit(s sqe, wait bool) int64 {
 }
 
 func (r *ring) made(typ event.Type, end error, first string, s sqe, w told) int64 {
-	ret := r.submit(s, true)
+	ret := r.submit(s)
 	var got error
 	if ret < 0 {
 		got = unix.Errno(-ret)

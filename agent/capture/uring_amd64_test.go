@@ -22,53 +22,48 @@ import (
 // nothing of its success, and one that waits, which is told of twice.
 func TestLateRequests(t *testing.T) {
 	dir := t.TempDir()
-	fifo, file := filepath.Join(dir, "fifo"), filepath.Join(dir, "file")
-	require.NoError(t, unix.Mkfifo(fifo, 0o600))
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	silent, waiting := filepath.Join(dir, "silent"), filepath.Join(dir, "waiting")
+	for _, name := range []string{silent, waiting} {
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+	}
+	var gate [2]int
+	require.NoError(t, unix.Pipe(gate[:]))
+	defer unix.Close(gate[0])
+	defer unix.Close(gate[1])
 	src := open(t, capture.Options{OwnEvents: true, Types: []event.Type{event.Openat}})
 	c := newCaller(dir, json.NewEncoder(io.Discard))
 	r := c.newRing()
 	defer unix.Close(r.fd)
-	const atCWD = unix.AT_FDCWD
-	r.submit(sqe{op: 18, flags: 1 << 6, fd: atCWD, addr: uint64(c.str(file)), opFlags: unix.O_RDONLY}, false)
-	r.submit(sqe{op: 18, fd: atCWD, addr: uint64(c.str(fifo)), opFlags: unix.O_RDONLY}, false)
+	const pollAdd, openat, linked, skip = 6, 18, 1 << 2, 1 << 6
+	r.put(sqe{op: openat, flags: skip, fd: unix.AT_FDCWD, addr: uint64(c.str(silent)), opFlags: unix.O_RDONLY})
+	r.put(sqe{op: pollAdd, flags: linked, fd: int32(gate[0]), opFlags: unix.POLLIN})
+	r.put(sqe{op: openat, fd: unix.AT_FDCWD, addr: uint64(c.str(waiting)), opFlags: unix.O_RDONLY})
+	r.enter(3, 0)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	silent, waiting := 0, 0
+	seen := map[string]int{}
 	require.NoError(t, src.Run(ctx, func(e *event.Event) {
-		if e.Type != event.Openat {
-			return
-		}
-		switch e.File.NameRaw {
-		case file:
-			silent++
+		switch name := e.File.NameRaw; {
+		case name == silent:
+			seen["silent"]++
 			require.False(t, e.Pending)
 			require.Zero(t, e.Ret)
-		case fifo:
-			if e.Ret == -int64(unix.EINPROGRESS) {
-				waiting++
-				require.True(t, e.Pending)
-				require.Equal(t, int64(-1), e.File.Num)
-				go func() { // the other end lets it go on
-					if fd, err := unix.Open(fifo, unix.O_WRONLY, 0); err == nil {
-						unix.Close(fd)
-					}
-				}()
-				return
-			}
-			if e.Compat || e.File.Flags&unix.O_WRONLY != 0 {
-				return // the other end's own
-			}
-			require.False(t, e.Pending)
+		case name == waiting && e.Pending:
+			seen["waiting"]++
+			require.Equal(t, -int64(unix.EINPROGRESS), e.Ret)
+			require.Equal(t, int64(-1), e.File.Num)
+			_, err := unix.Write(gate[1], []byte("x"))
+			require.NoError(t, err)
+			r.enter(0, 2) // lets the kernel go on with the request
+		case name == waiting:
+			seen["done"]++
 			require.GreaterOrEqual(t, e.Ret, int64(0))
-			require.Equal(t, fifo, e.File.RealPath)
-			require.Equal(t, event.KindPipe, e.File.Kind)
+			require.Equal(t, waiting, e.File.RealPath)
 			cancel()
 		}
 	}))
 	require.ErrorIs(t, ctx.Err(), context.Canceled)
-	require.Equal(t, 1, silent)
-	require.Equal(t, 1, waiting)
+	require.Equal(t, map[string]int{"silent": 1, "waiting": 1, "done": 1}, seen)
 	require.Zero(t, src.Lost()["uring_unmatched"])
 }
