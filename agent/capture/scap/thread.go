@@ -34,11 +34,12 @@ type identity struct {
 // thread is one entry of the table. Threads of a process share it, and most share
 // its descriptors.
 type thread struct {
+	// What every event looks at comes first, so that it is in one line of the cache.
 	tid   int64
-	vtid  int64
 	proc  *proc
 	fds   *fdTable
 	enter entry
+	vtid  int64
 	// fresh says that the parent's event made the thread and its own is to come.
 	fresh bool
 }
