@@ -17,6 +17,7 @@ type record struct {
 	data         []byte
 	object       bpf.SyscallWireObject
 	path         string
+	origin       string // the path without the bind mount that it was reached by
 	sock         *socketRecord
 	state        event.State
 }

@@ -38,7 +38,7 @@ func (c *record) socket(tail []byte, e *event.Event) error {
 	s.asked = parseSockaddr(t.bytes(s.AddrLen))
 	c.data = t.bytes(c.DataLen)
 	s.control = t.bytes(s.ControlLen)
-	c.path = t.text(s.Object.PathLen)
+	c.path, c.origin = t.text(s.Object.PathLen), t.text(s.Object.OriginLen)
 	s.own = unixPath(t.bytes(s.OwnLen))
 	s.peer = unixPath(t.bytes(s.PeerLen))
 	c.object, c.sock = s.Object, &s

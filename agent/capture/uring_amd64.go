@@ -155,7 +155,8 @@ func (d *decoder) done(raw []byte, e *event.Event) error {
 		return errShort
 	}
 	t := texts{rest: tail}
-	path, own, peer := t.bytes(end.Object.PathLen), t.bytes(end.OwnLen), t.bytes(end.PeerLen)
+	path := t.bytes(end.Object.PathLen + end.Object.OriginLen)
+	own, peer := t.bytes(end.OwnLen), t.bytes(end.PeerLen)
 	if t.short {
 		return errShort
 	}
