@@ -22,7 +22,7 @@ func (c *record) file(tail []byte, e *event.Event) error {
 	if !ok {
 		return errShort
 	}
-	t := texts{rest: tail}
+	t := textsOf(tail)
 	c.object = o
 	c.takeNames(&t)
 	c.path, c.origin = t.text(o.PathLen), t.text(o.OriginLen)
