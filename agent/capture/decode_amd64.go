@@ -31,6 +31,8 @@ type decoder struct {
 	flags memory[flagKey]
 
 	pending pending
+	// call is the record in work, kept so that it costs no allocation.
+	call record
 }
 
 func newDecoder(c *clock) *decoder { return &decoder{clock: c} }
@@ -77,7 +79,7 @@ func (d *decoder) decode(raw []byte, e *event.Event) error {
 	var err error
 	switch kind := bpf.SyscallWireKind(h.Kind); kind {
 	case bpf.SyscallWireKindWIRE_CALL, bpf.SyscallWireKindWIRE_FILE, bpf.SyscallWireKindWIRE_SOCKET, bpf.SyscallWireKindWIRE_CHANGE:
-		err = d.call(raw, kind, e)
+		err = d.syscall(raw, kind, e)
 	case bpf.SyscallWireKindWIRE_EXEC:
 		err = d.exec(raw, e)
 	case bpf.SyscallWireKindWIRE_FORK:

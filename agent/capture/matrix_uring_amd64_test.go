@@ -146,11 +146,16 @@ func (c *caller) requestSockets(r *ring) {
 	r.made(event.Connect, nil, "res", sqe{op: 16, fd: int32(client), addr: to, off: 16}, told{
 		File: want{"kind": "4", "role": "1", "remote": here(port), "connected": "true"}, Args: want{"tuple": "*", "fd": "*", "addr": here(port)}})
 	out := here(portOf(uintptr(client))) + "->" + here(port)
-	r.made(event.Accept4, nil, "fd", sqe{op: 13, fd: int32(listener), opFlags: unix.SOCK_CLOEXEC}, told{
+	accepted := r.made(event.Accept4, nil, "fd", sqe{op: 13, fd: int32(listener), opFlags: unix.SOCK_CLOEXEC}, told{
 		File: want{"kind": "4", "role": "2", "name": out},
 		Args: want{"fd": "<4t>" + out, "tuple": out, "queuepct": "0", "queuelen": "0", "queuemax": "0", "flags": num(uint32(unix.SOCK_CLOEXEC))}})
 	r.made(event.Sendto, nil, "res", sqe{op: 26, fd: int32(client), addr: uint64(c.str("hello")), len: 5}, told{
 		File: want{"kind": "4", "role": "1", "name": out}, Args: want{"data": "", "fd": "<4t>" + out, "size": "5", "tuple": out}})
+	r.made(event.Recvfrom, nil, "res", sqe{op: 27, fd: int32(accepted), addr: uint64(c.put(make([]byte, 3))), len: 3}, told{
+		File: want{"kind": "4", "role": "2", "name": out}, Args: want{"data": "", "fd": "<4t>" + out, "size": "3", "tuple": out}})
+	into := c.pointers(0, 0, c.pointers(c.put(make([]byte, 9)), 9), 1, 0, 0, 0)
+	r.made(event.Recvmsg, nil, "res", sqe{op: 10, fd: int32(accepted), addr: uint64(into), len: 1}, told{
+		File: want{"kind": "4", "role": "2", "name": out}, Args: want{"size": "0", "data": "", "fd": "<4t>" + out, "tuple": out, "msgcontrol": ""}})
 	other := c.socket(unix.AF_INET, unix.SOCK_STREAM)
 	r.made(event.Connect, unix.ECONNREFUSED, "res", sqe{op: 16, fd: int32(other), addr: uint64(c.put(inet4(1))), off: 16}, told{
 		File: want{"kind": "4", "role": "1", "remote": here(1), "connected": "false"}, Args: want{"tuple": "*", "fd": "*", "addr": here(1)}})

@@ -154,8 +154,9 @@ func (d *decoder) done(raw []byte, e *event.Event) error {
 	if !ok || c == nil {
 		return errShort
 	}
-	t := texts{rest: tail}
-	path, own, peer := t.bytes(end.Object.PathLen), t.bytes(end.OwnLen), t.bytes(end.PeerLen)
+	t := textsOf(tail)
+	path := t.bytes(end.Object.PathLen + end.Object.OriginLen)
+	own, peer := t.bytes(end.OwnLen), t.bytes(end.PeerLen)
 	if t.short {
 		return errShort
 	}

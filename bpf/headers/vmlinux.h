@@ -167,14 +167,17 @@ struct qstr {
 };
 
 struct inode;
+struct super_block;
 
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct super_block {
+	struct dentry *s_root;
 	__u32 s_dev;
 	unsigned long s_magic;
 };
