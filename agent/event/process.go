@@ -41,6 +41,12 @@ type Process struct {
 	Container *Container
 	// Exited marks an entry that is kept for late events.
 	Exited bool
+	// Gen is bumped whenever something changes that a condition on the process or its
+	// container can read: its program, name, credentials, directories, session, cgroup
+	// and what is known of its container, and the same of every ancestor. What was
+	// worked out for one (process, Gen) holds until Gen differs. It never goes back.
+	// Only enrich writes it; see enrich.Table for what counts as a change.
+	Gen uint64
 
 	joined joined
 }
@@ -64,8 +70,29 @@ type Container struct {
 	Name, Image, Repository, Tag string
 	ImageID, ImageDigest         string
 	Privileged                   Known
+	// Type is the runtime under Falco's name: docker, containerd, cri-o or podman.
+	Type   string
+	Mounts []ContainerMount
+	Labels map[string]string
+	// Env is the environment that the runtime was asked for, as NAME=value.
+	Env []string
+	IP  string
+	// CreatedNS and StartTS are when the runtime made and started it, Unix
+	// nanoseconds; 0 where it does not say.
+	CreatedNS, StartTS               int64
+	HostPID, HostNetwork, HostIPC    Known
+	Healthcheck, Liveness, Readiness string
 	// Pod is nil outside Kubernetes.
 	Pod *Pod
+}
+
+// ContainerMount is one mount of a container, as its runtime was asked for it. (Mount is an event.)
+type ContainerMount struct {
+	Source, Destination string
+	// Mode are the runtime's options, such as "z"; empty for none.
+	Mode        string
+	RW          bool
+	Propagation string
 }
 
 // Known is a truth that may not be known.
