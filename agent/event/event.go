@@ -44,6 +44,9 @@ type Event struct {
 	// Proc is the process that did it, set by enrich, never nil after it. A
 	// failed exec leaves it as the caller.
 	Proc *Process
+	// Clock is that of the table which Proc is in. Without one nothing that was found
+	// out about a process is kept.
+	Clock *Clock
 	// RealView makes Name and its parts answer with File.RealPath: an event whose
 	// lexical and real name differ is evaluated once with each.
 	RealView bool

@@ -41,14 +41,13 @@ type Process struct {
 	Container *Container
 	// Exited marks an entry that is kept for late events.
 	Exited bool
-	// Gen is bumped whenever something changes that a condition on the process or its
-	// container can read: its program, name, credentials, directories, session, cgroup
-	// and what is known of its container, and the same of every ancestor. What was
-	// worked out for one (process, Gen) holds until Gen differs. It never goes back.
-	// Only enrich writes it; see enrich.Table for what counts as a change.
-	Gen uint64
+	// Verdicts belongs to whoever evaluates rules.
+	Verdicts Verdicts
 
 	joined joined
+	// changed is the clock at the last change; hasChild says that there was ever a child.
+	changed  uint64
+	hasChild bool
 }
 
 // Capabilities are sets of bits by the kernel's numbers.
@@ -66,7 +65,8 @@ type Container struct {
 	Cgroup string
 	// StartNS is the start of the first process seen in it, since boot.
 	StartNS uint64
-	// Metadata of the runtime; empty until it is known.
+	// Metadata says how far the runtime's answer is; what follows is empty without it.
+	Metadata Metadata
 	Name, Image, Repository, Tag string
 	ImageID, ImageDigest         string
 	Privileged                   Known
@@ -84,6 +84,8 @@ type Container struct {
 	Healthcheck, Liveness, Readiness string
 	// Pod is nil outside Kubernetes.
 	Pod *Pod
+
+	changed uint64
 }
 
 // ContainerMount is one mount of a container, as its runtime was asked for it. (Mount is an event.)
@@ -94,6 +96,20 @@ type ContainerMount struct {
 	RW          bool
 	Propagation string
 }
+
+// Metadata is how far the runtime's word on a container is.
+type Metadata uint8
+
+// A container's metadata is asked for from no one, or no runtime knows the container
+// (MetadataNone); an answer is awaited, for which the rules may wait (MetadataAwaited);
+// the answer did not come in time or could not be had, and may still come
+// (MetadataLate); or it is there (MetadataKnown).
+const (
+	MetadataNone Metadata = iota
+	MetadataAwaited
+	MetadataLate
+	MetadataKnown
+)
 
 // Known is a truth that may not be known.
 type Known uint8
@@ -119,11 +135,14 @@ func (c *Container) ShortID() string {
 	return c.ID
 }
 
-// Pod is the Kubernetes pod of a container. UID is from the cgroup's path, the
-// rest from the API server and empty until it is known.
+// Pod is the Kubernetes pod of a container. UID is from the cgroup's path or the
+// runtime, the names from the runtime or the API server, Owner from the API server
+// alone; what is not known yet is empty.
 type Pod struct {
 	UID, Namespace, Name string
 	Labels               map[string]string
 	// Owner is the controller as "Kind/name".
 	Owner string
+	// SandboxID is the runtime's full id of the pod's sandbox.
+	SandboxID string
 }

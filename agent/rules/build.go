@@ -41,6 +41,7 @@ func (l *loader) build() *Ruleset {
 		return rs
 	}
 	b.compiler = compile.New(macros)
+	rs.compiler = b.compiler
 	for _, d := range l.macros {
 		l.within = []part{d.part()}
 		if err := b.compiler.Resolve(d.name); err != nil {

@@ -34,7 +34,7 @@ var containerFields = []Field{
 	{Name: "container.mount.propagation", Type: Text, Arg: RequiredText, Scope: Container, Desc: "propagation of one mount"},
 	{Name: "container.ip", Type: Text, Scope: Container, Desc: "address of the container"},
 	{Name: "container.cni.json", Type: Text, Scope: Container, Desc: "network of the container"},
-	{Name: "container.start_ts", Type: Uint64, Scope: Container, Desc: "start of the container, nanoseconds since 1970", get: containerStart},
+	{Name: "container.start_ts", Type: Uint64, Scope: Event, Desc: "start of the container, nanoseconds since 1970", get: containerStart},
 	{Name: "container.duration", Type: Uint64, Scope: Event, Desc: "age of the container in nanoseconds", get: containerAge},
 	{Name: "container.healthcheck", Type: Text, Scope: Container, Flags: Deprecated, Desc: "health check of the container"},
 	{Name: "container.liveness_probe", Type: Text, Scope: Container, Flags: Deprecated, Desc: "liveness probe of the container"},

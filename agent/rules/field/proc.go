@@ -23,7 +23,7 @@ var procFields = []Field{
 	{Name: "proc.vpid", Type: Int, Scope: Process, Desc: "process id in its own namespace", get: ofProc(func(p *event.Process) Value { return number(p.VPID) })},
 	{Name: "proc.ppid", Type: Int, Scope: Process, Desc: "process id of the parent", get: ofProc(func(p *event.Process) Value { return number(p.PPID) })},
 	{Name: "proc.pvpid", Type: Int, Scope: Process, Desc: "process id of the parent in its own namespace", get: ofParent(func(p *event.Process) Value { return number(p.VPID) })},
-	{Name: "proc.pid.ts", Type: Int, Scope: Process, Desc: "start of the process, nanoseconds since 1970", get: startTime(0)},
+	{Name: "proc.pid.ts", Type: Int, Scope: Event, Desc: "start of the process, nanoseconds since 1970", get: startTime(0)},
 	{Name: "proc.duration", Type: Int, Scope: Event, Desc: "age of the process in nanoseconds, NULL if it is older than the agent", get: age(0)},
 	{Name: "proc.ppid.duration", Type: Int, Scope: Event, Desc: "age of the parent in nanoseconds", get: age(1)},
 	{Name: "proc.pname", Type: Text, Scope: Process, Desc: "name of the parent", get: ofParent(comm)},
@@ -77,7 +77,7 @@ var procFields = []Field{
 		return number(n)
 	})},
 	{Name: "proc.aargs", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "arguments of the [n]th ancestor, or of any", get: ofAncestor(func(p *event.Process) Value { return textOrEmpty(p.ArgsText()) })},
-	{Name: "proc.ppid.ts", Type: Int, Scope: Process, Desc: "start of the parent, nanoseconds since 1970", get: startTime(1)},
+	{Name: "proc.ppid.ts", Type: Int, Scope: Event, Desc: "start of the parent, nanoseconds since 1970", get: startTime(1)},
 	{Name: "proc.pidns_init_start_ts", Type: Uint64, Scope: Process, Desc: "start of the process's namespace of process ids, nanoseconds since 1970"},
 	{Name: "proc.fdopencount", Type: Uint64, Scope: Event, Desc: "number of open descriptors"},
 	{Name: "proc.fdlimit", Type: Int, Scope: Process, Desc: "how many descriptors may be open"},
@@ -161,6 +161,8 @@ func age(generation int) reader {
 	}
 }
 
+// startTime counts from the event's own two clocks, so it is of event scope: they may
+// be set anew while a process lives.
 func startTime(generation int) reader {
 	return func(e *event.Event, _ Argument, _ int) Value {
 		p := e.Proc
