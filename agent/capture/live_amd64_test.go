@@ -358,9 +358,12 @@ func checkExecs(t *testing.T, w *watched, s scene) {
 	sid, err := unix.Getsid(0)
 	require.NoError(t, err)
 	require.Equal(t, &event.Exec{
-		Path: path, Args: []string{link, "one", "two  words", ""}, CWD: filepath.Join(s.dir, "sub"),
-		SID: int32(sid), PGID: int32(unix.Getpgrp()), VPID: e.Task.PID, VPGID: int32(unix.Getpgrp()),
-		LoginUID: x.LoginUID, TTY: x.TTY, Ino: st.Ino, Writable: true,
+		Path: path, Args: []string{link, "one", "two  words", ""},
+		State: event.State{
+			CWD: filepath.Join(s.dir, "sub"), SID: int32(sid), PGID: int32(unix.Getpgrp()), VPID: e.Task.PID, VPGID: int32(unix.Getpgrp()),
+			LoginUID: x.LoginUID, TTY: x.TTY,
+		},
+		Ino: st.Ino, Writable: true,
 	}, x)
 	require.Equal(t, int64(0), e.Ret)
 	require.Equal(t, event.Execve, e.Type)

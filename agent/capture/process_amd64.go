@@ -59,8 +59,11 @@ func (d *decoder) exec(raw []byte, e *event.Event) error {
 	}
 	x := &event.Exec{
 		Path: path, Args: argv, Truncated: has(r.Marks, bpf.SyscallWireMarkMARK_ARGS_CUT),
-		CWD: cwd, TTY: r.Tty, SID: int32(r.Sid), PGID: int32(r.Pgid), VPID: int32(r.Vpid),
-		VPGID: int32(r.Vpgid), LoginUID: r.Loginuid, EUID: r.Euid, Ino: r.Ino,
+		State: event.State{
+			CWD: cwd, TTY: r.Tty, SID: int32(r.Sid), PGID: int32(r.Pgid), VPID: int32(r.Vpid),
+			VPGID: int32(r.Vpgid), LoginUID: r.Loginuid, Credentials: event.Credentials{EUID: r.Euid},
+		},
+		Ino:        r.Ino,
 		UpperLayer: has(r.Marks, bpf.SyscallWireMarkMARK_UPPER),
 		Memfd:      has(r.Marks, bpf.SyscallWireMarkMARK_MEMFD),
 		Writable:   writable(&r),
