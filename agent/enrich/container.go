@@ -11,9 +11,11 @@ const (
 	// keepEmpty is how long a container is known after its last process was forgotten.
 	keepEmpty = time.Minute
 	// A pod that is not known yet is asked for again after askPod; one that is known
-	// after refreshPod, for its labels may change.
-	askPod     = uint64(50 * time.Millisecond)
-	renewPod   = uint64(10 * time.Second)
+	// after renewPod, for its labels may change.
+	askPod   = uint64(50 * time.Millisecond)
+	renewPod = uint64(10 * time.Second)
+	// A runtime that could not answer is asked again after this.
+	askRuntime = uint64(10 * time.Second)
 	maxGroups  = 1 << 16
 	noCgroupID = 0
 )
@@ -23,7 +25,10 @@ type container struct {
 	c       *event.Container
 	held    int
 	emptyNS uint64
-	askedNS uint64
+	// podNS and runtimeNS are when its pod and its metadata were asked for last.
+	podNS, runtimeNS uint64
+	// uid is its pod's, as the cgroup's path has it.
+	uid string
 }
 
 // Container finds a container by the runtime's full id and returns a copy, which
@@ -51,13 +56,22 @@ func (t *Table) move(p *entry, cgroup uint64) {
 	}
 	t.unhold(p)
 	p.cgroup = cgroup
-	known := t.containerAt(cgroup, p)
-	if known == nil {
-		p.Container = event.Host
-		return
+	into := event.Host
+	if known := t.containerAt(cgroup, p); known != nil {
+		known.held++
+		into = known.c
 	}
-	known.held++
-	p.Container = known.c
+	if set(&p.Container, into) {
+		t.clock.Changed(&p.Process)
+	}
+}
+
+// moved puts a process where someone else has moved it.
+func (t *Table) moved(e *event.Event) {
+	p := t.byPID[e.Move.PID]
+	if p != nil && p.same(e.Move.StartNS) {
+		t.move(p, e.Cgroup.ID)
+	}
 }
 
 // unhold lets go of the process's container.
@@ -97,43 +111,17 @@ func (t *Table) containerAt(cgroup uint64, p *entry) *container {
 		if !ok {
 			own = cgroup // the directory has gone; its child's id is the best we have
 		}
-		known = &container{c: &event.Container{ID: id, CgroupID: own, Cgroup: dir, StartNS: p.StartNS}}
+		known = &container{c: &event.Container{ID: id, CgroupID: own, Cgroup: dir, StartNS: p.StartNS}, uid: uid}
 		if uid != "" {
 			known.c.Pod = &event.Pod{UID: uid}
 		}
+		t.begin(known)
 		t.mu.Lock()
 		t.containers[id] = known
 		t.mu.Unlock()
 	}
 	t.groups[cgroup] = known
 	return known
-}
-
-// refreshPod fills in what the API server says about a container's pod.
-func (t *Table) refreshPod(p *entry, now uint64) {
-	if p.Container == event.Host || t.o.Pods == nil || p.Container.Pod == nil {
-		return
-	}
-	known := t.groups[p.cgroup]
-	if known == nil {
-		return
-	}
-	wait := renewPod
-	if known.c.Pod.Name == "" {
-		wait = askPod
-	}
-	if known.askedNS != 0 && now < known.askedNS+wait {
-		return
-	}
-	known.askedNS = now
-	pod, ok := t.o.Pods.Pod(known.c.Pod.UID)
-	if !ok {
-		return
-	}
-	pod.UID = known.c.Pod.UID
-	t.mu.Lock()
-	known.c.Pod = &pod
-	t.mu.Unlock()
 }
 
 // forgetContainers drops containers that nothing has pointed to for a while.

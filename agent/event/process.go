@@ -17,20 +17,30 @@ type Process struct {
 	// Args excludes argv[0].
 	Args          []string
 	ArgsTruncated bool
-	CWD           string
-	UID, GID      uint32
-	EUID          uint32
+	// CWD is the working directory; Root is "/" unless the process has called chroot.
+	CWD, Root string
+	// UID and GID are the real ids, EUID and EGID the effective ones, all of them as
+	// the host counts them.
+	UID, GID   uint32
+	EUID, EGID uint32
 	// LoginUID is 4294967295 when nobody logged in.
 	LoginUID uint32
 	// TTY is the terminal's device number, 0 for none.
 	TTY uint32
 
-	ExeUpperLayer, ExeMemfd, ExeWritable bool
-	ExeIno                               uint64
+	// ExeUpperLayer and ExeLowerLayer say where in an overlay the binary lies.
+	ExeUpperLayer, ExeLowerLayer, ExeMemfd, ExeWritable bool
+	ExeIno                                              uint64
+	// ExeCtimeNS and ExeMtimeNS are of the binary's inode, Unix nanoseconds; 0 where
+	// they are not known.
+	ExeCtimeNS, ExeMtimeNS int64
 
-	// User, LoginUser and Group are names by the process's own lists, empty where they
-	// are not known.
-	User, LoginUser, Group string
+	// Namespaces are numbered as in /proc/PID/ns, 0 where they are not known.
+	Namespaces Namespaces
+
+	// User (with its Home and Shell), LoginUser and Group are names by the process's
+	// own lists, empty where they are not known.
+	User, Home, Shell, LoginUser, Group string
 	// Env is the environment as NAME=value, nil where it is not known.
 	Env  []string
 	Caps Capabilities
@@ -66,7 +76,7 @@ type Container struct {
 	// StartNS is the start of the first process seen in it, since boot.
 	StartNS uint64
 	// Metadata says how far the runtime's answer is; what follows is empty without it.
-	Metadata Metadata
+	Metadata                     Metadata
 	Name, Image, Repository, Tag string
 	ImageID, ImageDigest         string
 	Privileged                   Known
