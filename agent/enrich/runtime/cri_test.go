@@ -1,3 +1,5 @@
+//go:build linux
+
 package runtime_test
 
 import (
@@ -5,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"riposte/agent/enrich/runtime"
@@ -28,11 +31,15 @@ func TestCRI(t *testing.T) {
 		require.Equal(t, event.Yes, c.HostNetwork)
 	})
 	t.Run("a container", func(t *testing.T) {
+		shared := t.TempDir()
+		require.NoError(t, unix.Mount(shared, shared, "", unix.MS_BIND, ""))
+		t.Cleanup(func() { require.NoError(t, unix.Unmount(shared, unix.MNT_DETACH)) })
+		require.NoError(t, unix.Mount("", shared, "", unix.MS_SHARED, ""))
 		id := before.Create(t, &cri.ContainerConfig{
 			Metadata: &cri.ContainerMetadata{Name: "web"},
 			Labels:   map[string]string{"io.kubernetes.container.name": "web", "io.kubernetes.pod.name": "before", "io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.uid": pod.UID},
 			Envs:     []*cri.KeyValue{{Key: "MODE", Value: []byte("test")}},
-			Mounts:   []*cri.Mount{{HostPath: "/etc", ContainerPath: "/host", Readonly: true, Propagation: cri.MountPropagation_PROPAGATION_HOST_TO_CONTAINER}},
+			Mounts:   []*cri.Mount{{HostPath: shared, ContainerPath: "/host", Readonly: true, Propagation: cri.MountPropagation_PROPAGATION_HOST_TO_CONTAINER}},
 			Linux:    &cri.LinuxContainerConfig{SecurityContext: &cri.LinuxContainerSecurityContext{Privileged: true}},
 		})
 		require.True(t, l.Ask(id, false))
@@ -43,7 +50,7 @@ func TestCRI(t *testing.T) {
 		require.Equal(t, "web", c.Labels["io.kubernetes.container.name"])
 		require.Contains(t, c.Env, "MODE=test")
 		require.Contains(t, c.Env, "IN_IMAGE=yes")
-		require.Equal(t, []event.ContainerMount{{Source: "/etc", Destination: "/host", Propagation: "rslave"}}, c.Mounts)
+		require.Equal(t, []event.ContainerMount{{Source: shared, Destination: "/host", Propagation: "rslave"}}, c.Mounts)
 		require.Equal(t, event.Yes, c.Privileged)
 		require.Equal(t, []event.Known{event.Yes, event.No, event.No}, []event.Known{c.HostNetwork, c.HostPID, c.HostIPC})
 		require.Zero(t, c.StartTS)

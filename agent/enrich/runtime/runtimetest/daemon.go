@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package runtimetest starts real container runtimes for tests: containerd with its
 // CRI plugin and Docker, each with its own folders and socket, no network, and one
 // tiny image that is built on the spot. They need root and Debian's packages
