@@ -33,19 +33,31 @@ const (
 	falcoUpper     = 1 << 15
 )
 
-// open fills in what the flags of an open say.
-func (o *object) open(flags uint32) {
-	switch flags & (falcoRead | falcoWrite) {
-	case falcoWrite:
-		o.Flags = 1
-	case falcoRead | falcoWrite:
-		o.Flags = 2
-	}
-	for _, f := range openFlags {
-		if flags&f.falco != 0 {
-			o.Flags |= f.kernel
+// lowFlags and highFlags have the kernel's flags for each of the two lower bytes of
+// Falco's.
+var lowFlags, highFlags = kernelFlags(0), kernelFlags(8)
+
+func kernelFlags(shift int) (table [256]uint32) {
+	for bits := range uint32(256) {
+		flags := bits << shift
+		switch flags & (falcoRead | falcoWrite) {
+		case falcoWrite:
+			table[bits] = 1
+		case falcoRead | falcoWrite:
+			table[bits] = 2
+		}
+		for _, f := range openFlags {
+			if flags&f.falco != 0 {
+				table[bits] |= f.kernel
+			}
 		}
 	}
+	return table
+}
+
+// open fills in what the flags of an open say.
+func (o *object) open(flags uint32) {
+	o.Flags = lowFlags[flags&0xff] | highFlags[flags>>8&0xff]
 	if flags&falcoDirectory != 0 {
 		o.Kind = event.KindDirectory
 	}
@@ -75,8 +87,10 @@ func (d *decoder) apply(e *event.Event) {
 		d.exec(e)
 	case event.Clone, event.Clone3, event.ForkCall, event.Vfork:
 		d.cloned(e)
+	case event.Close, event.Read, event.Write, event.Readv, event.Writev, event.Pread, event.Pwrite:
+		d.uses(e)
 	case event.SocketCall:
-		o := &object{}
+		o := d.object()
 		typ := d.or(pType, 0)
 		o.bySocket(d.or(pDomain, 0), typ, d.or(pProto, 0))
 		d.made(e, e.Ret, o, typ&socketCloses != 0)
@@ -101,19 +115,24 @@ func (d *decoder) apply(e *event.Event) {
 	case event.ProcExit:
 		e.Ret = d.or(pStatus, 0)
 	case event.Setns:
-	default:
-		if d.anonymous(e) {
-			return
-		}
+	case event.Setuid, event.Setresuid, event.Setreuid, event.Setgid, event.Setresgid, event.Setregid, event.Setsid, event.Setpgid,
+		event.Prctl, event.Capset:
 		d.identity(e)
 		d.uses(e)
+	default:
+		if !d.anonymous(e) {
+			d.uses(e)
+		}
 	}
 }
 
 // file shows an object in the event.
 func (d *decoder) file(e *event.Event, fd int64, o *object) {
-	e.File = o.File
-	e.File.Num = fd
+	if d.show {
+		o.title()
+		e.File = o.File
+		e.File.Num = fd
+	}
 }
 
 // uses shows what the event's descriptor stands for.
@@ -144,19 +163,14 @@ func (d *decoder) made(e *event.Event, fd int64, o *object, closes bool) {
 }
 
 func (d *decoder) opened(e *event.Event) {
-	i := d.typ.at[pName]
+	i := int(d.typ.at[pName])
 	if i < 0 {
-		i = d.typ.at[pPath]
+		i = int(d.typ.at[pPath])
 	}
-	o := &object{}
+	o := d.object()
 	o.Kind = event.KindFile
 	if i >= 0 {
-		o.NameRaw, o.Name = d.paths.name(d.vals[i], func() string {
-			base := d.base(int(i))
-			o.Base = base
-			return base
-		})
-		d.tell(i, o.Name)
+		d.named(o, i)
 	}
 	flags := uint32(d.or(pFlags, 0))
 	if e.Type == event.Creat {
@@ -170,9 +184,25 @@ func (d *decoder) opened(e *event.Event) {
 	if e.Ret < 0 {
 		o.Kind = event.KindFile
 		d.file(e, -1, o)
+		o.refs = 1
+		d.unref(o)
 		return
 	}
 	d.made(e, e.Ret, o, flags&falcoCloexec != 0)
+}
+
+// named gives an opened file its name from a path parameter.
+func (d *decoder) named(o *object, i int) {
+	b := d.at(i)
+	if clean, ok := d.paths.clean(b); ok {
+		o.NameRaw, o.Name = clean, clean
+	} else {
+		o.NameRaw, o.Name = d.paths.name(b, func() string {
+			o.Base = d.base(i)
+			return o.Base
+		})
+	}
+	d.tell(int8(i), o.Name)
 }
 
 func (d *decoder) connected(e *event.Event) {
@@ -188,7 +218,7 @@ func (d *decoder) connected(e *event.Event) {
 		if t.kind() == 0 {
 			return
 		}
-		o = &object{}
+		o = d.object()
 		d.state.set(d.thread.fds, fd, o, false)
 	}
 	o.Socket.Role = event.RoleClient
@@ -200,7 +230,7 @@ func (d *decoder) connected(e *event.Event) {
 
 func (d *decoder) accepted(e *event.Event) {
 	t := tuple(d.val(pTuple))
-	o := &object{}
+	o := d.object()
 	o.Kind = event.KindOther
 	if t.family == familyIPv4 || t.family == familyIPv6 {
 		o.Socket.L4 = 6
@@ -219,10 +249,10 @@ func (d *decoder) bound(e *event.Event) {
 	if a := address(d.val(pAddr)); e.Ret >= 0 && a.family != 0 {
 		switch {
 		case a.family == familyUnix:
-			o.Name, o.NameRaw = a.path, a.path
+			o.Name, o.NameRaw, o.unnamed = a.path, a.path, false
 		case a.dest.IsValid() && a.dest.Port() > 0:
 			o.Socket.Local, o.Socket.Role = a.dest, event.RoleServer
-			o.Name = endpoint(a.dest)
+			o.Name, o.unnamed = endpoint(a.dest), false
 		}
 	}
 	if e.Type == event.Listen && e.Ret >= 0 {
@@ -246,10 +276,10 @@ func (d *decoder) moved(e *event.Event, received bool) {
 	if received {
 		role = event.RoleServer
 	}
-	before := o.Name
+	before := o.title()
 	o.joinEnds(&t, received, role)
 	d.file(e, e.File.Num, o)
-	e.File.Socket.Renamed = before != o.Name
+	e.File.Socket.Renamed = before != o.title()
 }
 
 // Commands of fcntl in the capture format.
@@ -288,7 +318,7 @@ func (d *decoder) pair(e *event.Event, kind byte) {
 	}
 	closes := d.or(pFlags, 0)&falcoCloexec != 0 || d.or(pType, 0)&socketCloses != 0
 	for _, s := range []slot{pFD1, pFD2} {
-		o := &object{}
+		o := d.object()
 		o.Kind, o.Ino = kind, uint64(d.or(pIno, 0))
 		d.made(e, d.or(s, -1), o, closes)
 	}
@@ -303,7 +333,7 @@ func (d *decoder) moveDir(e *event.Event) {
 		if o == nil {
 			return
 		}
-		dir = o.Name
+		dir = o.title()
 	default:
 		if dir = d.text(pPath); dir == "" || dir == missing {
 			return
@@ -314,18 +344,18 @@ func (d *decoder) moveDir(e *event.Event) {
 }
 
 // anonymousKinds are calls that make a descriptor without a name.
-var anonymousKinds = map[event.Type]byte{
+var anonymousKinds = [256]byte{
 	event.Eventfd: 'e', event.Eventfd2: 'e', event.Signalfd: 's', event.Signalfd4: 's', event.TimerfdCreate: 't', event.InotifyInit: 'i',
 	event.InotifyInit1: 'i', event.EpollCreate: 'l', event.EpollCreate1: 'l', event.Userfaultfd: 'u', event.IoUringSetup: 'r',
 	event.MemfdCreate: event.KindMemfd, event.PidfdOpen: 'P', event.PidfdGetfd: event.KindOther, event.Bpf: 'b',
 }
 
 func (d *decoder) anonymous(e *event.Event) bool {
-	kind, ok := anonymousKinds[e.Type]
-	if !ok {
+	kind := anonymousKinds[e.Type]
+	if kind == 0 {
 		return false
 	}
-	o := &object{}
+	o := d.object()
 	o.Kind = kind
 	if kind == event.KindMemfd {
 		o.Name = d.text(pName)

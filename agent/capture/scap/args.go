@@ -42,7 +42,7 @@ func (d *decoder) mask(t table, value uint32, exact bool) string {
 // args gives the event its parameters as rules see them.
 func (d *decoder) args(e *event.Event) {
 	for i := range d.typ.params {
-		if v := d.vals[i]; v != nil {
+		if v := d.at(i); v != nil {
 			e.Args = append(e.Args, d.arg(i, v))
 		}
 	}
@@ -90,14 +90,14 @@ func (d *decoder) meaning(p *param, n int64) string {
 	case kindFD:
 		switch o := d.thread.fds.get(n); {
 		case o != nil:
-			return "<" + letters(o) + ">" + o.Name
+			return "<" + letters(o) + ">" + o.title()
 		case n == atCWD:
 			return "AT_FDCWD"
 		case n < 0:
 			return field.Result(n)
 		}
 	case kindPID:
-		if t := d.threads[n]; t != nil && n > 0 {
+		if t := d.threads.get(n); t != nil && n > 0 {
 			return t.proc.Comm
 		}
 	case kindUID:
@@ -124,17 +124,20 @@ func (d *decoder) resolved(i int, v []byte) string {
 	if d.texts[i] != "" {
 		return d.texts[i]
 	}
+	if clean, ok := d.paths.clean(v); ok {
+		return clean
+	}
 	_, full := d.paths.name(v, func() string { return d.base(i) })
 	return full
 }
 
 // base is the directory that a relative path in a parameter counts from.
 func (d *decoder) base(i int) string {
-	if d.typ.params[i].kind == kindRelative && i > 0 && d.vals[i-1] != nil {
-		fd, _ := integer(d.vals[i-1], kindFD)
+	if d.typ.params[i].kind == kindRelative && i > 0 && d.at(i-1) != nil {
+		fd, _ := integer(d.at(i-1), kindFD)
 		if fd != atCWD {
 			if o := d.thread.fds.get(fd); o != nil {
-				return o.Name
+				return o.title()
 			}
 			return unknownDir
 		}

@@ -33,22 +33,30 @@ type decoder struct {
 	tid    int64
 	cpu    uint16
 	thread *thread
-	// vals are the parameters by the type's list, nil for one that is missing; n of
-	// them are the event's own.
-	vals [maxParams][]byte
-	n    int
+	// lens and data are the event's own lengths and values. Of the parameters in the
+	// type's list it has the first n; offs says where each begins in data.
+	lens, data []byte
+	n          int
+	offs       [maxParams + 1]uint32
+	// extra are the parameters that the call's entry had and the exit has not, if
+	// joined.
+	extra  [maxParams][]byte
+	joined bool
 	// texts are what the state knows better than the parameter's bytes say.
 	texts [maxParams]string
 	set   []int8
 
-	// lens and data are the event's own lengths and values.
-	lens, data []byte
-	paths      paths
-	masks      map[maskKey]string
-	boot       uint64
-	number     uint64
+	paths  paths
+	masks  map[maskKey]string
+	boot   uint64
+	number uint64
+	// pass are the numbers of events that are passed over: those that nobody needs, and
+	// entries whose exits were seen to say all.
+	pass []bool
 	// wanted are the types that somebody looks at; the others only change the state.
 	wanted [256]bool
+	// show says that somebody looks at the event in work.
+	show bool
 	// needed are these and those that change the state.
 	needed [256]bool
 	e      event.Event
@@ -56,25 +64,54 @@ type decoder struct {
 	fill func(*event.Event)
 }
 
+// Sizes of an event's fixed part: the processor, the flags, the header without and
+// the number of parameters.
+const cpuBytes, flagBytes, eventBytes, countBytes = 2, 4, 22, 4
+
+// passed says that an event need not be looked at.
+func (d *decoder) passed(body []byte, flags bool) bool {
+	at := cpuBytes + eventBytes - 2
+	if flags {
+		at += flagBytes
+	}
+	if len(body) < at+2 {
+		return false
+	}
+	num := int(binary.LittleEndian.Uint16(body[at:]))
+	return num < len(d.pass) && d.pass[num]
+}
+
+// restart forgets what was learned of the recorder: another one may have written
+// what follows.
+func (d *decoder) restart() {
+	d.pass = make([]bool, len(d.types))
+	for i, t := range d.types {
+		d.pass[i] = t != nil && !d.needed[t.typ]
+	}
+}
+
 // head reads the fixed part. It says false for an event of a number that this version
 // does not know.
 func (d *decoder) head(body []byte, flags, counted bool) (bool, error) {
-	c := cursor{rest: body}
-	d.cpu = c.u16()
+	start, fixed := cpuBytes, eventBytes
 	if flags {
-		c.u32()
+		start += flagBytes
 	}
-	start := len(c.rest)
-	d.time, d.tid = c.u64(), c.i64()
-	size, num := int64(c.u32()), c.u16()
-	n := -1
 	if counted {
-		n = int(c.u32())
+		fixed += countBytes
 	}
-	if c.short {
+	if len(body) < start+fixed {
 		return false, fmt.Errorf("an event has %d bytes, fewer than its header", len(body))
 	}
-	size -= int64(start - len(c.rest))
+	h := body[start : start+fixed]
+	rest := body[start+fixed:]
+	d.cpu = binary.LittleEndian.Uint16(body)
+	d.time, d.tid = binary.LittleEndian.Uint64(h), int64(binary.LittleEndian.Uint64(h[8:]))
+	size, num := int64(binary.LittleEndian.Uint32(h[16:]))-int64(fixed), binary.LittleEndian.Uint16(h[20:])
+	n := -1
+	if counted {
+		n = int(binary.LittleEndian.Uint32(h[eventBytes:]))
+	}
 	d.typ = nil
 	if int(num) < len(d.types) {
 		d.typ = d.types[num]
@@ -86,10 +123,10 @@ func (d *decoder) head(body []byte, flags, counted bool) (bool, error) {
 	if !counted && (num == notification || num == infrastructure) {
 		size -= miscounted
 	}
-	if size < 0 || size > int64(len(c.rest)) {
-		return false, fmt.Errorf("event %s says it has %d bytes of parameters, here are %d", d.typ.typ, size, len(c.rest))
+	if size < 0 || size > int64(len(rest)) {
+		return false, fmt.Errorf("event %s says it has %d bytes of parameters, here are %d", d.typ.typ, size, len(rest))
 	}
-	return true, d.split(c.rest[:size], n)
+	return true, d.split(rest[:size], n)
 }
 
 // Old writers counted three bytes too many for these two.
@@ -135,24 +172,29 @@ func length(lens []byte, width int) uint64 {
 	return uint64(binary.LittleEndian.Uint16(lens))
 }
 
-// cut sets vals. Parameters that this version does not know are left out.
+// cut finds the parameters. Those that this version does not know are left out.
 func (d *decoder) cut(b []byte, n, width int) bool {
-	d.lens, d.data = b[:n*width], b[n*width:]
-	clear(d.vals[:len(d.typ.params)])
+	lens, data := b[:n*width], b[n*width:]
+	d.lens, d.data, d.joined = lens, data, false
 	known := min(n, d.typ.own)
-	rest := d.data
-	for i := range n {
-		size := length(d.lens[i*width:], width)
-		if size > uint64(len(rest)) {
-			return false
-		}
-		if i < known {
-			d.vals[i] = rest[:size:size]
-		}
-		rest = rest[size:]
-	}
 	d.n = known
-	return true
+	end, i := uint64(0), 0
+	if width == 2 {
+		for ; i < known; i++ {
+			d.offs[i] = uint32(end)
+			end += uint64(binary.LittleEndian.Uint16(lens[2*i:]))
+		}
+	} else {
+		for ; i < known; i++ {
+			d.offs[i] = uint32(end)
+			end += uint64(binary.LittleEndian.Uint32(lens[4*i:]))
+		}
+	}
+	d.offs[known] = uint32(end)
+	if known < n {
+		end += sum(lens[known*width:], width)
+	}
+	return end <= uint64(len(data))
 }
 
 // Bounds of what is kept of one entry, and of all.
@@ -191,6 +233,9 @@ func (s *state) forgetEntry(t *thread) {
 func (d *decoder) complete() {
 	t := d.typ
 	en := &d.thread.enter
+	if d.n == len(t.params) && t.entry != nil && t.typ != event.Drop {
+		d.pass[t.entry.num] = true
+	}
 	if en.typ == nil {
 		return
 	}
@@ -208,11 +253,25 @@ func (d *decoder) complete() {
 	for i := range en.n {
 		starts[i+1] = starts[i] + int(length(lens[i*width:], width))
 	}
+	d.joined = true
 	for i := d.n; i < len(t.params); i++ {
+		d.extra[i] = nil
 		if from := t.from[i]; from >= 0 && int(from) < en.n {
-			d.vals[i] = data[starts[from]:starts[from+1]]
+			d.extra[i] = data[starts[from]:starts[from+1]]
 		}
 	}
+}
+
+// at is the bytes of one of the type's parameters, nil if the event has it not.
+func (d *decoder) at(i int) []byte {
+	if i < d.n {
+		from, to := d.offs[i], d.offs[i+1]
+		return d.data[from:to:to]
+	}
+	if d.joined {
+		return d.extra[i]
+	}
+	return nil
 }
 
 // val is a parameter's bytes, nil if the event has none.
@@ -221,7 +280,7 @@ func (d *decoder) val(s slot) []byte {
 	if i < 0 {
 		return nil
 	}
-	return d.vals[i]
+	return d.at(int(i))
 }
 
 func (d *decoder) has(s slot) bool { return d.val(s) != nil }
@@ -229,10 +288,14 @@ func (d *decoder) has(s slot) bool { return d.val(s) != nil }
 // num is a parameter's number.
 func (d *decoder) num(s slot) (int64, bool) {
 	i := d.typ.at[s]
-	if i < 0 || d.vals[i] == nil {
+	if i < 0 {
 		return 0, false
 	}
-	return integer(d.vals[i], d.typ.params[i].kind)
+	b := d.at(int(i))
+	if len(b) == 8 {
+		return int64(binary.LittleEndian.Uint64(b)), true
+	}
+	return integer(b, d.typ.params[i].kind)
 }
 
 // or is a parameter's number, or another if there is none.
@@ -247,7 +310,7 @@ func (d *decoder) text(s slot) string { return cString(d.val(s)) }
 
 // tell gives a parameter the text that the state knows.
 func (d *decoder) tell(i int8, text string) {
-	if i < 0 || d.vals[i] == nil {
+	if !d.show || i < 0 || d.at(int(i)) == nil {
 		return
 	}
 	if d.texts[i] == "" {
@@ -300,6 +363,15 @@ type paths map[string]string
 
 const maxPaths, maxPathKept = 1 << 14, 256
 
+// clean finds a path that is clean and was seen before.
+func (p paths) clean(b []byte) (string, bool) {
+	if n := len(b); n > 0 && b[n-1] == 0 {
+		b = b[:n-1]
+	}
+	known, ok := p[string(b)]
+	return known, ok
+}
+
 // name gives the path as it was passed and made absolute.
 func (p paths) name(b []byte, base func() string) (raw, full string) {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
@@ -311,9 +383,6 @@ func (p paths) name(b []byte, base func() string) (raw, full string) {
 			return raw, raw
 		}
 		return raw, absolute(raw, base())
-	}
-	if clean, ok := p[string(b)]; ok {
-		return clean, clean
 	}
 	raw = string(b)
 	full = absolute(raw, "")

@@ -25,7 +25,7 @@ func (d *decoder) cloned(e *event.Event) {
 		d.child(e, flags)
 	case flags&(childInNamespace|newNamespace) != 0 || d.thread.vtid != d.thread.tid:
 		// The result is no number that others know the child by: its own event has that.
-	case d.threads[e.Ret] == nil:
+	case d.threads.get(e.Ret) == nil:
 		pid := e.Ret
 		if flags&cloneThread != 0 {
 			pid = int64(d.thread.proc.PID)
@@ -41,16 +41,16 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	if !t.fresh {
 		var from *thread
 		if flags&cloneThread != 0 {
-			from = d.threads[pid]
+			from = d.threads.get(pid)
 		} else {
-			from = d.threads[ptid]
+			from = d.threads.get(ptid)
 		}
 		if from == t {
 			from = nil
 		}
 		t = d.born(e, d.tid, pid, from, flags)
 	}
-	d.thread, d.last, t.fresh = t, t, false
+	d.thread, t.fresh = t, false
 	t.vtid = d.or(pVTID, d.tid)
 	if flags&cloneThread != 0 {
 		return
@@ -171,14 +171,15 @@ func (d *decoder) exec(e *event.Event) {
 
 // lead makes the calling thread the process's first: an exec ends all others.
 func (d *decoder) lead(pid int64) {
-	t, leader := d.thread, d.threads[pid]
+	t, leader := d.thread, d.threads.get(pid)
 	if leader == nil || leader == t || leader.proc != t.proc {
 		return
 	}
-	delete(d.threads, t.tid)
+	d.threads.remove(t.tid)
+	d.forgetEntry(t)
 	t.proc.threads--
 	d.release(t.fds)
-	d.thread, d.last = leader, leader
+	d.thread = leader
 }
 
 // exePath is the binary's own path where the recorder knew it, else what was asked
@@ -189,10 +190,10 @@ func (d *decoder) exePath() string {
 	}
 	for _, s := range []slot{pFilename, pPathname} {
 		i := d.typ.at[s]
-		if i < 0 || d.vals[i] == nil {
+		if i < 0 || d.at(int(i)) == nil {
 			continue
 		}
-		if full := d.resolved(int(i), d.vals[i]); full != "" && full != missing {
+		if full := d.resolved(int(i), d.at(int(i))); full != "" && full != missing {
 			d.tell(i, full)
 			return full
 		}
@@ -209,7 +210,7 @@ func (d *decoder) exited() {
 	p := t.proc
 	if p.threads <= 1 {
 		var reaper *proc
-		if r := d.threads[d.or(pReaper, 1)]; r != nil && r != t {
+		if r := d.threads.get(d.or(pReaper, 1)); r != nil && r != t {
 			reaper = r.proc
 		}
 		d.end(p, reaper)

@@ -141,7 +141,7 @@ func tail(e *cursor, p *proc) {
 // before its process's first one.
 func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 	if tid != pid {
-		if leader := s.threads[pid]; leader != nil {
+		if leader := s.threads.get(pid); leader != nil {
 			t := s.add(tid, leader.proc)
 			t.vtid = vtid
 			s.share(t, leader, true)
@@ -149,7 +149,7 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 			return
 		}
 	}
-	t := s.threads[tid]
+	t := s.threads.get(tid)
 	if t == nil || t.proc.PID != p.PID {
 		t = s.add(tid, p)
 	} else {
@@ -166,11 +166,11 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 
 // linked joins the listed processes to their parents, when all are there.
 func (s *state) linked() {
-	for _, t := range s.threads {
+	s.threads.all(func(t *thread) {
 		if int64(t.proc.PID) == t.tid {
 			s.adopt(t.proc, int64(t.proc.PPID))
 		}
-	}
+	})
 	s.takeSides()
 }
 
@@ -180,20 +180,14 @@ func (s *state) takeSides() {
 	if len(s.serving) == 0 {
 		return
 	}
-	for _, t := range s.threads {
-		for _, f := range t.fds.small {
-			s.takeSide(f.o)
-		}
-		for _, f := range t.fds.large {
-			s.takeSide(f.o)
-		}
-	}
+	s.threads.all(func(t *thread) {
+		t.fds.each(s.takeSide)
+	})
 }
 
 func (s *state) takeSide(o *object) {
-	if o != nil && o.Socket.Remote.IsValid() && s.serving[o.Socket.Local.Port()] {
-		o.Socket.Role = event.RoleServer
-		o.Name = o.tuple()
+	if o.Socket.Remote.IsValid() && s.serving[o.Socket.Local.Port()] {
+		o.Socket.Role, o.unnamed = event.RoleServer, true
 	}
 }
 
@@ -219,13 +213,13 @@ var listedKinds = map[uint8]byte{
 func (s *state) fdList(body []byte, sized bool) error {
 	c := &cursor{rest: body}
 	tid := c.i64()
-	t := s.threads[tid]
+	t := s.threads.get(tid)
 	if t == nil && !c.short {
 		s.lost[lostOwner]++
 	}
 	for i := 0; len(c.rest) >= minEntry; i++ {
 		e, _ := c.limited(sized)
-		o := &object{}
+		o := s.object()
 		o.Num = e.i64()
 		o.Ino = e.u64()
 		kind := e.u8()
@@ -279,8 +273,7 @@ func (o *object) listed(e *cursor, kind uint8, sized bool) bool {
 		if !e.short {
 			o.Socket.Local, o.Socket.Remote = addrPort(source, sport), addrPort(dest, dport)
 			o.Socket.Connected = dport != 0
-			o.Socket.Role = event.RoleClient
-			o.Name = o.tuple()
+			o.Socket.Role, o.unnamed = event.RoleClient, true
 		}
 	case listedIPv4Server, listedIPv6Server:
 		n := 4

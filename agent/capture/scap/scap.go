@@ -36,9 +36,9 @@ type Source struct {
 	blocks *blocks
 	d      decoder
 	closed atomic.Bool
-	read   atomic.Uint64
 
-	mu   sync.Mutex // guards lost, which Run copies from the decoder's own
+	mu   sync.Mutex // guards what follows, which Run copies from the decoder's own
+	read uint64
 	lost map[string]uint64
 }
 
@@ -75,9 +75,12 @@ func Open(r io.Reader, o Options) (*Source, error) {
 	for _, t := range telling {
 		s.d.needed[t] = true
 	}
-	for t := range anonymousKinds {
-		s.d.needed[t] = true
+	for t, kind := range anonymousKinds {
+		if kind != 0 {
+			s.d.needed[t] = true
+		}
 	}
+	s.d.restart()
 	kind, at, body, err := b.next()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -114,7 +117,12 @@ func (s *Source) section(b block) error {
 }
 
 // Read counts the events in the file so far, calls' entries and unknown ones too.
-func (s *Source) Read() uint64 { return s.read.Load() }
+// Any goroutine may call it; during Run the count may be a little old.
+func (s *Source) Read() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.read
+}
 
 // Lost counts what could not be kept or understood, by place. Any goroutine may call
 // it; during Run the counts may be a little old.
@@ -166,6 +174,7 @@ func (s *Source) Run(ctx context.Context, handle func(*event.Event)) error {
 		if !tables && isTable(kind) {
 			// Another capture was put behind this one: it brings tables of its own.
 			s.d.state, tables = newState(s.d.lost), true
+			s.d.restart()
 		}
 		if err := s.table(b); err != nil {
 			return err
@@ -175,6 +184,7 @@ func (s *Source) Run(ctx context.Context, handle func(*event.Event)) error {
 
 func (s *Source) publish() {
 	s.mu.Lock()
+	s.read = s.d.number
 	maps.Copy(s.lost, s.d.lost)
 	s.mu.Unlock()
 }
@@ -217,14 +227,16 @@ func (d *decoder) machine(body []byte) {
 }
 
 func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) error {
-	s.read.Add(1)
 	d := &s.d
 	d.number++
+	if d.passed(b.body, flags) {
+		return nil
+	}
 	ok, err := d.head(b.body, flags, counted)
 	if err != nil {
 		return s.blocks.damage(b.at, err.Error(), nil)
 	}
-	if !ok || !d.needed[d.typ.typ] {
+	if !ok {
 		return nil
 	}
 	if d.typ.exit || d.typ.alone {
@@ -244,28 +256,35 @@ func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) 
 // deliver works on one whole event.
 func (d *decoder) deliver(handle func(*event.Event)) {
 	e := &d.e
-	e.Reset()
-	e.Num, e.Type, e.CPU, e.Recorded = d.number, d.typ.typ, d.cpu, true
-	e.TimeNS, e.KernelNS = int64(d.time), d.time
+	d.show = d.wanted[d.typ.typ]
+	if d.show || d.typ.notice {
+		e.Reset()
+		e.Num, e.CPU, e.Recorded, e.TimeNS = d.number, d.cpu, true, int64(d.time)
+	}
+	e.Type, e.KernelNS = d.typ.typ, d.time
 	if d.boot > 0 && d.boot < d.time {
 		e.KernelNS = d.time - d.boot
 	}
-	if known, show := d.notice(e); known {
-		if show {
-			d.hand(e, handle)
+	if d.typ.notice {
+		if known, show := d.notice(e); known {
+			if show && d.wanted[e.Type] {
+				d.hand(e, handle)
+			}
+			return
 		}
-		return
 	}
 	d.thread = d.find(d.tid)
 	d.complete()
 	e.Ret = d.or(pRes, d.result())
 	d.apply(e)
-	p := d.thread.proc
-	if p.named != d.renamed {
-		d.identify(p)
+	if d.show {
+		p := d.thread.proc
+		if p.named != d.renamed {
+			d.identify(p)
+		}
+		e.Proc = &p.Process
+		d.hand(e, handle)
 	}
-	e.Proc = &p.Process
-	d.hand(e, handle)
 	switch e.Type {
 	case event.Close:
 		if e.Ret >= 0 {
@@ -285,14 +304,12 @@ func (d *decoder) result() int64 {
 }
 
 func (d *decoder) hand(e *event.Event, handle func(*event.Event)) {
-	if d.wanted[e.Type] {
-		p := e.Proc
-		e.Task = event.Task{
-			PID: p.PID, TID: int32(d.tid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
-		}
-		e.Fill = d.fill
-		handle(e)
+	p := e.Proc
+	e.Task = event.Task{
+		PID: p.PID, TID: int32(d.tid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
 	}
+	e.Fill = d.fill
+	handle(e)
 	d.forget()
 }
 

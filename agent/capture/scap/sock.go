@@ -169,7 +169,7 @@ func (o *object) joinEnds(t *ends, received bool, role event.Role) {
 	}
 	if t.family == familyUnix {
 		if t.path != "" {
-			o.Name, o.NameRaw = t.path, t.path
+			o.Name, o.NameRaw, o.unnamed = t.path, t.path, false
 		}
 		return
 	}
@@ -183,5 +183,5 @@ func (o *object) joinEnds(t *ends, received bool, role event.Role) {
 	if remote.IsValid() {
 		o.Socket.Remote = remote
 	}
-	o.Name = o.tuple()
+	o.unnamed = true
 }

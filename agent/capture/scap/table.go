@@ -106,7 +106,9 @@ type eventType struct {
 	large bool
 	// exit is set for a call's exit, alone for an event that has no entry and exit.
 	exit, alone bool
-	params      []param
+	// notice is set for events that may be about the machine, not about a process.
+	notice bool
+	params []param
 	// own is the number of params of the exit itself; from maps params to those of
 	// the entry, -1 for none.
 	own   int
@@ -275,6 +277,10 @@ func (t *eventType) link(all []*eventType, i int) {
 	}
 	if len(t.params) > maxParams {
 		panic(fmt.Sprintf("event %d has more than %d parameters", t.num, maxParams))
+	}
+	switch t.typ {
+	case event.Useradded, event.Userdeleted, event.Groupadded, event.Groupdeleted, event.ContainerAdded, event.Asyncevent:
+		t.notice = true
 	}
 	for s, name := range slotNames {
 		t.at[s] = int8(slices.IndexFunc(t.params, func(p param) bool { return p.name == name }))

@@ -45,13 +45,13 @@ type entry struct {
 
 // state is everything that the file has told about its machine so far.
 type state struct {
-	threads map[int64]*thread
-	last    *thread
+	threads threads
 	users   users
 	// renamed counts the changes of users, from 1.
 	renamed    uint64
 	containers containers
 	slots      int
+	spare      []*object
 	// weight and kept are the bytes of all arguments and environments, and of all
 	// entries that wait for their exit.
 	weight, kept int
@@ -75,21 +75,19 @@ const (
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{threads: map[int64]*thread{}, renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	return &state{renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
 // number alone.
 func (s *state) find(tid int64) *thread {
-	if s.last != nil && s.last.tid == tid {
-		return s.last
+	if t := s.threads.get(tid); t != nil {
+		return t
 	}
-	t := s.threads[tid]
-	if t == nil {
-		t = s.add(tid, nil)
+	if s.stray.proc != nil && s.stray.tid == tid {
+		return &s.stray
 	}
-	s.last = t
-	return t
+	return s.add(tid, nil)
 }
 
 // add makes a thread of a process, or of a new one.
@@ -102,9 +100,9 @@ func (s *state) add(tid int64, p *proc) *thread {
 	}
 	t := &thread{tid: tid, vtid: tid, proc: p}
 	switch {
-	case s.threads[tid] != nil:
-		s.remove(s.threads[tid])
-	case len(s.threads) >= maxThreads:
+	case s.threads.get(tid) != nil:
+		s.remove(s.threads.get(tid))
+	case s.threads.n >= maxThreads:
 		s.lost[lostThread]++
 		s.release(s.stray.fds)
 		s.stray = *t
@@ -113,7 +111,7 @@ func (s *state) add(tid int64, p *proc) *thread {
 	}
 	p.threads++
 	t.fds = newFDs()
-	s.threads[tid] = t
+	s.threads.put(tid, t)
 	return t
 }
 
@@ -134,13 +132,10 @@ func (s *state) share(t, with *thread, shared bool) {
 
 // remove takes a thread out; with its last one the process has ended.
 func (s *state) remove(t *thread) {
-	if s.threads[t.tid] != t {
+	if s.threads.get(t.tid) != t {
 		return
 	}
-	delete(s.threads, t.tid)
-	if s.last == t {
-		s.last = nil
-	}
+	s.threads.remove(t.tid)
 	s.release(t.fds)
 	s.forgetEntry(t)
 	t.proc.threads--
@@ -170,7 +165,7 @@ func (s *state) end(p, reaper *proc) {
 func (s *state) adopt(p *proc, ptid int64) {
 	p.leave()
 	p.PPID = int32(ptid)
-	t := s.threads[ptid]
+	t := s.threads.get(ptid)
 	if t == nil || t.proc == p || t.proc.under(p) {
 		return
 	}

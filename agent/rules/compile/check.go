@@ -37,7 +37,7 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 	}
 	if n.Op == syntax.Exists {
 		read := left.read
-		return c.atom(n, left.event, func(e *event.Event) bool { return read(e, 0).OK }), nil
+		return c.atom(n, left, func(e *event.Event) bool { return read(e, 0).OK }), nil
 	}
 	if !allowed(left.typ, n.Op) {
 		return part{}, c.errorAt(n.OpPos, "operator %s cannot be used with %s, which is of type %s", n.Op, n.Left, left.typ)
@@ -48,7 +48,8 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 			return part{}, err
 		}
 		eval, err := c.compareSources(n, left, right)
-		return c.atom(n, left.event || right.event, eval), err
+		left.event = left.event || right.event
+		return c.atom(n, left, eval), err
 	}
 	t, err := c.literalTest(n, left.typ)
 	if err != nil {
@@ -60,12 +61,17 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 			return part{}, err
 		}
 	}
-	return c.atom(n, left.event, apply(left, n.Op, t)), nil
+	return c.atom(n, left, apply(left, n.Op, t)), nil
 }
 
-// atom is a comparison that can be true or false for any type of event.
-func (c *Compiler) atom(n *syntax.Check, event bool, eval func(*event.Event) bool) part {
-	return part{node: c.graph.atom(n.String(), event, Cost(n), eval), yes: allEvents, no: allEvents}
+// atom is a comparison that can be true or false for any type of event. Of a field
+// that is always NULL it is false, though no type is ruled out by that.
+func (c *Compiler) atom(n *syntax.Check, left source, eval func(*event.Event) bool) part {
+	p := part{node: c.graph.no, yes: allEvents, no: allEvents}
+	if left.ref == nil || left.ref.Captured() {
+		p.node = c.graph.atom(n.String(), left.event, Cost(n), eval)
+	}
+	return p
 }
 
 // apply runs a test over the value or values of a source.
@@ -73,9 +79,9 @@ func apply(s source, op syntax.Op, t test) func(*event.Event) bool {
 	read := s.read
 	switch {
 	case s.many == field.One && s.ref != nil:
-		ref := *s.ref
+		get, arg := s.ref.Getter(), s.ref.Argument
 		return func(e *event.Event) bool {
-			v := ref.Read(e)
+			v := get(e, arg, 0)
 			return v.OK && t(v)
 		}
 	case s.many == field.One:
@@ -135,7 +141,7 @@ func (c *Compiler) special(n *syntax.Check, ref *field.Ref) (part, bool, error) 
 		}
 		limit, err := c.valueTest(syntax.Le, field.Uint64, v)
 		around := *ref
-		return c.atom(n, true, func(e *event.Event) bool { return limit(around.Read(e)) }), true, err
+		return c.atom(n, source{ref: ref, event: true}, func(e *event.Event) bool { return limit(around.Read(e)) }), true, err
 	case "evt.num":
 		if always, ok := eventNumber(n); ok {
 			return c.constant(always), true, nil

@@ -129,6 +129,9 @@ func TestMatcherEqualsTreeWalk(t *testing.T) {
 					want = append(want, i)
 				}
 			}
+			if e.Proc != nil && len(want) > 0 {
+				require.True(t, m.Possible(e.Proc, e.Clock, e.Type), "seed %d", seed)
+			}
 			m.Match(e, func(i int) bool { got = append(got, i); return true })
 			require.Equal(t, want, got, "seed %d", seed)
 			if len(want) == 0 {
@@ -171,6 +174,46 @@ func TestProcessFieldsDependOnTheProcessAlone(t *testing.T) {
 			require.Equal(t, f.Get(a, arg, 0), f.Get(b, arg, 0), "%s %s", f.Name, fmt.Sprint(arg))
 		}
 	}
+}
+
+// TestPossible holds that what a process can never match is known from the process alone.
+func TestPossible(t *testing.T) {
+	c := compile.New(nil)
+	var programs []*compile.Program
+	for _, condition := range []string{
+		"evt.type = openat and proc.name = sh and fd.name startswith /etc",
+		"evt.type = connect and not proc.name = sh and not (fd.sip = 1.1.1.1 or container.id = host)",
+		"evt.type in (execve, ptrace) and (proc.pname = nginx or user.name = root)",
+	} {
+		n, err := syntax.Parse(condition)
+		require.NoError(t, err)
+		p, err := c.Compile(n)
+		require.NoError(t, err)
+		programs = append(programs, p)
+	}
+	m := c.Matcher(programs)
+	var clock event.Clock
+	p := aShell().Proc
+	possible := func() (list []string) {
+		for _, typ := range []event.Type{event.Openat, event.Connect, event.Execve, event.Ptrace, event.Open} {
+			if m.Possible(p, &clock, typ) {
+				list = append(list, typ.String())
+			}
+		}
+		return list
+	}
+	require.Equal(t, []string{"openat", "execve", "ptrace"}, possible())
+	p.Comm = "cat"
+	clock.Changed(p)
+	require.Equal(t, []string{"connect", "execve", "ptrace"}, possible())
+	clock.Adopt(p, &event.Process{Comm: "bash"})
+	require.Equal(t, []string{"connect"}, possible())
+	p.Container = event.Host
+	clock.Changed(p)
+	require.Empty(t, possible())
+	p.User = "root"
+	clock.Changed(p)
+	require.Equal(t, []string{"execve", "ptrace"}, possible())
 }
 
 func TestMatcherDoesNotAllocateForWhatMatchesNothing(t *testing.T) {

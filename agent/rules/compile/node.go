@@ -73,8 +73,8 @@ func (g *graph) add(key string, n *node) *node {
 	return n
 }
 
-func (g *graph) atom(text string, event bool, cost int, check func(*event.Event) bool) *node {
-	return g.add("?"+text, &node{op: atom, event: event, cost: cost, check: check})
+func (g *graph) atom(text string, ofEvent bool, cost int, check func(*event.Event) bool) *node {
+	return g.add("?"+text, &node{op: atom, event: ofEvent, cost: cost, check: check})
 }
 
 func (g *graph) ofTypes(types typeBits) *node {

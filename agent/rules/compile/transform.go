@@ -65,7 +65,7 @@ func (c *Compiler) argument(o syntax.Operand) (source, error) {
 				}
 				l[i] = v.Text
 			}
-			return field.Value{OK: true, List: l}
+			return field.ListOf(l)
 		}}, nil
 	}
 	s, err := c.source(o)
@@ -143,7 +143,7 @@ func (c *Compiler) call(call *syntax.Call, args []source) (source, error) {
 			read := args[0].read
 			return source{typ: field.Uint64, read: func(e *event.Event, _ int) field.Value {
 				v := read(e, 0)
-				return field.Value{OK: v.OK, Int: int64(len(v.List))}
+				return field.Value{OK: v.OK, Int: int64(len(v.List()))}
 			}}, nil
 		}
 		if err := want(field.Text); err != nil {
@@ -164,7 +164,7 @@ func (c *Compiler) call(call *syntax.Call, args []source) (source, error) {
 			if !s.OK || !l.OK {
 				return field.Value{}
 			}
-			return field.Value{OK: true, Text: strings.Join(l.List, s.Text)}
+			return field.Value{OK: true, Text: strings.Join(l.List(), s.Text)}
 		}}, nil
 	case "getopt":
 		if err := want(field.Texts, field.Text); err != nil {
