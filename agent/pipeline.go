@@ -11,10 +11,14 @@ import (
 	"riposte/agent/rules"
 )
 
-// pipeline is what happens to one event, on one goroutine.
+// pipeline is what happens to one event, one event at a time.
 type pipeline struct {
-	log     *slog.Logger
-	table   table
+	log *slog.Logger
+	// turn is held by whoever works on an event or tells the table something.
+	turn  sync.Mutex
+	table table
+	// hold keeps events whose container's metadata is awaited; nil if none waits.
+	hold    *hold
 	outputs []output
 	// rules is the set in force. An event takes it once, so that a reload changes
 	// the rules between two events and never within one.
@@ -55,11 +59,10 @@ type matched struct {
 // each one would cost more than counting it.
 const lateBy = 32
 
-// handle takes one event all the way. Where the name that was given and the file
-// that was reached differ, the rules see the event twice, so that a symbolic link
-// gets past neither kind of rule. The second look comes whatever the first one
-// found: a harmless rule about the name must not hide a grave one about the file.
+// handle takes one event all the way, or to where it waits.
 func (p *pipeline) handle(e *event.Event) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	p.table.Apply(e)
 	if p.seen++; p.seen%lateBy == 0 {
 		p.events.Store(p.seen)
@@ -67,6 +70,22 @@ func (p *pipeline) handle(e *event.Event) {
 	if e.Task.PID == p.self && !e.Recorded || p.muted[e.Type] {
 		return
 	}
+	if p.hold != nil {
+		if taken, over := p.hold.take(e); over != nil {
+			p.release([]*waiting{over})
+			return
+		} else if taken {
+			return
+		}
+	}
+	p.evaluate(e)
+}
+
+// evaluate shows an event to the rules. Where the name that was given and the file
+// that was reached differ, they see it twice, so that a symbolic link gets past neither
+// kind of rule. The second look comes whatever the first one found: a harmless rule
+// about the name must not hide a grave one about the file.
+func (p *pipeline) evaluate(e *event.Event) {
 	p.event, p.set, p.fired = e, p.rules.Load(), p.fired[:0]
 	p.set.Match(e, p.fire)
 	if e.NameDiffers() {

@@ -15,6 +15,8 @@ import (
 	"riposte/agent/contain"
 	"riposte/agent/enrich"
 	"riposte/agent/enrich/pod"
+	"riposte/agent/enrich/runtime"
+	"riposte/agent/enrich/user"
 	"riposte/agent/health"
 	"riposte/agent/publish"
 )
@@ -37,7 +39,7 @@ func (a *Agent) open() error {
 // openEvents attaches to the kernel first and reads the process table then: what
 // happens in between waits in the ring buffer and is applied on top.
 func (a *Agent) openEvents() (err error) {
-	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, Log: a.opt.Log.With("component", "enrich")}
+	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, MaxProcesses: a.opt.MaxProcesses, Log: a.opt.Log.With("component", "enrich")}
 	if a.opt.Recording != "" {
 		recorded, err := openRecording(a.opt.Recording)
 		if err != nil {
@@ -53,14 +55,47 @@ func (a *Agent) openEvents() (err error) {
 			return err
 		}
 		opt.Pods = pods
-		a.background, a.awaitPods = append(a.background, pods.Run), pods.WaitListed
+		a.background = append(a.background, pods.Run)
+		a.await = append(a.await, awaited{pods.WaitListed, "the API server has not named this node's pods yet: alerts may carry their UIDs alone"})
+	}
+	if a.opt.Recording == "" {
+		a.openFacts(&opt)
 	}
 	t, err := enrich.New(opt)
 	if err != nil {
 		return err
 	}
-	a.table = t
+	a.table, a.facts = t, t
 	return t.Snapshot()
+}
+
+// openFacts prepares what is looked up beside the pipeline: the runtimes' metadata and
+// the names of users. Their answers take the pipeline's turn.
+func (a *Agent) openFacts(opt *enrich.Options) {
+	a.users = user.New(user.Options{Changed: func(container string) {
+		a.turn.Lock()
+		defer a.turn.Unlock()
+		a.facts.UsersChanged(container)
+	}})
+	c := a.opt.Containers
+	a.runtimes = runtime.New(runtime.Options{CRI: c.CRI, Docker: c.Docker, Log: a.opt.Log.With("component", "runtimes"), Tell: a.learn})
+	opt.Users, opt.Runtimes = a.users, a.runtimes
+	a.background = append(a.background, a.runtimes.Run)
+	a.await = append(a.await, awaited{a.runtimes.WaitListed, "a container runtime has not told of its containers yet: alerts may carry their ids alone"})
+	if c.Wait > 0 {
+		a.hold = newHold(c.Wait)
+		a.background = append(a.background, a.releaseInTime)
+	}
+}
+
+// learn takes a runtime's answer and lets go of what waited for it.
+func (a *Agent) learn(r runtime.Answer) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	a.facts.Learn(r.ID, r.Facts, r.Failed)
+	if a.hold != nil {
+		a.release(a.hold.settled(time.Now()))
+	}
 }
 
 func openPods(opt Options) (*pod.Lookup, error) {

@@ -15,8 +15,8 @@ type Names struct {
 
 const (
 	// patience is how long Names waits for a list that was never read: reading one
-	// takes far less, unless its file system hangs.
-	patience = 2 * time.Millisecond
+	// takes half a millisecond, unless its file system hangs.
+	patience = 10 * time.Millisecond
 	// A list is looked at again after freshFor, and when an id is not in it after missFor.
 	freshFor = 5 * time.Second
 	missFor  = time.Second
