@@ -37,6 +37,11 @@ type source interface {
 	Close() error
 }
 
+// selective is a source that can leave out types of events; see capture.Live.
+type selective interface {
+	SetTypes(types []event.Type) error
+}
+
 // table completes events and knows the node's containers; see enrich.Table.
 type table interface {
 	Apply(e *event.Event)

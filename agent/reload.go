@@ -89,6 +89,11 @@ func (a *Agent) reload() {
 	}
 	before := a.rules.Load()
 	a.take(set, files)
+	if s, ok := a.source.(selective); ok {
+		if err := s.SetTypes(set.Types()); err != nil {
+			a.log.Error("the kernel still reports what the rules before asked for", "error", err)
+		}
+	}
 	a.log.Info("rules are loaded again", "rules", set.Len(), "ruleset", set.Hash(), "changed", set.Hash() != before.Hash())
 }
 

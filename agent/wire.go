@@ -17,6 +17,7 @@ import (
 	"riposte/agent/enrich/pod"
 	"riposte/agent/enrich/runtime"
 	"riposte/agent/enrich/user"
+	"riposte/agent/event"
 	"riposte/agent/health"
 	"riposte/agent/publish"
 )
@@ -46,7 +47,9 @@ func (a *Agent) openEvents() (err error) {
 			return err
 		}
 		a.source, opt.Recording = recorded, recorded.Recording()
-	} else if a.source, err = capture.Open(capture.Options{Log: a.opt.Log.With("component", "capture")}); err != nil {
+	} else if a.source, err = capture.Open(capture.Options{
+		Log: a.opt.Log.With("component", "capture"), Types: append([]event.Type{}, a.rules.Load().Types()...),
+	}); err != nil {
 		return err
 	}
 	if a.opt.Kubeconfig != "" {

@@ -147,7 +147,8 @@ func execs(dir string) {
 		programs = append(programs, []string{path})
 	}
 	for _, argv := range programs {
-		p, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Dir: filepath.Join(dir, "sub"), Env: []string{}})
+		env := []string{"SEEN=1", "EMPTY=", "LONG=" + strings.Repeat("y", len(argv[len(argv)-1]))}
+		p, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Dir: filepath.Join(dir, "sub"), Env: env})
 		must("start", err, nil)
 		_, err = p.Wait()
 		must("wait", err, nil)

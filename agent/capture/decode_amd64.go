@@ -18,14 +18,17 @@ import (
 // wireVersion is the version of headers/wire.h that this file reads.
 const wireVersion = uint16(bpf.SyscallWireVersionWIRE_VERSION)
 
-var errShort = errors.New("record is shorter than it says")
+var (
+	errShort = errors.New("shorter than it says")
+	errKind  = errors.New("unknown")
+)
 
 // decoder turns records into events. It remembers short texts that come again and
 // again (names, flags), so that a usual event costs one allocation for its texts.
 type decoder struct {
 	clock *clock
 	comms memory[[16]byte]
-	flags memory[uint32]
+	flags memory[flagKey]
 }
 
 func newDecoder(c *clock) *decoder { return &decoder{clock: c} }
@@ -42,43 +45,29 @@ func (d *decoder) record(raw []byte, e *event.Event) error {
 	}
 	d.header(&h, e)
 	raw = raw[:h.Size]
-	kind := bpf.SyscallWireKind(h.Kind)
-	switch {
-	case kind == bpf.SyscallWireKindWIRE_OPEN && opens(e.Type):
-		return d.open(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_EXEC && (e.Type == event.Execve || e.Type == event.Execveat):
-		return d.exec(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_CONNECT && e.Type == event.Connect:
-		return d.connect(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_FORK:
-		return d.fork(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_EXIT:
+	var err error
+	switch kind := bpf.SyscallWireKind(h.Kind); kind {
+	case bpf.SyscallWireKindWIRE_CALL, bpf.SyscallWireKindWIRE_FILE, bpf.SyscallWireKindWIRE_SOCKET, bpf.SyscallWireKindWIRE_CHANGE:
+		err = d.call(raw, kind, e)
+	case bpf.SyscallWireKindWIRE_EXEC:
+		err = d.exec(raw, e)
+	case bpf.SyscallWireKindWIRE_FORK:
+		err = d.fork(raw, e)
+	case bpf.SyscallWireKindWIRE_EXIT:
 		d.exit(e)
-		return nil
-	case kind == bpf.SyscallWireKindWIRE_CGROUP:
-		return d.cgroup(raw, e)
+	case bpf.SyscallWireKindWIRE_CGROUP:
+		err = d.cgroup(raw, e)
+	default:
+		err = errKind
 	}
-	return fmt.Errorf("record of unknown kind %d, call %d", h.Kind, h.Call)
-}
-
-func opens(t event.Type) bool {
-	return t == event.Open || t == event.Openat || t == event.Openat2 || t == event.Creat
-}
-
-var typeOf = [...]event.Type{
-	bpf.SyscallWireCallCALL_EXECVE:   event.Execve,
-	bpf.SyscallWireCallCALL_EXECVEAT: event.Execveat,
-	bpf.SyscallWireCallCALL_OPEN:     event.Open,
-	bpf.SyscallWireCallCALL_OPENAT:   event.Openat,
-	bpf.SyscallWireCallCALL_OPENAT2:  event.Openat2,
-	bpf.SyscallWireCallCALL_CREAT:    event.Creat,
-	bpf.SyscallWireCallCALL_CONNECT:  event.Connect,
+	if err != nil {
+		return fmt.Errorf("record of kind %d, call %s: %w", h.Kind, e.Type, err)
+	}
+	return nil
 }
 
 func (d *decoder) header(h *bpf.SyscallWireHeader, e *event.Event) {
-	if int(h.Call) < len(typeOf) {
-		e.Type = typeOf[h.Call]
-	}
+	e.Type = event.Type(h.Call)
 	e.KernelNS = h.Ktime
 	e.TimeNS = d.clock.unix(h.Ktime)
 	e.CPU = h.Cpu
@@ -105,16 +94,6 @@ func fixed[T any](raw []byte) (v T, rest []byte, ok bool) {
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&v)), size), raw)
 	return v, raw[size:], true
-}
-
-// take cuts the next text of n bytes.
-func take(rest *string, n uint16) (string, bool) {
-	if int(n) > len(*rest) {
-		return "", false
-	}
-	text := (*rest)[:n]
-	*rest = (*rest)[n:]
-	return text, true
 }
 
 func cString(b []byte) string {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type Live struct {
 	links     []link.Link
 	reader    *ringbuf.Reader
 	losses    *ebpf.Map
+	shapeMap  *ebpf.Map
+	shapes    [tableLength]bpf.SyscallWireShape // as the kernel has them
 	decode    *decoder
 	undecoded atomic.Uint64
 
@@ -55,6 +58,9 @@ func Open(o Options) (Source, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Types == nil {
+		o.Types = event.Types()
 	}
 	if err := preflight(); err != nil {
 		return nil, err
@@ -95,13 +101,30 @@ func (s *Live) load(o Options) error {
 	return nil
 }
 
-// attach loads the programs of one kind from both objects, which share their maps,
-// and attaches the process programs first: no call's exit is seen before its
-// process's life is.
+// objects are loaded in this order. They share their maps.
+var objects = []func() (*ebpf.CollectionSpec, error){bpf.LoadProcess, bpf.LoadFile, bpf.LoadSocket, bpf.LoadSyscall}
+
+// handlers are the programs that are reached by tail calls, without the kind.
+var handlers = map[string]bpf.SyscallWireHandler{
+	"handle_call":   bpf.SyscallWireHandlerHANDLER_CALL,
+	"handle_file":   bpf.SyscallWireHandlerHANDLER_FILE,
+	"handle_socket": bpf.SyscallWireHandlerHANDLER_SOCKET,
+	"handle_change": bpf.SyscallWireHandlerHANDLER_CHANGE,
+	"handle_exec":   bpf.SyscallWireHandlerHANDLER_EXEC,
+}
+
+// program is one that has a hook of its own.
+type program struct {
+	*ebpf.Program
+	name, tracepoint string
+}
+
+// attach loads the programs of one kind from all objects and attaches the process
+// programs first: no call's exit is seen before its process's life is.
 func (s *Live) attach(o Options, kind string) error {
 	shared := map[string]*ebpf.Map{}
-	hooks := map[*ebpf.Program]string{}
-	for _, load := range []func() (*ebpf.CollectionSpec, error){bpf.LoadProcess, bpf.LoadSyscall} {
+	var hooks []program
+	for _, load := range objects {
 		spec, err := load()
 		if err != nil {
 			return fmt.Errorf("BPF object: %w", err)
@@ -111,26 +134,56 @@ func (s *Live) attach(o Options, kind string) error {
 		if err := configure(spec, o); err != nil {
 			return err
 		}
-		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
+		replace := map[string]*ebpf.Map{}
+		for name, m := range shared {
+			if spec.Maps[name] != nil {
+				replace[name] = m
+			}
+		}
+		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace})
 		if err != nil {
 			return err
 		}
 		s.colls = append(s.colls, coll)
-		for _, name := range []string{bpf.SyscallMapEvents, bpf.SyscallMapLosses, bpf.SyscallMapScratches} {
-			shared[name] = coll.Maps[name]
+		for name, m := range coll.Maps {
+			if !strings.HasPrefix(name, ".") && shared[name] == nil { // not an object's own variables
+				shared[name] = m
+			}
 		}
 		for name, prog := range coll.Programs {
-			hooks[prog] = spec.Programs[name].AttachTo
+			if _, ok := handlers[strings.TrimSuffix(name, kind)]; !ok {
+				hooks = append(hooks, program{prog, name, spec.Programs[name].AttachTo})
+			}
 		}
 	}
-	s.losses = shared[bpf.SyscallMapLosses]
+	s.losses, s.shapeMap, s.shapes = shared[bpf.SyscallMapLosses], shared[bpf.SyscallMapShapes], [tableLength]bpf.SyscallWireShape{}
+	if err := s.setHandlers(shared[bpf.SyscallMapHandlers], kind); err != nil {
+		return err
+	}
+	if err := s.setTypes(o.Types); err != nil {
+		return err
+	}
+	for _, p := range hooks {
+		l, err := hook(p.Program, p.tracepoint)
+		if err != nil {
+			return fmt.Errorf("attach %s: %w", p.name, err)
+		}
+		s.links = append(s.links, l)
+	}
+	return nil
+}
+
+// setHandlers fills the table of tail calls.
+func (s *Live) setHandlers(table *ebpf.Map, kind string) error {
 	for _, coll := range s.colls {
 		for name, prog := range coll.Programs {
-			l, err := hook(prog, hooks[prog])
-			if err != nil {
-				return fmt.Errorf("attach %s: %w", name, err)
+			slot, ok := handlers[strings.TrimSuffix(name, kind)]
+			if !ok {
+				continue
 			}
-			s.links = append(s.links, l)
+			if err := table.Put(uint32(slot), prog); err != nil {
+				return fmt.Errorf("tail call to %s: %w", name, err)
+			}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"riposte/agent/capture/flag"
 	"riposte/agent/event"
 	"riposte/agent/rules/field"
 )
@@ -11,14 +12,14 @@ import (
 // maskKey is a flag parameter and its value. The texts are remembered, for the same
 // few come again and again.
 type maskKey struct {
-	first *flag
+	first *flag.Name
 	value uint32
 	exact bool
 }
 
 const maxMasks = 4096
 
-func (d *decoder) mask(t table, value uint32, exact bool) string {
+func (d *decoder) mask(t flag.Table, value uint32, exact bool) string {
 	if len(t) == 0 {
 		return ""
 	}
@@ -31,9 +32,9 @@ func (d *decoder) mask(t table, value uint32, exact bool) string {
 	}
 	s := ""
 	if exact {
-		s = t.name(value)
+		s = t.Exact(value)
 	} else {
-		s = t.text(value)
+		s = t.Text(value)
 	}
 	d.masks[k] = s
 	return s

@@ -8,14 +8,12 @@ import (
 	"strings"
 	"sync"
 
+	"riposte/agent/capture/flag"
 	"riposte/agent/event"
 )
 
 //go:embed events.txt
 var eventText string
-
-//go:embed flags.txt
-var flagText string
 
 // kind is a parameter's type.
 type kind uint8
@@ -52,50 +50,10 @@ var kinds = map[string]kind{
 	"fdlist": kindOther, "charbufarray": kindOther, "charbuf_pair_array": kindOther,
 }
 
-type flag struct {
-	name string
-	bits uint32
-}
-
-// table is in the order of the text.
-type table []flag
-
-// text joins the names of the bits that are set. A name takes its bits away, so that
-// O_RDWR is not followed by O_RDONLY; the name for 0 stands alone.
-func (t table) text(bits uint32) string {
-	s, left := "", bits
-	for _, f := range t {
-		if f.bits == 0 && bits != 0 || left&f.bits != f.bits {
-			continue
-		}
-		left &^= f.bits
-		if s != "" {
-			s += "|"
-		}
-		s += f.name
-	}
-	return s
-}
-
-// name is the name of one value, or of several names for it all, joined.
-func (t table) name(value uint32) string {
-	s := ""
-	for _, f := range t {
-		if f.bits != value {
-			continue
-		}
-		if s != "" {
-			s += "|"
-		}
-		s += f.name
-	}
-	return s
-}
-
 type param struct {
 	name  string
 	kind  kind
-	flags table
+	flags flag.Table
 }
 
 // eventType is one event number. An exit's params are followed by those that only
@@ -197,17 +155,7 @@ const maxParams = 64
 
 // eventTypes reads the tables once, when the first file is opened.
 var eventTypes = sync.OnceValue(func() []*eventType {
-	flags := map[string]table{}
-	for line := range strings.Lines(flagText) {
-		f := strings.Fields(line)
-		if len(f) < 2 || f[0] == "#" {
-			continue
-		}
-		for _, pair := range f[1:] {
-			name, value, _ := strings.Cut(pair, "=")
-			flags[f[0]] = append(flags[f[0]], flag{name, uint32(must(strconv.ParseUint(value, 10, 32)))})
-		}
-	}
+	flags := flag.Tables()
 	var all []*eventType
 	for line := range strings.Lines(eventText) {
 		f := strings.Fields(line)
@@ -244,7 +192,7 @@ func must(n uint64, err error) uint64 {
 	return n
 }
 
-func newParam(s string, before []param, flags map[string]table) param {
+func newParam(s string, before []param, flags map[string]flag.Table) param {
 	name, rest, _ := strings.Cut(s, ":")
 	typ, of, _ := strings.Cut(rest, "=")
 	p := param{name: name, kind: kinds[typ], flags: flags[of]}
