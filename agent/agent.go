@@ -224,8 +224,8 @@ func (a *Agent) Lost() map[string]uint64 {
 	for _, o := range a.outputs {
 		maps.Copy(all, o.Lost())
 	}
-	if a.hold != nil {
-		all["metadata_late"], all["metadata_wait_full"] = a.hold.late.Load(), a.hold.full.Load()
+	if a.parked != nil {
+		all["metadata_late"], all["metadata_wait_full"] = a.parked.late.Load(), a.parked.full.Load()
 	}
 	if a.users != nil {
 		maps.Copy(all, a.users.Counts())

@@ -159,13 +159,13 @@ func (p *pipeline) releaseInTime(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.hold.wake:
+		case <-p.parked.wake:
 		case <-timer.C:
 		}
 		p.turn.Lock()
-		p.release(p.hold.settled(time.Now()))
-		if len(p.hold.queues) > 0 {
-			timer.Reset(time.Until(p.hold.queues[0].until))
+		p.release(p.parked.settled(time.Now()))
+		if len(p.parked.queues) > 0 {
+			timer.Reset(time.Until(p.parked.queues[0].until))
 		}
 		p.turn.Unlock()
 	}
@@ -173,10 +173,10 @@ func (p *pipeline) releaseInTime(ctx context.Context) {
 
 // releaseAll lets go of everything: no more events come.
 func (p *pipeline) releaseAll() {
-	if p.hold == nil {
+	if p.parked == nil {
 		return
 	}
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	p.release(p.hold.settled(time.Now().Add(p.hold.wait)))
+	p.release(p.parked.settled(time.Now().Add(p.parked.wait)))
 }

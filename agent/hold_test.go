@@ -26,7 +26,7 @@ func holding(t *testing.T) (*pipeline, *kept) {
 `)})
 	require.NoError(t, err)
 	p.rules.Store(set)
-	p.hold = newHold(500 * time.Millisecond)
+	p.parked = newHold(500 * time.Millisecond)
 	return p, out
 }
 
@@ -53,7 +53,7 @@ func (p *pipeline) answer(c *event.Container, m event.Metadata, repository strin
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	c.Metadata, c.Repository = m, repository
-	p.release(p.hold.settled(time.Now()))
+	p.release(p.parked.settled(time.Now()))
 }
 
 func TestEventsWaitForMetadata(t *testing.T) {
@@ -86,12 +86,12 @@ func TestEventsWaitForMetadata(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"/5", "/2", "/3", "/4"}, out.files(), "in their order")
 		require.True(t, out.all[3].Riposte.Container.MetadataMissing)
-		require.Equal(t, uint64(2), p.hold.late.Load())
+		require.Equal(t, uint64(2), p.parked.late.Load())
 
 		p.handle(openedIn(slow, "/6"))
 		require.Equal(t, "/6", out.files()[4], "a container is waited for once")
-		require.Empty(t, p.hold.queues)
-		require.Zero(t, p.hold.bytes)
+		require.Empty(t, p.parked.queues)
+		require.Zero(t, p.parked.bytes)
 	})
 }
 
@@ -101,7 +101,7 @@ func TestAContainerThatNoRuntimeKnowsIsLetGo(t *testing.T) {
 	p.handle(openedIn(c, "/1"))
 	p.answer(c, event.MetadataNone, "")
 	require.Equal(t, []string{"/1"}, out.files())
-	require.Zero(t, p.hold.late.Load())
+	require.Zero(t, p.parked.late.Load())
 	require.False(t, out.all[0].Riposte.Container.MetadataMissing)
 }
 
@@ -132,17 +132,17 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		p.handle(openedIn(flood, "/x"))
 	}
 	require.Len(t, out.all, maxHeldEvents+5)
-	require.Equal(t, uint64(maxHeldEvents), p.hold.full.Load())
+	require.Equal(t, uint64(maxHeldEvents), p.parked.full.Load())
 	require.True(t, out.all[0].Riposte.Container.MetadataMissing)
 
 	big := box("c")
-	for p.hold.full.Load() == maxHeldEvents {
+	for p.parked.full.Load() == maxHeldEvents {
 		e := openedIn(big, "/x")
 		e.Data = make([]byte, 1<<20)
 		p.handle(e)
 	}
-	require.Len(t, p.hold.queues, 1)
+	require.Len(t, p.parked.queues, 1)
 	p.releaseAll()
 	require.Equal(t, "/quiet", out.files()[len(out.all)-1])
-	require.Zero(t, p.hold.bytes)
+	require.Zero(t, p.parked.bytes)
 }

@@ -17,8 +17,8 @@ type pipeline struct {
 	// turn is held by whoever works on an event or tells the table something.
 	turn  sync.Mutex
 	table table
-	// hold keeps events whose container's metadata is awaited; nil if none waits.
-	hold    *hold
+	// parked keeps events whose container's metadata is awaited; nil if none waits.
+	parked  *hold
 	outputs []output
 	// rules is the set in force. An event takes it once, so that a reload changes
 	// the rules between two events and never within one.
@@ -70,8 +70,8 @@ func (p *pipeline) handle(e *event.Event) {
 	if e.Task.PID == p.self && !e.Recorded || p.muted[e.Type] {
 		return
 	}
-	if p.hold != nil {
-		if taken, over := p.hold.take(e); over != nil {
+	if p.parked != nil {
+		if taken, over := p.parked.take(e); over != nil {
 			p.release([]*waiting{over})
 			return
 		} else if taken {

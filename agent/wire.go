@@ -86,7 +86,7 @@ func (a *Agent) openFacts(opt *enrich.Options) {
 	a.background = append(a.background, a.runtimes.Run)
 	a.await = append(a.await, awaited{a.runtimes.WaitListed, "a container runtime has not told of its containers yet: alerts may carry their ids alone"})
 	if c.Wait > 0 {
-		a.hold = newHold(c.Wait)
+		a.parked = newHold(c.Wait)
 		a.background = append(a.background, a.releaseInTime)
 	}
 }
@@ -96,8 +96,8 @@ func (a *Agent) learn(r runtime.Answer) {
 	a.turn.Lock()
 	defer a.turn.Unlock()
 	a.facts.Learn(r.ID, r.Facts, r.Failed)
-	if a.hold != nil {
-		a.release(a.hold.settled(time.Now()))
+	if a.parked != nil {
+		a.release(a.parked.settled(time.Now()))
 	}
 }
 

@@ -18,8 +18,9 @@ func options(c *config.Config, out, errOut io.Writer) agent.Options {
 	r, priority := &c.Riposte, alert.Priority(c.Priority)
 	o := agent.Options{
 		Cluster: r.Cluster, Node: r.Node, NATS: r.NATS, NATSKeyFile: r.NATSKey, OrderKeyFile: r.OrderKey, DataDir: r.Data, SpoolBytes: r.SpoolBytes,
-		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot,
-		RuleFiles: c.RulesFiles, WatchFiles: c.WatchConfigFiles, ConfigFiles: c.Files,
+		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot, MaxProcesses: r.MaxProcesses,
+		Containers: &agent.Containers{CRI: r.Containers.CRI, Docker: r.Containers.Docker, Wait: time.Duration(r.Containers.Wait)},
+		RuleFiles:  c.RulesFiles, WatchFiles: c.WatchConfigFiles, ConfigFiles: c.Files,
 		Selection: c.Rules, Priority: &priority, Matching: c.RuleMatching, Append: c.AppendOutput,
 		Encoding: encoding(c), QueueLines: c.Queue.Capacity, OutputTimeout: time.Duration(c.OutputTimeout), Drops: drops(&c.Drops),
 		Log: logger(errOut, c.LogLevel),

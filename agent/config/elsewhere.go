@@ -15,7 +15,7 @@ var foreigners = map[string]foreign{
 	"load_plugins":             {why: "there are no plugins; containers and pods are built in", same: []string{"[]"}},
 	"plugins":                  {why: "there are no plugins; containers and pods are built in", same: []string{"[]"}},
 	"plugins_hostinfo":         {why: "there are no plugins"},
-	"container_engines":        {why: "containers are found by their cgroups"},
+	"container_engines":        {why: "riposte.containers names the runtimes' sockets"},
 	"capture":                  {why: "captures to a file are not written", same: []string{"enabled: false"}},
 	"buffer_format_base64":     {why: "buffers are printed as text", same: []string{"false"}},
 	"buffered_outputs":         {why: "every line is written at once", same: []string{"false"}},
