@@ -22,6 +22,7 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/bus"
 	"riposte/agent/contain"
+	"riposte/agent/enrich/host"
 	"riposte/agent/enrich/runtime"
 	"riposte/agent/enrich/user"
 	"riposte/agent/event"
@@ -85,9 +86,10 @@ type Agent struct {
 	// node's pods, the metadata of its containers.
 	await []awaited
 
-	// runtimes and users are nil for a recording.
+	// runtimes, users and hosts are nil for a recording.
 	runtimes *runtime.Lookup
 	users    *user.Lookup
+	hosts    *host.Lookup
 	// facts is the table, for those who tell it something.
 	facts facts
 
@@ -229,6 +231,8 @@ func (a *Agent) Lost() map[string]uint64 {
 	}
 	if a.users != nil {
 		maps.Copy(all, a.users.Counts())
+		maps.Copy(all, a.hosts.Counts())
+		maps.Copy(all, a.runtimes.Counts())
 	}
 	if n := a.unmade.Load(); n > 0 {
 		all["alert_unmade"] = n

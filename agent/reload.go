@@ -44,6 +44,9 @@ func (a *Agent) take(set *rules.Ruleset, files []rules.File) {
 	}
 	a.reloads.mu.Unlock()
 	a.rules.Store(set)
+	if a.hosts != nil {
+		a.hosts.Watch(set.Hosts())
+	}
 	a.reloads.lastNS.Store(time.Now().UnixNano())
 }
 

@@ -14,6 +14,7 @@ import (
 	"riposte/agent/capture/replay"
 	"riposte/agent/contain"
 	"riposte/agent/enrich"
+	"riposte/agent/enrich/host"
 	"riposte/agent/enrich/pod"
 	"riposte/agent/enrich/runtime"
 	"riposte/agent/enrich/user"
@@ -82,8 +83,10 @@ func (a *Agent) openFacts(opt *enrich.Options) {
 	}})
 	c := a.opt.Containers
 	a.runtimes = runtime.New(runtime.Options{CRI: c.CRI, Docker: c.Docker, Log: a.opt.Log.With("component", "runtimes"), Tell: a.learn})
-	opt.Users, opt.Runtimes = a.users, a.runtimes
-	a.background = append(a.background, a.runtimes.Run)
+	a.hosts = host.New(host.Options{Log: a.opt.Log.With("component", "hosts")})
+	a.hosts.Watch(a.rules.Load().Hosts())
+	opt.Users, opt.Runtimes, opt.Hosts = a.users, a.runtimes, a.hosts.Names
+	a.background = append(a.background, a.runtimes.Run, a.hosts.Run)
 	a.await = append(a.await, awaited{a.runtimes.WaitListed, "a container runtime has not told of its containers yet: alerts may carry their ids alone"})
 	if c.Wait > 0 {
 		a.parked = newHold(c.Wait)

@@ -52,7 +52,7 @@ type Lookup struct {
 	mu      sync.Mutex
 	pending map[string]*question // asked, not answered by all
 
-	asked, unknown, failed, refused atomic.Uint64
+	failed, refused atomic.Uint64
 }
 
 // question is an id that some seats have not answered yet.
@@ -185,7 +185,6 @@ func (l *Lookup) Ask(id string, patient bool) bool {
 	if q.left == 0 {
 		return false
 	}
-	l.asked.Add(1)
 	l.pending[id] = q
 	return true
 }
@@ -206,20 +205,14 @@ func (l *Lookup) answer(id string, facts *event.Container, err error) {
 	}
 	delete(l.pending, id)
 	l.mu.Unlock()
-	switch {
-	case facts != nil:
-	case q.failed:
+	if facts == nil && q.failed {
 		l.failed.Add(1)
-	default:
-		l.unknown.Add(1)
 	}
 	l.tell(Answer{ID: id, Facts: facts, Failed: q.failed && facts == nil})
 }
 
-// Counts are what was asked of runtimes and what came of it, by name. Any goroutine
-// may call it.
+// Counts are the questions that a runtime could not answer, and those that were not
+// asked because too many waited, by name. Any goroutine may call it.
 func (l *Lookup) Counts() map[string]uint64 {
-	return map[string]uint64{
-		"asked": l.asked.Load(), "unknown": l.unknown.Load(), "failed": l.failed.Load(), "refused": l.refused.Load(),
-	}
+	return map[string]uint64{"metadata_failed": l.failed.Load(), "metadata_refused": l.refused.Load()}
 }
