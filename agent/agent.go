@@ -57,11 +57,9 @@ type facts interface {
 	UsersChanged(container string)
 }
 
-// output takes alerts without ever waiting and brings them somewhere while it runs.
+// output takes alerts without ever waiting.
 type output interface {
 	Put(a *alert.Alert) error
-	Run(ctx context.Context) error
-	Lost() map[string]uint64
 }
 
 // Agent is one node's agent.
@@ -71,12 +69,16 @@ type Agent struct {
 	outbox  *publish.Outbox
 	bus     *bus.Conn
 	contain *contain.Handler
-	// channels are the outputs that Falco has too.
-	channels  []*publish.Channel
-	web       *health.Server
+	tally   tally
+	web     *health.Server
+	// live are the options that hold by now; ruleFiles and filesSeen belong to them. All
+	// three are of the goroutine that watches files.
+	live      Options
 	ruleFiles ruleFiles
+	filesSeen marks
 	reloads   reloads
 	drops     dropWatch
+	snapshots snapshotState
 	started   time.Time
 	// running is set while events are read.
 	running atomic.Bool
@@ -103,13 +105,14 @@ type Agent struct {
 // connects to the bus. After an error nothing is left behind; where the kernel
 // cannot be watched it is a *capture.Unavailable. After success call Run, or Close.
 func New(opt Options) (*Agent, error) {
-	if err := opt.setDefaults(); err != nil {
+	if err := opt.Complete(); err != nil {
 		return nil, err
 	}
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
-	a := &Agent{opt: opt}
+	a := &Agent{opt: opt, live: opt}
+	a.reloads.ask, a.snapshots.changed = make(chan struct{}, 1), make(chan struct{}, 1)
 	a.log, a.self = opt.Log.With("component", "agent"), int32(os.Getpid())
 	if err := a.open(); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -124,8 +127,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	outputs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var g errgroup.Group
-	for _, o := range a.outputs {
-		g.Go(func() error { return o.Run(outputs) })
+	if a.outbox != nil {
+		g.Go(func() error { return a.outbox.Run(outputs) })
+	}
+	start := func(c channel) { g.Go(func() error { return a.runChannel(outputs, c) }) }
+	for _, c := range a.current.Load().channels {
+		start(c)
 	}
 	for _, run := range a.background {
 		g.Go(func() error { run(outputs); return nil })
@@ -136,12 +143,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.web != nil {
 		g.Go(func() error { return a.web.Run(outputs) })
 	}
-	g.Go(func() error { a.watchFiles(outputs); return nil })
+	g.Go(func() error { a.watchFiles(outputs, start); return nil })
+	g.Go(func() error { a.watchSnapshots(outputs); return nil })
 	reading, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	if a.opt.Drops != nil {
-		g.Go(func() error { a.watchDrops(outputs, end); return nil })
-	}
+	g.Go(func() error { a.watchDrops(outputs, end); return nil })
 	a.knowFirst(ctx)
 	a.running.Store(true)
 	err := a.source.Run(reading, a.handle)
@@ -156,6 +162,20 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.running.Store(false)
 	stop()
 	return errors.Join(err, g.Wait(), a.Close())
+}
+
+// runChannel delivers what a channel gets until ctx ends or it is retired.
+func (a *Agent) runChannel(ctx context.Context, c channel) error {
+	err := c.Run(ctx)
+	if ctx.Err() == nil {
+		// It was retired. What its sink says at the end is no reason to end the agent.
+		a.tally.end(c.Channel)
+		if err != nil {
+			a.log.Warn("an output that is no longer wanted did not close", "error", err)
+		}
+		return nil
+	}
+	return err
 }
 
 // awaited is something that is waited for at the start.
@@ -184,8 +204,10 @@ func (a *Agent) Close() error {
 		if a.web != nil {
 			a.closeErr = a.web.Close()
 		}
-		for _, c := range a.channels {
-			a.closeErr = errors.Join(a.closeErr, c.Close())
+		if s := a.current.Load(); s != nil {
+			for _, c := range s.channels {
+				a.closeErr = errors.Join(a.closeErr, c.Close())
+			}
 		}
 		// The bus before the ledger: no order may come while the ledger closes.
 		if a.bus != nil {
@@ -211,7 +233,7 @@ func (a *Agent) Close() error {
 }
 
 func (a *Agent) heartbeat() alert.Heartbeat {
-	set := a.rules.Load()
+	set := a.current.Load().rules
 	return alert.Heartbeat{
 		Cluster: a.opt.Cluster, Node: a.opt.Node, BootID: a.stamp.boot, Version: a.opt.Version, Source: a.source.Name(),
 		Rules: set.Len(), Ruleset: set.Hash(), Seq: a.seq.Load(), Lost: a.Lost(), TimeNS: time.Now().UnixNano(),
@@ -223,8 +245,8 @@ func (a *Agent) Lost() map[string]uint64 {
 	all := map[string]uint64{}
 	maps.Copy(all, a.source.Lost())
 	maps.Copy(all, a.table.Counts())
-	for _, o := range a.outputs {
-		maps.Copy(all, o.Lost())
+	if a.outbox != nil {
+		maps.Copy(all, a.outbox.Lost())
 	}
 	if a.parked != nil {
 		all["metadata_late"], all["metadata_wait_full"] = a.parked.late.Load(), a.parked.full.Load()
@@ -234,6 +256,8 @@ func (a *Agent) Lost() map[string]uint64 {
 		maps.Copy(all, a.hosts.Counts())
 		maps.Copy(all, a.runtimes.Counts())
 	}
+	lost, _, _ := a.tally.counts()
+	maps.Copy(all, lost)
 	if n := a.unmade.Load(); n > 0 {
 		all["alert_unmade"] = n
 	}

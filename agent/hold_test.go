@@ -25,7 +25,7 @@ func holding(t *testing.T) (*pipeline, *kept) {
   priority: NOTICE
 `)})
 	require.NoError(t, err)
-	p.rules.Store(set)
+	p.current.Store(&settings{rules: set, outputs: []output{out}})
 	p.parked = newHold(500 * time.Millisecond)
 	return p, out
 }

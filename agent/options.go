@@ -51,14 +51,22 @@ type Options struct {
 	// Falco does for those of its configuration. A file that was loaded once and is
 	// gone at a reload is an error all the same.
 	RuleFilesOptional bool
-	// WatchFiles loads rule files again when they change; see also Agent.Reload.
+	// WatchFiles looks for changed rule files, and with Reconfigure for changed
+	// ConfigPaths; see also Agent.Reload.
 	WatchFiles bool
+	// Reconfigure reads the options again. What can change while events come does;
+	// see docs/agent-configuration.md. Nil: the options stay.
+	Reconfigure func() (Options, error)
+	// ConfigPaths are the files and folders that Reconfigure reads.
+	ConfigPaths []string
 	// Selection, Priority, Matching and Append are what the configuration says about
 	// rules. Nil and empty: all rules, the first match, the suggested output.
 	Selection []config.Selection
 	Priority  *alert.Priority
 	Matching  config.RuleMatching
 	Append    []config.Append
+	// Static are the values of the fields "static.NAME", by NAME.
+	Static map[string]string
 	// Muted are types of events that no rule sees. Those that change the process
 	// table still do so.
 	Muted []event.Type
@@ -96,13 +104,19 @@ type Options struct {
 	// Drops is what happens when many of the kernel's events are lost; nil: nothing
 	// but counting.
 	Drops *DropPolicy
+	// Snapshots tells the agent's figures at intervals; nil: it does not.
+	Snapshots *Snapshots
 	// Web is the listener for health checks and metrics; nil: there is none.
 	Web *Web
-	// ConfigFiles are what the options came from, for the metrics and the watch.
+	// ConfigFiles are what the options came from, for the metrics.
 	ConfigFiles []config.File
 
 	// Log takes what the agent says about itself. Default: nothing is logged.
 	Log *slog.Logger
+	// LogLevel is what Log should tell; SetLogLevel changes it when LogLevel has
+	// changed. Nil: it stays.
+	LogLevel    slog.Level
+	SetLogLevel func(slog.Level)
 
 	// watchEvery is how often files are looked at; tests look more often.
 	watchEvery time.Duration
@@ -150,7 +164,8 @@ const defaultWait = 500 * time.Millisecond
 // maxName bounds cluster and node: Kubernetes allows 253 bytes.
 const maxName = 253
 
-func (o *Options) setDefaults() error {
+// Complete fills in the defaults.
+func (o *Options) Complete() error {
 	host, err := os.Hostname()
 	if err != nil && (o.Node == "" || o.Hostname == "") {
 		return fmt.Errorf("find this host's name: %w", err)
@@ -171,7 +186,8 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-func (o *Options) check() error {
+// Check says what an agent with these options, when they are complete, cannot do.
+func (o *Options) Check() error {
 	var errs []error
 	if len(o.Cluster) > maxName || len(o.Node) > maxName {
 		errs = append(errs, fmt.Errorf("the name of the cluster or node is longer than %d bytes", maxName))

@@ -11,6 +11,8 @@
 #include "headers/syscall_x86.h"
 
 #define PR_SET_NAME 15
+#define SOCKETCALL_SEND 9
+#define SOCKETCALL_RECV 10
 #define SOCKETCALL_MAX 20
 
 // The compiler keeps only types that something refers to; Go wants these too.
@@ -56,6 +58,10 @@ static __always_inline struct wire_shape *demultiplex(struct scratch *s)
 		if (bpf_probe_read_user(args, 12, (void *)s->args[1]) &&
 		    bpf_probe_read_user(args, 8, (void *)s->args[1]))
 			lose(LOSS_ARGUMENT);
+	}
+	if (nr == SOCKETCALL_SEND || nr == SOCKETCALL_RECV) { // sendto and recvfrom without
+		args[4] = 0;				      // an address
+		args[5] = 0;
 	}
 	for (int i = 0; i < 6; i++)
 		s->args[i] = args[i];

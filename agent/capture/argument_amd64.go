@@ -79,6 +79,9 @@ func putFlags(d *decoder, c *record, e *event.Event, p *param) {
 
 func putEnum(d *decoder, c *record, e *event.Event, p *param) {
 	value := uint32(c.Args[p.n])
+	if p.convert != nil {
+		value = p.convert(value)
+	}
 	both(e, p.name, int64(value), d.flagText(p.table, value, true))
 }
 

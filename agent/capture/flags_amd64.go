@@ -141,6 +141,27 @@ var clonePairs = []pair{
 
 func falcoClone(flags uint32) uint32 { return convert(flags, clonePairs) }
 
+// ptraceRequests are the kernel's requests from 0 on, then those from
+// ptraceExtended on, by Falco's numbers; 0 is one that it does not know.
+var (
+	ptraceRequests = [...]uint32{
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 26, 27, 28, 29, 11, 12, 30, 31, 0, 32, 0, 0, 13, 33, 34, 0, 0, 0, 35, 36, 37, 38,
+	}
+	ptraceExtendedRequests = [...]uint32{14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25}
+)
+
+const ptraceExtended = 0x4200
+
+func falcoPtrace(request uint32) uint32 {
+	switch {
+	case request < uint32(len(ptraceRequests)):
+		return ptraceRequests[request]
+	case request-ptraceExtended < uint32(len(ptraceExtendedRequests)):
+		return ptraceExtendedRequests[request-ptraceExtended]
+	}
+	return 0
+}
+
 // mountFlags drops the number that old programs put above the flags.
 func mountFlags(flags uint32) uint32 {
 	if flags&unix.MS_MGC_MSK == unix.MS_MGC_VAL {

@@ -92,24 +92,29 @@ type watched struct {
 
 // watch runs the program of calls under capture until its exit has been seen.
 func watch(t *testing.T, src capture.Source, s scene) *watched {
-	w := &watched{t: t, dir: s.dir}
+	return watchProgram(t, src, s.dir, callsIn+"="+s.dir, fmt.Sprintf("PORTS=%d,%d", s.v4, s.v6))
+}
+
+// watchProgram runs this test binary as the program that the environment says.
+func watchProgram(t *testing.T, src capture.Source, dir string, env ...string) *watched {
+	w := &watched{t: t, dir: dir}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self)
-	cmd.Dir = s.dir
-	cmd.Env = []string{callsIn + "=" + s.dir, fmt.Sprintf("PORTS=%d,%d", s.v4, s.v6)}
+	cmd.Dir = dir
+	cmd.Env = env
 	cmd.Stderr = os.Stderr
 	family := map[int32]bool{int32(os.Getpid()): true}
-	started := make(chan int32, 1)
+	ended := make(chan error, 1)
 	go func() {
 		err := cmd.Run()
 		var exit *exec.ExitError
 		if !assertAs(err, &exit) || exit.ExitCode() != 3 {
 			cancel() // the program has said why
 		}
-		started <- int32(cmd.Process.Pid)
+		ended <- err
 	}()
 	require.NoError(t, src.Run(ctx, func(e *event.Event) {
 		if e.Fork != nil && family[e.Task.PID] {
@@ -120,13 +125,15 @@ func watch(t *testing.T, src capture.Source, s scene) *watched {
 		}
 		c := *e
 		c.Args = slices.Clone(e.Args)
+		c.Data = slices.Clone(e.Data)
 		w.events = append(w.events, c)
 		if e.Type == event.ProcExit && e.Task.PPID == int32(os.Getpid()) && e.Ret == 3<<8 {
 			cancel()
 		}
 	}))
 	require.ErrorIs(t, ctx.Err(), context.Canceled, "the program's exit was not seen; lost: %v", src.Lost())
-	w.pid = <-started
+	require.EqualError(t, <-ended, "exit status 3")
+	w.pid = int32(cmd.Process.Pid)
 	return w
 }
 

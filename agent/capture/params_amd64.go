@@ -38,7 +38,7 @@ var kinds = map[string]func(*decoder, *record, *event.Event, *param){
 
 // conversions are of the tables whose numbers are not the kernel's.
 var conversions = map[string]func(uint32) uint32{
-	"file_flags": falcoCloexec, "clone_flags": falcoClone, "openat2_flags": falcoResolve, "mount_flags": mountFlags,
+	"file_flags": falcoCloexec, "clone_flags": falcoClone, "openat2_flags": falcoResolve, "mount_flags": mountFlags, "ptrace_requests": falcoPtrace,
 }
 
 // parseParams reads a call's params: name:kind, with "=2" for the argument it comes

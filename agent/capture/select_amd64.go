@@ -84,3 +84,14 @@ func shapesOf(types []event.Type) (table [tableLength]bpf.SyscallWireShape) {
 	}
 	return table
 }
+
+// Captured lists the types of system calls that are captured here.
+func Captured() []event.Type {
+	var types []event.Type
+	for t, c := range callTypes {
+		if c != nil {
+			types = append(types, event.Type(t))
+		}
+	}
+	return types
+}

@@ -14,6 +14,9 @@ type Event struct {
 	// Num counts the events of this agent from 1.
 	Num  uint64
 	Type Type
+	// Call is the name of a system call that has no Type of its own: its Type is
+	// Syscall.
+	Call string
 	// TimeNS is when the call returned, Unix nanoseconds; KernelNS the same as
 	// nanoseconds since boot, the clock of every process's start.
 	TimeNS   int64
@@ -64,6 +67,14 @@ type Event struct {
 	RealView bool
 }
 
+// TypeName is Falco's name of the event: its Type's, or its Call.
+func (e *Event) TypeName() string {
+	if e.Type == Syscall && e.Call != "" {
+		return e.Call
+	}
+	return e.Type.String()
+}
+
 // Name is the file's name in the event's current view.
 func (e *Event) Name() string {
 	if e.RealView {
@@ -97,7 +108,11 @@ func (e *Event) Arg(name string) (Arg, bool) {
 }
 
 // Reset empties the event for its next use and keeps the memory of Args.
-func (e *Event) Reset() { *e = Event{Args: e.Args[:0]} }
+func (e *Event) Reset() {
+	args := e.Args[:0]
+	*e = Event{} // in place: a literal with Args would be made elsewhere and copied
+	e.Args = args
+}
 
 // Arg is one parameter: Text if the value is text or has a text form (flags
 // joined by '|', an absolute path), Int the raw number if it has one. Raw is a path

@@ -2,7 +2,6 @@ package scap
 
 import (
 	"path"
-	"strings"
 
 	"riposte/agent/event"
 )
@@ -193,15 +192,10 @@ func (d *decoder) opened(e *event.Event) {
 
 // named gives an opened file its name from a path parameter.
 func (d *decoder) named(o *object, i int) {
-	b := d.at(i)
-	if clean, ok := d.paths.clean(b); ok {
-		o.NameRaw, o.Name = clean, clean
-	} else {
-		o.NameRaw, o.Name = d.paths.name(b, func() string {
-			o.Base = d.base(i)
-			return o.Base
-		})
-	}
+	o.NameRaw, o.Name = d.paths.name(d.at(i), func() string {
+		o.Base = d.base(i)
+		return o.Base
+	})
 	d.tell(int8(i), o.Name)
 }
 
@@ -223,6 +217,7 @@ func (d *decoder) connected(e *event.Event) {
 	}
 	o.Socket.Role = event.RoleClient
 	o.joinEnds(&t, false, event.RoleClient)
+	d.locate(o, false)
 	o.Socket.Connected = e.Ret == 0 || e.Ret == inProgress
 	d.file(e, fd, o)
 	e.File.Socket.Renamed = true
@@ -278,6 +273,7 @@ func (d *decoder) moved(e *event.Event, received bool) {
 	}
 	before := o.title()
 	o.joinEnds(&t, received, role)
+	d.locate(o, false)
 	d.file(e, e.File.Num, o)
 	e.File.Socket.Renamed = before != o.title()
 }
@@ -370,19 +366,16 @@ func (d *decoder) anonymous(e *event.Event) bool {
 var bpfMakes = map[int64]bool{0: true, 5: true, 7: true, 13: true, 14: true, 17: true, 18: true, 19: true, 28: true, 30: true, 32: true, 33: true}
 
 // comm is the kernel's name where an old event has none.
-func comm(name, exe string) string {
-	if name != "" {
-		return name
-	}
+func comm(exe string) string {
 	const most = 15
 	base := path.Base(exe)
 	return base[:min(len(base), most)]
 }
 
 // dir is a directory without the '/' that some recorders put behind it.
-func dir(s string) string {
-	if len(s) > 1 {
-		return strings.TrimSuffix(s, "/")
+func dir(b []byte) []byte {
+	if n := len(b); n > 1 && b[n-1] == '/' {
+		return b[:n-1]
 	}
-	return s
+	return b
 }

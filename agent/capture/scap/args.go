@@ -105,6 +105,8 @@ func (d *decoder) meaning(p *param, n int64) string {
 		return d.users.name(d.thread.proc.Container.ID, uint32(n), false)
 	case kindGID:
 		return d.users.name(d.thread.proc.Container.ID, uint32(n), true)
+	case kindCall:
+		return callName(n)
 	case kindFlags:
 		return d.mask(p.flags, uint32(n), false)
 	case kindEnum:
@@ -124,9 +126,6 @@ func (d *decoder) meaning(p *param, n int64) string {
 func (d *decoder) resolved(i int, v []byte) string {
 	if d.texts[i] != "" {
 		return d.texts[i]
-	}
-	if clean, ok := d.paths.clean(v); ok {
-		return clean
 	}
 	_, full := d.paths.name(v, func() string { return d.base(i) })
 	return full

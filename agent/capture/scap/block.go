@@ -16,6 +16,7 @@ const (
 	blockProcs1     = 0x202
 	blockFDs1       = 0x203
 	blockEvent1     = 0x204
+	blockIfaces1    = 0x205
 	blockUsers1     = 0x206
 	blockProcs2     = 0x207
 	blockEventFlag1 = 0x208
@@ -25,6 +26,7 @@ const (
 	blockEvent2     = 0x216
 	blockEventFlag2 = 0x217
 	blockFDs2       = 0x218
+	blockIfaces2    = 0x219
 	blockUsers2     = 0x220
 	blockEvent3     = 0x221
 	blockEventFlag3 = 0x222

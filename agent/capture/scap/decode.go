@@ -1,27 +1,30 @@
 package scap
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
 	"riposte/agent/event"
 )
 
-// isEvent says whether a block holds an event, with flags, and with the number of its
-// parameters.
-func isEvent(block uint32) (ok, flags, counted bool) {
+// Sizes of an event's fixed part: the processor, the flags, the header without and
+// the number of parameters.
+const cpuBytes, flagBytes, eventBytes, countBytes = 2, 4, 22, 4
+
+// eventLayout says where an event's header begins in a block and how long it is; 0 for
+// a block that holds no event.
+func eventLayout(block uint32) (start, header int) {
 	switch block {
-	case blockEvent1:
-		return true, false, false
-	case blockEventFlag1:
-		return true, true, false
 	case blockEvent2, blockEvent3:
-		return true, false, true
+		return cpuBytes, eventBytes + countBytes
+	case blockEvent1:
+		return cpuBytes, eventBytes
+	case blockEventFlag1:
+		return cpuBytes + flagBytes, eventBytes
 	case blockEventFlag2, blockEventFlag3:
-		return true, true, true
+		return cpuBytes + flagBytes, eventBytes + countBytes
 	}
-	return false, false, false
+	return 0, 0
 }
 
 // decoder is the event in work.
@@ -46,7 +49,7 @@ type decoder struct {
 	texts [maxParams]string
 	set   []int8
 
-	paths  paths
+	paths  *paths
 	masks  map[maskKey]string
 	boot   uint64
 	number uint64
@@ -64,23 +67,6 @@ type decoder struct {
 	fill func(*event.Event)
 }
 
-// Sizes of an event's fixed part: the processor, the flags, the header without and
-// the number of parameters.
-const cpuBytes, flagBytes, eventBytes, countBytes = 2, 4, 22, 4
-
-// passed says that an event need not be looked at.
-func (d *decoder) passed(body []byte, flags bool) bool {
-	at := cpuBytes + eventBytes - 2
-	if flags {
-		at += flagBytes
-	}
-	if len(body) < at+2 {
-		return false
-	}
-	num := int(binary.LittleEndian.Uint16(body[at:]))
-	return num < len(d.pass) && d.pass[num]
-}
-
 // restart forgets what was learned of the recorder: another one may have written
 // what follows.
 func (d *decoder) restart() {
@@ -90,25 +76,22 @@ func (d *decoder) restart() {
 	}
 }
 
-// head reads the fixed part. It says false for an event of a number that this version
-// does not know.
-func (d *decoder) head(body []byte, flags, counted bool) (bool, error) {
-	start, fixed := cpuBytes, eventBytes
-	if flags {
-		start += flagBytes
-	}
-	if counted {
-		fixed += countBytes
-	}
-	if len(body) < start+fixed {
+// head reads an event's header. It says false for an event that need not be looked at
+// and for one of a number that this version does not know.
+func (d *decoder) head(body []byte, start, header int) (bool, error) {
+	if len(body) < start+header {
 		return false, fmt.Errorf("an event has %d bytes, fewer than its header", len(body))
 	}
-	h := body[start : start+fixed]
-	rest := body[start+fixed:]
+	h := body[start : start+header]
+	num := binary.LittleEndian.Uint16(h[20:])
+	if int(num) < len(d.pass) && d.pass[num] {
+		return false, nil
+	}
+	rest := body[start+header:]
 	d.cpu = binary.LittleEndian.Uint16(body)
 	d.time, d.tid = binary.LittleEndian.Uint64(h), int64(binary.LittleEndian.Uint64(h[8:]))
-	size, num := int64(binary.LittleEndian.Uint32(h[16:]))-int64(fixed), binary.LittleEndian.Uint16(h[20:])
-	n := -1
+	size, n := int64(binary.LittleEndian.Uint32(h[16:]))-int64(header), -1
+	counted := header > eventBytes
 	if counted {
 		n = int(binary.LittleEndian.Uint32(h[eventBytes:]))
 	}
@@ -233,8 +216,8 @@ func (s *state) forgetEntry(t *thread) {
 func (d *decoder) complete() {
 	t := d.typ
 	en := &d.thread.enter
-	if d.n == len(t.params) && t.entry != nil && t.typ != event.Drop {
-		d.pass[t.entry.num] = true
+	if t.entry != nil && d.n == len(t.params) && t.typ != event.Drop {
+		d.pass[t.num-1] = true
 	}
 	if en.typ == nil {
 		return
@@ -349,51 +332,3 @@ func integer(b []byte, k kind) (int64, bool) {
 	}
 	return 0, false
 }
-
-func cString(b []byte) string {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	return string(b)
-}
-
-// paths remembers what cleaned absolute paths look like: the same few are opened
-// again and again.
-type paths map[string]string
-
-const maxPaths, maxPathKept = 1 << 14, 256
-
-// clean finds a path that is clean and was seen before.
-func (p paths) clean(b []byte) (string, bool) {
-	if n := len(b); n > 0 && b[n-1] == 0 {
-		b = b[:n-1]
-	}
-	known, ok := p[string(b)]
-	return known, ok
-}
-
-// name gives the path as it was passed and made absolute.
-func (p paths) name(b []byte, base func() string) (raw, full string) {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	if len(b) == 0 || b[0] != '/' {
-		raw = string(b)
-		if raw == "" || raw == missing {
-			return raw, raw
-		}
-		return raw, absolute(raw, base())
-	}
-	raw = string(b)
-	full = absolute(raw, "")
-	if full == raw && len(raw) <= maxPathKept {
-		if len(p) >= maxPaths {
-			clear(p)
-		}
-		p[raw] = raw
-	}
-	return raw, full
-}
-
-// missing is what the recorder writes for a path that it could not read.
-const missing = "<NA>"

@@ -110,14 +110,16 @@ func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint3
 // says takes over what a clone tells about the process; parent and child tell the
 // same.
 func (d *decoder) says(p *proc) {
-	if d.has(pExe) {
-		p.Exe = d.text(pExe)
+	if b := d.val(pExe); b != nil {
+		d.seen.keep(&p.Exe, b)
 	}
 	if d.has(pComm) || p.Comm == "" {
-		p.Comm = comm(d.text(pComm), p.Exe)
+		if d.seen.keep(&p.Comm, d.val(pComm)); p.Comm == "" {
+			p.Comm = comm(p.Exe)
+		}
 	}
-	if cwd := d.text(pCWD); cwd != "" && cwd != missing {
-		p.CWD = dir(cwd)
+	if b := untilNUL(d.val(pCWD)); len(b) > 0 && string(b) != missing {
+		d.seen.keep(&p.CWD, dir(b))
 	}
 	if n, ok := d.num(pUID); ok {
 		p.UID, p.EUID = uint32(n), uint32(n)
@@ -185,7 +187,7 @@ func (d *decoder) lead(pid int64) {
 // exePath is the binary's own path where the recorder knew it, else what was asked
 // for, made absolute.
 func (d *decoder) exePath() string {
-	if s := d.text(pTrusted); s != "" && s != missing {
+	if s := d.seen.text(d.val(pTrusted)); s != "" && s != missing {
 		return s
 	}
 	for _, s := range []slot{pFilename, pPathname} {

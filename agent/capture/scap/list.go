@@ -224,6 +224,7 @@ func (s *state) fdList(body []byte, sized bool) error {
 		o.Ino = e.u64()
 		kind := e.u8()
 		known := o.listed(e, kind, sized)
+		s.locate(o, true)
 		if e.short || c.short {
 			return fmt.Errorf("entry %d of the descriptor list is longer than what is left", i+1)
 		}

@@ -62,7 +62,7 @@ func Open(r io.Reader, o Options) (*Source, error) {
 		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostKernel: 0,
 	}
 	s := &Source{blocks: b, lost: maps.Clone(lost)}
-	s.d = decoder{state: newState(lost), types: eventTypes(), paths: paths{}, masks: map[maskKey]string{}}
+	s.d = decoder{state: newState(lost), types: eventTypes(), paths: newPaths(), masks: map[maskKey]string{}}
 	s.d.fill = s.d.args
 	types := o.Types
 	if types == nil {
@@ -78,6 +78,11 @@ func Open(r io.Reader, o Options) (*Source, error) {
 	for t, kind := range anonymousKinds {
 		if kind != 0 {
 			s.d.needed[t] = true
+		}
+	}
+	for _, c := range calls() {
+		if s.d.wanted[c.typ] {
+			s.d.needed[event.Syscall] = true
 		}
 	}
 	s.d.restart()
@@ -154,23 +159,23 @@ func (s *Source) Run(ctx context.Context, handle func(*event.Event)) error {
 			s.publish()
 		}
 		kind, at, body, err := s.blocks.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
 			return err
 		}
-		b := block{kind, at, body}
-		if ok, flags, counted := isEvent(kind); ok {
+		if start, header := eventLayout(kind); header > 0 {
 			if tables {
 				s.d.linked()
 				tables = false
 			}
-			if err := s.event(b, flags, counted, handle); err != nil {
-				return err
+			if err := s.d.event(body, start, header, handle); err != nil {
+				return s.blocks.damage(at, err.Error(), nil)
 			}
 			continue
 		}
+		b := block{kind, at, body}
 		if !tables && isTable(kind) {
 			// Another capture was put behind this one: it brings tables of its own.
 			s.d.state, tables = newState(s.d.lost), true
@@ -191,11 +196,11 @@ func (s *Source) publish() {
 
 func isTable(kind uint32) bool {
 	return kind == blockSection || kind == blockMachine || kind == blockFDs1 || kind == blockFDs2 || kind == blockUsers1 || kind == blockUsers2 ||
-		procsVersion(kind) > 0
+		kind == blockIfaces1 || kind == blockIfaces2 || procsVersion(kind) > 0
 }
 
-// table takes one block of the file's beginning. Kinds that say nothing of use here,
-// interfaces and those that are newer than this version, are passed over.
+// table takes one block of the file's beginning. Kinds that are
+// newer than this version are passed over.
 func (s *Source) table(b block) error {
 	var err error
 	switch version := procsVersion(b.kind); {
@@ -207,6 +212,8 @@ func (s *Source) table(b block) error {
 		s.d.machine(b.body)
 	case b.kind == blockFDs1 || b.kind == blockFDs2:
 		err = s.d.fdList(b.body, b.kind == blockFDs2)
+	case b.kind == blockIfaces1 || b.kind == blockIfaces2:
+		err = s.d.ifaceList(b.body, b.kind == blockIfaces2)
 	case b.kind == blockUsers1 || b.kind == blockUsers2:
 		err = s.d.userList(b.body, b.kind == blockUsers2)
 	}
@@ -226,18 +233,12 @@ func (d *decoder) machine(body []byte) {
 	}
 }
 
-func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) error {
-	d := &s.d
+// event takes one event; an error says what is wrong with it.
+func (d *decoder) event(body []byte, start, header int, handle func(*event.Event)) error {
 	d.number++
-	if d.passed(b.body, flags) {
-		return nil
-	}
-	ok, err := d.head(b.body, flags, counted)
-	if err != nil {
-		return s.blocks.damage(b.at, err.Error(), nil)
-	}
-	if !ok {
-		return nil
+	ok, err := d.head(body, start, header)
+	if err != nil || !ok {
+		return err
 	}
 	if d.typ.exit || d.typ.alone {
 		d.deliver(handle)
@@ -256,12 +257,17 @@ func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) 
 // deliver works on one whole event.
 func (d *decoder) deliver(handle func(*event.Event)) {
 	e := &d.e
-	d.show = d.wanted[d.typ.typ]
+	called := call{typ: d.typ.typ}
+	if called.typ == event.Syscall {
+		called = d.called()
+	}
+	d.show = d.wanted[called.typ]
 	if d.show || d.typ.notice {
 		e.Reset()
 		e.Num, e.CPU, e.Recorded, e.TimeNS = d.number, d.cpu, true, int64(d.time)
 	}
-	e.Type, e.KernelNS = d.typ.typ, d.time
+	typ := d.typ.typ
+	e.Type, e.KernelNS = typ, d.time
 	if d.boot > 0 && d.boot < d.time {
 		e.KernelNS = d.time - d.boot
 	}
@@ -279,13 +285,12 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 	d.apply(e)
 	if d.show {
 		p := d.thread.proc
-		if p.named != d.renamed {
-			d.identify(p)
-		}
+		d.identify(p)
 		e.Proc = &p.Process
+		e.Type, e.Call = called.typ, called.name
 		d.hand(e, handle)
 	}
-	switch e.Type {
+	switch typ {
 	case event.Close:
 		if e.Ret >= 0 {
 			d.drop(d.thread.fds, d.or(pFD, -1))

@@ -245,6 +245,57 @@ func TestSockets(t *testing.T) {
 	})
 }
 
+// TestInterfaces has sockets that were never bound: their own address is that of the
+// interface which leads to the peer.
+func TestInterfaces(t *testing.T) {
+	both(t, func(t *testing.T, f *file) {
+		f.interfaces("127.0.0.1/8", "10.0.0.5/24", "192.168.7.1/16", "2001:db8::5/64")
+		listed := inet(2, "0.0.0.0:555", "192.168.3.3:53")[1:]
+		f.descriptors(50, append(append(le(le(le(nil, int64(20)), uint64(9)), uint8(3)), append(append(listed[:4:4], listed[6:10]...), append(listed[4:6:6], listed[10:]...)...)...), 3))
+		f.event(50, 19, int64(3), uint32(2), uint32(2), uint32(0))
+		for _, peer := range []string{"10.0.0.77:53", "8.8.8.8:53", "127.0.0.9:53"} {
+			f.event(50, 31, int64(4), []byte("ping"), int64(3), uint32(4), inet(2, "0.0.0.0:0", peer))
+		}
+		f.event(50, 19, int64(4), uint32(10), uint32(2), uint32(0))
+		f.event(50, 31, int64(4), []byte("ping"), int64(4), uint32(4), inet(10, "[::]:0", "[2001:db8::1]:53"))
+		f.event(50, 71, int64(0), int64(20))
+		all := events(t, f)
+		var local []string
+		for _, e := range all {
+			local = append(local, e.File.Socket.Local.Addr().String())
+		}
+		require.Equal(t, []string{"invalid IP", "10.0.0.5", "10.0.0.5", "127.0.0.1", "invalid IP", "2001:db8::5", "192.168.7.1"}, local)
+		require.Equal(t, "0.0.0.0:0->8.8.8.8:53", all[2].File.Name)
+		require.Equal(t, "192.168.7.1:555->192.168.3.3:53", all[6].File.Name)
+	})
+}
+
+// TestCalls has events of calls that have none of their own, but a number.
+func TestCalls(t *testing.T) {
+	both(t, func(t *testing.T, f *file) {
+		f.event(50, 0, uint16(107), uint16(13))
+		f.event(50, 1, uint16(107), uint16(13))
+		f.event(50, 1, uint16(103), uint16(35))
+		f.event(50, 1, uint16(5), uint16(2))
+		f.event(50, 1, uint16(9999), uint16(9999))
+		f.event(50, 5, int64(0), int64(0))
+		all := events(t, f)
+		var names []string
+		for _, e := range all {
+			names = append(names, e.TypeName())
+		}
+		require.Equal(t, []string{"rt_sigaction", "nanosleep", "open", "syscall", "close"}, names)
+		require.Equal(t, event.Syscall, all[0].Type)
+		require.Equal(t, "rt_sigaction", all[0].arg("ID"))
+		require.Equal(t, event.Nanosleep, all[1].Type)
+		require.Equal(t, "/dev/pts/0", all[4].File.Name, "an open without parameters opens nothing")
+
+		s, err := scap.Open(bytes.NewReader(f.Bytes()), scap.Options{Types: []event.Type{event.Nanosleep}})
+		require.NoError(t, err)
+		require.NoError(t, s.Run(t.Context(), func(e *event.Event) { require.Equal(t, uint64(3), e.Num) }))
+	})
+}
+
 func TestContainerMetadata(t *testing.T) {
 	both(t, func(t *testing.T, f *file) {
 		num := uint16(272)
@@ -340,6 +391,7 @@ func TestFilesInOneAnother(t *testing.T) {
 // whole is a small file with every kind of block.
 func whole(old bool) []byte {
 	f := newFile(old)
+	f.interfaces("10.0.0.5/24")
 	f.users(map[uint32]string{1000: "eve"})
 	f.tasks(task{tid: 50, pid: 50, ptid: 1, comm: "bash", exe: "-bash", cwd: "/", group: cgroups})
 	f.descriptors(50, listedFile(0, "/dev/pts/0"))

@@ -39,6 +39,7 @@ const (
 	kindAddr
 	kindTuple
 	kindDynamic
+	kindCall
 	kindOther
 )
 
@@ -46,7 +47,7 @@ var kinds = map[string]kind{
 	"errno": kindErrno, "fd": kindFD, "pid": kindPID, "uid": kindUID, "gid": kindGID, "charbuf": kindText, "fspath": kindPath,
 	"fsrelpath": kindRelative, "bytebuf": kindBytes, "flags8": kindFlags, "flags16": kindFlags, "flags32": kindFlags, "mode": kindFlags,
 	"enumflags8": kindEnum, "enumflags16": kindEnum, "enumflags32": kindEnum, "sockaddr": kindAddr, "socktuple": kindTuple,
-	"dyn": kindDynamic, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
+	"dyn": kindDynamic, "syscallid": kindCall, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
 	"fdlist": kindOther, "charbufarray": kindOther, "charbuf_pair_array": kindOther,
 }
 
@@ -139,6 +140,7 @@ const (
 	pCapE
 	pCreatFlags
 	pRequest
+	pID
 	slots
 )
 
@@ -147,7 +149,7 @@ var slotNames = [slots]string{
 	"fd1", "fd2", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "cgroups", "env", "tty", "vpgid", "pgid", "loginuid", "uid", "gid",
 	"euid", "egid", "ruid", "vtid", "vpid", "exe_ino", "trusted_exepath", "filename", "pathname", "cmd", "arg", "status", "reaper_tid",
 	"option", "arg2_str", "json", "home", "shell", "container_id", "data", "cap_inheritable", "cap_permitted", "cap_effective",
-	"creat_flags", "request",
+	"creat_flags", "request", "ID",
 }
 
 // maxParams is more than any event has.

@@ -1,7 +1,7 @@
 package scap
 
 import (
-	"path"
+	"net/netip"
 	"strings"
 
 	"riposte/agent/event"
@@ -16,10 +16,19 @@ type proc struct {
 	threads int
 	// weight is what the arguments and the environment take in memory.
 	weight int
-	// named is the state of the user lists that the names are from.
-	named uint64
+	// named is what the names of the users are from.
+	named identity
 	// parent, and the list of children through first, next and back.
 	parent, first, next, back *proc
+}
+
+// identity is what the names of a process's users depend on. renamed counts the
+// changes of the user lists.
+type identity struct {
+	container   *event.Container
+	renamed     uint64
+	user, group uint32
+	login       uint32
 }
 
 // thread is one entry of the table. Threads of a process share it, and most share
@@ -52,11 +61,14 @@ type state struct {
 	containers containers
 	slots      int
 	spare      []*object
+	seen       seen
 	// weight and kept are the bytes of all arguments and environments, and of all
 	// entries that wait for their exit.
 	weight, kept int
 	// serving are the ports that listed sockets listen on.
 	serving map[uint16]bool
+	// ifaces are the addresses of the machine's interfaces.
+	ifaces []netip.Prefix
 	// stray serves events of threads that the full table has no room for.
 	stray thread
 	lost  map[string]uint64
@@ -75,7 +87,7 @@ const (
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
@@ -213,7 +225,11 @@ func (p *proc) under(q *proc) bool {
 // identify fills in the names of a process's users, after it or its container
 // changed.
 func (s *state) identify(p *proc) {
-	p.named = s.renamed
+	by := identity{p.Container, s.renamed, p.EUID, p.GID, p.LoginUID}
+	if p.named == by {
+		return
+	}
+	p.named = by
 	id := p.Container.ID
 	p.User, p.LoginUser, p.Group = s.users.name(id, p.EUID, false), "", s.users.name(id, p.GID, true)
 	if p.LoginUID != noLogin {
@@ -243,7 +259,7 @@ func words(b []byte) []string {
 // processes have too many.
 func (s *state) setWords(p *proc, args, env []byte) {
 	p.ArgsTruncated = len(args) > maxText
-	p.Args, p.Env = words(args), words(env)
+	p.Args, p.Env = s.seen.words(args), s.seen.words(env)
 	weight := min(len(args), maxText) + min(len(env), maxText) + wordBytes*(len(p.Args)+len(p.Env))
 	if s.weight-p.weight+weight > maxWeight {
 		s.lost[lostWords]++
@@ -251,18 +267,4 @@ func (s *state) setWords(p *proc, args, env []byte) {
 	}
 	s.weight += weight - p.weight
 	p.weight = weight
-}
-
-// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
-const unknownDir = "<UNKNOWN>"
-
-// absolute joins a path with its base and resolves "." and ".." by their text alone.
-func absolute(name, base string) string {
-	switch {
-	case strings.HasPrefix(name, "/"):
-		return path.Clean(name)
-	case base == "" || base == unknownDir:
-		return unknownDir + "/" + name
-	}
-	return path.Join(base, name)
 }

@@ -15,14 +15,6 @@ type users map[userKey]string
 // maxUsers bounds the names that are kept, maxName each of them.
 const maxUsers, maxName = 1 << 16, 256
 
-// clip bounds a text that is kept, and lets go of what it was cut from.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.Clone(s[:most])
-}
-
 func (u users) add(container string, id uint32, group bool, name string) {
 	if len(u) < maxUsers {
 		u[userKey{strings.Clone(short(container)), id, group}] = clip(name, maxName)

@@ -34,8 +34,8 @@ var genericFields = []Field{
 // evtFields belong to system calls.
 var evtFields = []Field{
 	{Name: "evt.dir", Type: Text, Flags: Deprecated, Desc: "always <, for an event is a call's exit", get: ofEvent(func(*event.Event) Value { return text("<") })},
-	{Name: "evt.type", Type: Text, NoRight: true, NoTransform: true, Desc: "kind of the event", get: ofEvent(func(e *event.Event) Value { return text(e.Type.String()) })},
-	{Name: "evt.category", Type: Text, Desc: "group that the kind belongs to, such as file, net or process", get: ofEvent(func(e *event.Event) Value { return text(category(e.Type.String())) })},
+	{Name: "evt.type", Type: Text, NoRight: true, NoTransform: true, Desc: "kind of the event", get: ofEvent(func(e *event.Event) Value { return text(e.TypeName()) })},
+	{Name: "evt.category", Type: Text, Desc: "group that the kind belongs to, such as file, net or process", get: ofEvent(func(e *event.Event) Value { return text(category(e.TypeName())) })},
 	{Name: "evt.cpu", Type: Int, Desc: "processor on which it happened", get: ofEvent(func(e *event.Event) Value { return number(int64(e.CPU)) })},
 	{Name: "evt.args", Type: Text, Desc: "all parameters", get: ofEvent(allArgs)},
 	{Name: "evt.arg", Type: Text, Arg: RequiredText, Desc: "one parameter, by name or number", get: oneArg},
@@ -56,15 +56,15 @@ var evtFields = []Field{
 	})},
 	{Name: "evt.is_open_create", Type: Bool, Desc: "an open that made the file", get: ofEvent(func(e *event.Event) Value { return truth(e.File.Created) })},
 	{Name: "evt.rawarg", Type: Int, Arg: RequiredText, NoRight: true, NoTransform: true, Desc: "one parameter by name as it is, not looked up: a number for flags and ids", get: oneRawArg},
-	{Name: "evt.type.is", Type: Uint32, Arg: RequiredText, Desc: "1 for events of the named kind, else 0", get: func(e *event.Event, a Argument, _ int) Value { return truth(e.Type.String() == a.Text) }},
+	{Name: "evt.type.is", Type: Uint32, Arg: RequiredText, Desc: "1 for events of the named kind, else 0", get: func(e *event.Event, a Argument, _ int) Value { return truth(e.TypeName() == a.Text) }},
 	{Name: "syscall.type", Type: Text, Desc: "kind of the event if it is a system call", get: ofEvent(func(e *event.Event) Value {
 		if e.Type == event.ProcExit {
 			return Value{}
 		}
-		return text(e.Type.String())
+		return text(e.TypeName())
 	})},
 	{Name: "evt.io_dir", Type: Text, Desc: "r for a call that reads data, w for one that writes", get: ofEvent(func(e *event.Event) Value { return text(direction(e)) })},
-	{Name: "evt.is_wait", Type: Bool, Desc: "the call waits", get: ofEvent(func(e *event.Event) Value { return truth(waits(e.Type.String())) })},
+	{Name: "evt.is_wait", Type: Bool, Desc: "the call waits", get: ofEvent(func(e *event.Event) Value { return truth(waits(e.TypeName())) })},
 	{Name: "evt.is_syslog", Type: Bool, Desc: "the call writes to /dev/log"},
 	{Name: "evt.count", Type: Uint32, Desc: "always 1", get: ofEvent(func(*event.Event) Value { return truth(true) })},
 	{Name: "evt.count.error", Type: Uint32, Desc: "1 for a call that failed, else 0", get: ofEvent(func(e *event.Event) Value { return truth(e.Ret < 0) })},
@@ -72,7 +72,7 @@ var evtFields = []Field{
 	{Name: "evt.count.error.net", Type: Uint32, Desc: "1 for a call on the network that failed", get: ofEvent(failedIn("net"))},
 	{Name: "evt.count.error.memory", Type: Uint32, Desc: "1 for a call on memory that failed", get: ofEvent(failedIn("memory"))},
 	{Name: "evt.count.error.other", Type: Uint32, Desc: "1 for any other call that failed", get: ofEvent(func(e *event.Event) Value {
-		switch c := category(e.Type.String()); {
+		switch c := category(e.TypeName()); {
 		case e.Ret < 0 && c != "file" && c != "net" && c != "memory":
 			return truth(true)
 		}

@@ -1,0 +1,71 @@
+package scap
+
+import (
+	"hash/maphash"
+	"path"
+	"strings"
+)
+
+// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
+const unknownDir = "<UNKNOWN>"
+
+// missing is what the recorder writes for a path that it could not read.
+const missing = "<NA>"
+
+// absolute joins a path with its base and resolves "." and ".." by their text alone.
+func absolute(name, base string) string {
+	switch {
+	case strings.HasPrefix(name, "/"):
+		return path.Clean(name)
+	case base == "" || base == unknownDir:
+		return unknownDir + "/" + name
+	}
+	return path.Join(base, name)
+}
+
+// paths remembers absolute paths that are clean: the same are opened again and again.
+// A path has one place, by its hash; the next with that place takes it.
+type paths struct {
+	seed maphash.Seed
+	// slots are made when the first path comes.
+	slots *[1 << 15]pathSlot
+}
+
+type pathSlot struct {
+	hash uint64
+	name string
+}
+
+// maxPathKept bounds each path that is remembered.
+const maxPathKept = 256
+
+func newPaths() *paths { return &paths{seed: maphash.MakeSeed()} }
+
+// name gives a path as it was passed and made absolute. base is asked for the
+// directory that a relative one counts from.
+func (p *paths) name(b []byte, base func() string) (raw, full string) {
+	b = untilNUL(b)
+	if len(b) == 0 || b[0] != '/' {
+		if raw = string(b); raw == "" || raw == missing {
+			return raw, raw
+		}
+		return raw, absolute(raw, base())
+	}
+	if len(b) > maxPathKept {
+		raw = string(b)
+		return raw, absolute(raw, "")
+	}
+	if p.slots == nil {
+		p.slots = new([1 << 15]pathSlot)
+	}
+	h := maphash.Bytes(p.seed, b)
+	s := &p.slots[h%uint64(len(p.slots))]
+	if s.hash == h && s.name == string(b) {
+		return s.name, s.name
+	}
+	raw = string(b)
+	if full = absolute(raw, ""); full == raw {
+		*s = pathSlot{h, raw}
+	}
+	return raw, full
+}
