@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"riposte/agent/alert"
@@ -183,7 +184,23 @@ func (o *Options) Complete() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if _, ok := o.Output.(*shared); o.Output != nil && !ok {
+		o.Output = &shared{to: o.Output}
+	}
 	return nil
+}
+
+// shared is a writer for two outputs: one that is no longer wanted, and the one
+// that takes its place.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(b)
 }
 
 // Check says what an agent with these options, when they are complete, cannot do.

@@ -55,10 +55,9 @@ func TestAChangedConfigurationHoldsWithoutARestart(t *testing.T) {
 	write(t, file, "x: 1\n")
 	write(t, one, ruleText("one", "/a"))
 	write(t, two, ruleText("two", "/b"))
-	log := &held{}
 	var level slog.LevelVar
 	c := &configured{opt: Options{
-		RuleFiles: []string{one}, WatchFiles: true, ConfigPaths: []string{file}, ConfigFiles: []config.File{{Name: file, Content: []byte("x: 1\n")}},
+		Output: &bytes.Buffer{}, RuleFiles: []string{one}, WatchFiles: true, ConfigPaths: []string{file}, ConfigFiles: []config.File{{Name: file, Content: []byte("x: 1\n")}},
 		Cluster: "first", File: &publish.FileOptions{Name: filepath.Join(dir, "old")}, SetLogLevel: level.Set, Drops: &DropPolicy{Burst: 1},
 	}}
 	opt, err := c.read()
@@ -78,6 +77,7 @@ func TestAChangedConfigurationHoldsWithoutARestart(t *testing.T) {
 	tell()
 
 	c.change(func(o *Options) {
+		o.QueueLines = 10 // the standard output too is opened again
 		o.RuleFiles, o.Cluster, o.Web, o.LogLevel = []string{two}, "second", &Web{}, slog.LevelDebug
 		o.File, o.Encoding = &publish.FileOptions{Name: filepath.Join(dir, "new")}, publish.Encoding{Format: publish.JSON}
 		o.Append, o.Static, o.Muted, o.Drops = []config.Append{{Output: "in %static.env"}}, map[string]string{"env": "prod"}, []event.Type{event.Close}, nil

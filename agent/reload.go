@@ -88,7 +88,7 @@ func (a *Agent) reload(start func(channel)) {
 	a.log.Error("what has changed does not load: rules and configuration stay as they were", "ruleset", a.current.Load().rules.Hash(), "error", err)
 	a.internal(firing{
 		rule: failureRule, priority: alert.Critical, message: "Falco hot restart failure: rules and configuration stay as they were",
-		fields: map[string]any{"riposte.error": fmt.Sprint(err)},
+		fields: map[string]any{"riposte.error": err.Error()},
 	})
 }
 
@@ -194,6 +194,9 @@ func (o *Options) keepFixed(old *Options) (keys []string) {
 		o.Web = old.Web
 	}
 	o.Linger = old.Linger
+	if o.Output != nil && old.Output != nil {
+		o.Output = old.Output
+	}
 	return keys
 }
 

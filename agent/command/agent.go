@@ -84,9 +84,14 @@ The flags of Falco that only print something work here too: -V, -L, -l, --list,
 			var level slog.LevelVar
 			level.Set(slog.Level(cfg.LogLevel))
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: &level}))
+			var told string
 			complete := func(cfg *config.Config) agent.Options {
-				for _, w := range cfg.Warnings {
-					log.Warn("the configuration is odd", "warning", w)
+				// It is read again whenever a rules file changes: what was odd still is.
+				if now := fmt.Sprint(cfg.Warnings); now != told {
+					told = now
+					for _, w := range cfg.Warnings {
+						log.Warn("the configuration is odd", "warning", w)
+					}
 				}
 				opt := options(cfg, cmd.OutOrStdout(), log)
 				opt.Version, opt.RuleFilesOptional, opt.SetLogLevel = version, !cmd.Flags().Changed("rules"), level.Set

@@ -219,3 +219,57 @@ func TestUnavailableIsExplained(t *testing.T) {
 	require.ErrorContains(t, err, "run it with sudo")
 	require.ErrorContains(t, err, "riposte agent --recording embedded")
 }
+
+// TestAChangedConfigurationFileIsApplied changes the file of a running agent.
+func TestAChangedConfigurationFileIsApplied(t *testing.T) {
+	dir := t.TempDir()
+	name, rules := filepath.Join(dir, "falco.yaml"), filepath.Join(dir, "rules.yaml")
+	require.NoError(t, os.WriteFile(rules, []byte(two), 0o600))
+	write := func(text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(name+".new", []byte("riposte: {recording: embedded}\nstdout_output: {enabled: false}\nstatic_fields: {env: x}\nrules_files: ["+rules+"]\n"+text), 0o600))
+		require.NoError(t, os.Rename(name+".new", name))
+	}
+	write("file_output: {enabled: true, filename: " + dir + "/first}\n")
+	messages := make(chan string, 100)
+	log := slog.New(slog.NewTextHandler(writerFunc(func(b []byte) { messages <- string(b) }), nil))
+	from := config.Options{File: name, Overrides: []string{"log_level=debug"}, Lookup: os.LookupEnv}
+	complete := func(c *config.Config) agent.Options {
+		o := options(c, nil, log)
+		o.Linger = true
+		return o
+	}
+	opt := complete(mustLoad(t, from))
+	opt.Reconfigure = reconfigure(from, complete)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, opt) }()
+	await := func(wants ...string) {
+		t.Helper()
+		for {
+			select {
+			case m := <-messages:
+				found := true
+				for _, want := range wants {
+					found = found && strings.Contains(m, want)
+				}
+				if found {
+					return
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("no message says %q", wants)
+			}
+		}
+	}
+	await("rules are loaded", "rules=2")
+	write("file_output: {enabled: true, filename: " + dir + "/second}\npriority: error\nriposte.node: other\n")
+	await("what has changed does not load", name+":7:1", "riposte.node")
+	_, err := os.Stat(filepath.Join(dir, "second"))
+	require.ErrorIs(t, err, os.ErrNotExist, "a wrong file changes nothing")
+	write("file_output: {enabled: true, filename: " + dir + "/second}\npriority: error\n")
+	await("rules are loaded again", "rules=1")
+	_, err = os.Stat(filepath.Join(dir, "second"))
+	require.NoError(t, err)
+	cancel()
+	require.NoError(t, <-ended)
+}
