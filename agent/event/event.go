@@ -49,6 +49,11 @@ type Event struct {
 	// event has no Type: it is for enrich alone, no rule sees it.
 	Cgroup *Cgroup
 	Move   *Move
+	// FirstNS is when the capture's first event was and LastNS when the one before this,
+	// Unix nanoseconds; 0 in live capture.
+	FirstNS, LastNS int64
+	// Files are the descriptors of the process, nil where they are not kept.
+	Files Files
 	// Data is the beginning of what was sent or received. It belongs to the event.
 	Data []byte
 	// Pending marks a request of io_uring that has no result yet: Ret and File.Num say
@@ -128,6 +133,8 @@ type Arg struct {
 // Task is the calling thread as the kernel knows it at the event.
 type Task struct {
 	PID, TID, PPID int32
+	// VTID is the thread in its own pid namespace, 0 where it is not known.
+	VTID int32
 	// StartNS is the process's (thread group leader's) start since boot; with PID it
 	// names one process for as long as the machine runs.
 	StartNS  uint64
@@ -259,6 +266,16 @@ type File struct {
 	// Created says that this open made the file.
 	Created bool
 	Socket  Socket
+}
+
+// Files are the open descriptors of a process.
+type Files interface {
+	// File is false for a descriptor that is not open.
+	File(fd int64) (File, bool)
+	// Kinds has the letter of each kind once, by the lowest descriptors.
+	Kinds() []byte
+	// Len counts the descriptors.
+	Len() int
 }
 
 // Socket is the tuple of a socket. An address that is not known is the zero value.

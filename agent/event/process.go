@@ -45,6 +45,12 @@ type Process struct {
 	Env  []string
 	Caps Capabilities
 
+	// Threads counts the threads, 0 where they are not counted.
+	Threads int32
+	// Resources is nil where it is not known. Processes may share it: replace it as a
+	// whole.
+	Resources *Resources
+
 	// Parent is nil when it is not known or has gone.
 	Parent *Process
 	// Container is never nil: Host stands for no container.
@@ -58,6 +64,22 @@ type Process struct {
 	// changed is the clock at the last change; hasChild says that there was ever a child.
 	changed  uint64
 	hasChild bool
+}
+
+// Resources are what a capture file tells of a process's limits and use, as of its
+// last fork or exec.
+type Resources struct {
+	// FDLimit is how many descriptors may be open.
+	FDLimit int64
+	// VMSize, VMRSS and VMSwap are in kB.
+	VMSize, VMRSS, VMSwap uint64
+	// MajorFaults and MinorFaults are the page faults so far.
+	MajorFaults, MinorFaults uint64
+	// NamespaceStartNS is the start of the pid namespace's first process, Unix
+	// nanoseconds, 0 where it is not known.
+	NamespaceStartNS uint64
+	// Cgroups are "subsystem=path", one for each hierarchy.
+	Cgroups []string
 }
 
 // Capabilities are sets of bits by the kernel's numbers.

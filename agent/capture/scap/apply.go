@@ -30,6 +30,7 @@ const (
 	falcoCloexec   = 1 << 12
 	falcoCreated   = 1 << 14
 	falcoUpper     = 1 << 15
+	falcoLower     = 1 << 16
 )
 
 // lowFlags and highFlags have the kernel's flags for each of the two lower bytes of
@@ -60,7 +61,7 @@ func (o *object) open(flags uint32) {
 	if flags&falcoDirectory != 0 {
 		o.Kind = event.KindDirectory
 	}
-	o.Created, o.UpperLayer = flags&falcoCreated != 0, flags&falcoUpper != 0
+	o.Created, o.UpperLayer, o.LowerLayer = flags&falcoCreated != 0, flags&falcoUpper != 0, flags&falcoLower != 0
 }
 
 // inProgress is the result of a connect that goes on in the background.
@@ -174,7 +175,8 @@ func (d *decoder) opened(e *event.Event) {
 	flags := uint32(d.or(pFlags, 0))
 	if e.Type == event.Creat {
 		o.Flags = 0o1101
-		o.UpperLayer = d.or(pCreatFlags, 0)&1 != 0
+		layer := d.or(pCreatFlags, 0)
+		o.UpperLayer, o.LowerLayer = layer&1 != 0, layer&2 != 0
 	} else {
 		o.open(flags)
 	}

@@ -56,7 +56,9 @@ func (d *decoder) arg(i int, v []byte) event.Arg {
 	case kindText:
 		a.Text = cString(v)
 	case kindPath, kindRelative:
-		a.Text = d.resolved(i, v)
+		if a.Text = d.resolved(i, v); a.Text != string(untilNUL(v)) {
+			a.Raw = cString(v)
+		}
 	case kindBytes, kindOther:
 		a.Text = printable(v)
 	case kindAddr:

@@ -30,12 +30,13 @@ func eventLayout(block uint32) (start, header int) {
 // decoder is the event in work.
 type decoder struct {
 	*state
-	types  []*eventType
-	typ    *eventType
-	time   uint64
-	tid    int64
-	cpu    uint16
-	thread *thread
+	types []*eventType
+	typ   *eventType
+	// first is the time of the file's first event, last of the one before this.
+	time, first, last uint64
+	tid               int64
+	cpu               uint16
+	thread            *thread
 	// lens and data are the event's own lengths and values. Of the parameters in the
 	// type's list it has the first n; offs says where each begins in data.
 	lens, data []byte
@@ -84,12 +85,16 @@ func (d *decoder) head(body []byte, start, header int) (bool, error) {
 	}
 	h := body[start : start+header]
 	num := binary.LittleEndian.Uint16(h[20:])
+	d.last, d.time = d.time, binary.LittleEndian.Uint64(h)
+	if d.first == 0 {
+		d.first, d.last = d.time, d.time
+	}
 	if int(num) < len(d.pass) && d.pass[num] {
 		return false, nil
 	}
 	rest := body[start+header:]
 	d.cpu = binary.LittleEndian.Uint16(body)
-	d.time, d.tid = binary.LittleEndian.Uint64(h), int64(binary.LittleEndian.Uint64(h[8:]))
+	d.tid = int64(binary.LittleEndian.Uint64(h[8:]))
 	size, n := int64(binary.LittleEndian.Uint32(h[16:]))-int64(header), -1
 	counted := header > eventBytes
 	if counted {

@@ -1,7 +1,9 @@
 package scap
 
 import (
+	"bytes"
 	"maps"
+	"slices"
 
 	"riposte/agent/event"
 )
@@ -193,6 +195,40 @@ func (s *state) release(t *fdTable) {
 		t.n = 0
 	}
 }
+
+// File is event.Files'.
+func (t *fdTable) File(fd int64) (event.File, bool) {
+	o := t.get(fd)
+	if o == nil {
+		return event.File{}, false
+	}
+	o.title()
+	f := o.File
+	f.Num = fd
+	return f, true
+}
+
+// Kinds is event.Files'.
+func (t *fdTable) Kinds() []byte {
+	var kinds []byte
+	note := func(o *object) {
+		if !bytes.Contains(kinds, []byte{o.Kind}) {
+			kinds = append(kinds, o.Kind)
+		}
+	}
+	for _, o := range t.small {
+		if o != nil {
+			note(o)
+		}
+	}
+	for _, fd := range slices.Sorted(maps.Keys(t.large)) {
+		note(t.large[fd].o)
+	}
+	return kinds
+}
+
+// Len is event.Files'.
+func (t *fdTable) Len() int { return t.n }
 
 // setCloses changes what an exec does to one descriptor (fcntl F_SETFD).
 func (t *fdTable) setCloses(fd int64, closes bool) {

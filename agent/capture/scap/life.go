@@ -7,6 +7,7 @@ const (
 	exeWritable = 1
 	exeUpper    = 2
 	exeMemfd    = 4
+	exeLower    = 8
 )
 
 // Flags of a clone in the capture format.
@@ -62,9 +63,7 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	}
 	d.says(p)
 	d.adopt(p, ptid)
-	if cgroups := d.val(pCgroups); cgroups != nil {
-		p.Container = d.containers.of(cgroups, p.StartNS)
-	}
+	d.belongs(p)
 	d.identify(p)
 }
 
@@ -129,6 +128,26 @@ func (d *decoder) says(p *proc) {
 	}
 }
 
+// belongs takes over what a child's clone or an exec tells about limits, use and
+// cgroups.
+func (d *decoder) belongs(p *proc) {
+	r := &event.Resources{
+		FDLimit: d.or(pFDLimit, 0), VMSize: uint64(d.or(pVMSize, 0)), VMRSS: uint64(d.or(pVMRSS, 0)), VMSwap: uint64(d.or(pVMSwap, 0)),
+		MajorFaults: uint64(d.or(pMajor, 0)), MinorFaults: uint64(d.or(pMinor, 0)), NamespaceStartNS: uint64(d.or(pNamespaceStart, 0)),
+	}
+	if before := p.Resources; before != nil {
+		r.Cgroups = before.Cgroups
+		if !d.has(pNamespaceStart) {
+			r.NamespaceStartNS = before.NamespaceStartNS // an exec does not say
+		}
+	}
+	p.Resources = r
+	if cgroups := d.val(pCgroups); cgroups != nil {
+		m := d.containers.of(cgroups, p.StartNS)
+		p.Container, r.Cgroups = m.container, m.cgroups
+	}
+}
+
 // exec puts the new program in the place of the old one. A failed one leaves the
 // caller as it is.
 func (d *decoder) exec(e *event.Event) {
@@ -147,7 +166,9 @@ func (d *decoder) exec(e *event.Event) {
 	p.ExePath = d.exePath()
 	flags := d.or(pFlags, 0)
 	p.ExeWritable, p.ExeUpperLayer, p.ExeMemfd = flags&exeWritable != 0, flags&exeUpper != 0, flags&exeMemfd != 0
+	p.ExeLowerLayer = flags&exeLower != 0
 	p.ExeIno = uint64(d.or(pExeIno, 0))
+	p.ExeCtimeNS, p.ExeMtimeNS = d.or(pCtime, 0), d.or(pMtime, 0)
 	p.TTY = uint32(d.or(pTTY, int64(p.TTY)))
 	p.VPGID, p.PGID = int32(d.or(pVPGID, int64(p.VPGID))), int32(d.or(pPGID, int64(p.PGID)))
 	p.LoginUID = uint32(d.or(pLoginUID, int64(p.LoginUID)))
@@ -159,9 +180,7 @@ func (d *decoder) exec(e *event.Event) {
 	if ptid, ok := d.num(pPTID); ok && (p.parent == nil || int64(p.parent.PID) != ptid) {
 		d.adopt(p, ptid)
 	}
-	if cgroups := d.val(pCgroups); cgroups != nil {
-		p.Container = d.containers.of(cgroups, p.StartNS)
-	}
+	d.belongs(p)
 	if t.fds.refs > 1 {
 		own := d.copyFDs(t.fds)
 		d.release(t.fds)

@@ -68,13 +68,15 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 	}
 	args := e.text()
 	p.CWD = e.string()
-	e.take(8 + 4) // limit of descriptors, flags
+	r := &event.Resources{FDLimit: int64(e.u64())}
+	e.u32() // flags
 	p.UID, p.GID = e.u32(), e.u32()
 	p.EUID = p.UID
 	vtid, vpid := int64(-1), int64(-1)
 	var cgroups, env []byte
 	if version >= 2 {
-		e.take(4 + 4 + 4 + 8 + 8) // memory and page faults
+		r.VMSize, r.VMRSS, r.VMSwap = uint64(e.u32()), uint64(e.u32()), uint64(e.u32())
+		r.MajorFaults, r.MinorFaults = e.u64(), e.u64()
 	}
 	if version >= 3 {
 		env = e.text()
@@ -89,6 +91,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 		return
 	}
 	s.setWords(p, args, env)
+	p.Resources = r
 	if sized {
 		tail(e, p)
 	}
@@ -103,7 +106,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 func tail(e *cursor, p *proc) {
 	more := func(n int) bool { return len(e.rest) >= n }
 	if len(e.rest) > oldTail {
-		e.u64() // start of the pid namespace
+		p.Resources.NamespaceStartNS = e.u64()
 		if more(4) {
 			p.TTY = e.u32()
 		}
@@ -124,13 +127,13 @@ func tail(e *cursor, p *proc) {
 		p.ExeIno = e.u64()
 	}
 	if more(16) {
-		e.take(16) // times of the binary's inode
+		p.ExeCtimeNS, p.ExeMtimeNS = e.i64(), e.i64()
 	}
 	if more(1) {
 		p.ExeMemfd = e.u8() != 0
 	}
 	if more(1) {
-		e.u8() // lower layer
+		p.ExeLowerLayer = e.u8() != 0
 	}
 	if more(8) {
 		p.PGID = int32(e.i64())
@@ -160,7 +163,8 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 		t.proc.Parent = above
 	}
 	t.vtid = vtid
-	t.proc.Container = s.containers.of(cgroups, t.proc.StartNS)
+	m := s.containers.of(cgroups, t.proc.StartNS)
+	t.proc.Container, t.proc.Resources.Cgroups = m.container, m.cgroups
 	t.proc.PPID = int32(ptid)
 }
 
@@ -335,15 +339,14 @@ func (s *state) userList(body []byte, sized bool) error {
 		if !group {
 			e.u32()
 		}
-		name := e.string()
+		a := account{name: e.string()}
 		if !group {
-			e.text()
-			e.text()
+			a.home, a.shell = e.string(), e.string()
 		}
 		if e.short || c.short {
 			return fmt.Errorf("entry %d of the user list is longer than what is left", i+1)
 		}
-		s.users.add("", id, group, name)
+		s.users.add("", id, group, a)
 	}
 	return nil
 }

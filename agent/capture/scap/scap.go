@@ -59,7 +59,7 @@ func Open(r io.Reader, o Options) (*Source, error) {
 		return nil, err
 	}
 	lost := map[string]uint64{
-		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostKernel: 0,
+		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostDetails: 0, lostKernel: 0,
 	}
 	s := &Source{blocks: b, lost: maps.Clone(lost)}
 	s.d = decoder{state: newState(lost), types: eventTypes(), paths: newPaths(), masks: map[maskKey]string{}}
@@ -265,6 +265,7 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 	if d.show || d.typ.notice {
 		e.Reset()
 		e.Num, e.CPU, e.Recorded, e.TimeNS = d.number, d.cpu, true, int64(d.time)
+		e.FirstNS, e.LastNS = int64(d.first), int64(d.last)
 	}
 	typ := d.typ.typ
 	e.Type, e.KernelNS = typ, d.time
@@ -287,7 +288,8 @@ func (d *decoder) deliver(handle func(*event.Event)) {
 		p := d.thread.proc
 		d.identify(p)
 		e.Proc = &p.Process
-		e.Type, e.Call = called.typ, called.name
+		e.Type, e.Call, e.Data, e.Files = called.typ, called.name, d.buffer(), d.thread.fds
+		p.Threads = int32(p.threads)
 		d.hand(e, handle)
 	}
 	switch typ {
@@ -308,10 +310,18 @@ func (d *decoder) result() int64 {
 	return 0
 }
 
+// buffer is what a call read or wrote, as much of it as the recorder kept.
+func (d *decoder) buffer() []byte {
+	if i := d.typ.at[pData]; i >= 0 && d.typ.params[i].kind == kindBytes {
+		return d.at(int(i))
+	}
+	return nil
+}
+
 func (d *decoder) hand(e *event.Event, handle func(*event.Event)) {
 	p := e.Proc
 	e.Task = event.Task{
-		PID: p.PID, TID: int32(d.tid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
+		PID: p.PID, TID: int32(d.tid), VTID: int32(d.thread.vtid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
 	}
 	e.Fill = d.fill
 	handle(e)
@@ -330,7 +340,7 @@ func (d *decoder) notice(e *event.Event) (notice, show bool) {
 			id = pGID
 		}
 		d.renamed++
-		d.users.add(d.text(pContainerID), uint32(d.or(id, 0)), group, d.text(pName))
+		d.users.add(d.text(pContainerID), uint32(d.or(id, 0)), group, account{d.text(pName), d.text(pHome), d.text(pShell)})
 		return true, false
 	case event.Userdeleted, event.Groupdeleted:
 		return true, false

@@ -312,7 +312,7 @@ func TestContainerMetadata(t *testing.T) {
 		require.Equal(t, containerID, c.ID)
 		require.Equal(t, "web nginx 1", c.Name+" "+c.Repository+" "+c.Tag)
 		require.Equal(t, event.Yes, c.Privileged)
-		require.Equal(t, event.Pod{UID: "u", Namespace: "n", Name: "p"}, *c.Pod)
+		require.Equal(t, event.Pod{UID: "u", Namespace: "n", Name: "p", SandboxID: "x"}, *c.Pod)
 	})
 }
 
@@ -347,7 +347,7 @@ func TestLost(t *testing.T) {
 	require.Equal(t, event.Openat, all[0].Type)
 	require.Empty(t, all[0].File.Name)
 	require.Equal(t, map[string]uint64{
-		"event_of_unknown_type": 1, "call_entry_not_kept": 1, "dropped_by_the_recorder": 1, "container_not_understood": 1, "fd_list_without_process": 1,
+		"event_of_unknown_type": 1, "call_entry_not_kept": 1, "dropped_by_the_recorder": 1, "container_not_understood": 1, "container_details_not_kept": 0, "fd_list_without_process": 1,
 		"thread_not_kept": 0, "fd_not_kept": 0, "arguments_not_kept": 0,
 	}, s.Lost())
 }

@@ -141,6 +141,15 @@ const (
 	pCreatFlags
 	pRequest
 	pID
+	pFDLimit
+	pVMSize
+	pVMRSS
+	pVMSwap
+	pMajor
+	pMinor
+	pCtime
+	pMtime
+	pNamespaceStart
 	slots
 )
 
@@ -150,6 +159,7 @@ var slotNames = [slots]string{
 	"euid", "egid", "ruid", "vtid", "vpid", "exe_ino", "trusted_exepath", "filename", "pathname", "cmd", "arg", "status", "reaper_tid",
 	"option", "arg2_str", "json", "home", "shell", "container_id", "data", "cap_inheritable", "cap_permitted", "cap_effective",
 	"creat_flags", "request", "ID",
+	"fdlimit", "vm_size", "vm_rss", "vm_swap", "pgft_maj", "pgft_min", "exe_ino_ctime", "exe_ino_mtime", "pidns_init_start_ts",
 }
 
 // maxParams is more than any event has.

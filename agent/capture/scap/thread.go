@@ -76,18 +76,19 @@ type state struct {
 
 // Places where something can be lost.
 const (
-	lostThread = "thread_not_kept"
-	lostFD     = "fd_not_kept"
-	lostEntry  = "call_entry_not_kept"
-	lostWords  = "arguments_not_kept"
-	lostType   = "event_of_unknown_type"
-	lostOwner  = "fd_list_without_process"
-	lostOther  = "container_not_understood"
-	lostKernel = "dropped_by_the_recorder"
+	lostThread  = "thread_not_kept"
+	lostFD      = "fd_not_kept"
+	lostEntry   = "call_entry_not_kept"
+	lostWords   = "arguments_not_kept"
+	lostType    = "event_of_unknown_type"
+	lostOwner   = "fd_list_without_process"
+	lostOther   = "container_not_understood"
+	lostDetails = "container_details_not_kept"
+	lostKernel  = "dropped_by_the_recorder"
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(lost), lost: lost}
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
@@ -231,7 +232,9 @@ func (s *state) identify(p *proc) {
 	}
 	p.named = by
 	id := p.Container.ID
-	p.User, p.LoginUser, p.Group = s.users.name(id, p.EUID, false), "", s.users.name(id, p.GID, true)
+	user := s.users.of(id, p.EUID, false)
+	p.User, p.Home, p.Shell = user.name, user.home, user.shell
+	p.LoginUser, p.Group = "", s.users.name(id, p.GID, true)
 	if p.LoginUID != noLogin {
 		p.LoginUser = s.users.name(id, p.LoginUID, false)
 	}

@@ -146,6 +146,15 @@ func TestMatcherEqualsTreeWalk(t *testing.T) {
 	require.Greater(t, hits, rounds*10, "the generated conditions hardly ever match")
 }
 
+// files are the descriptors of a process that has one.
+type files struct{}
+
+func (files) Len() int      { return 1 }
+func (files) Kinds() []byte { return []byte{event.KindFile} }
+func (files) File(int64) (event.File, bool) {
+	return event.File{Kind: event.KindFile, Name: "/x"}, true
+}
+
 // TestProcessFieldsDependOnTheProcessAlone changes everything about an event but
 // its process and the machine: a field that is kept with the process must not notice.
 func TestProcessFieldsDependOnTheProcessAlone(t *testing.T) {
@@ -154,7 +163,9 @@ func TestProcessFieldsDependOnTheProcessAlone(t *testing.T) {
 	b.Num, b.TimeNS, b.KernelNS, b.CPU, b.Compat, b.Ret = 99, a.TimeNS+77, a.KernelNS+5, 3, true, -13
 	b.Task = event.Task{PID: 5, TID: 6, PPID: 7, StartNS: 8, UID: 9, GID: 10, CgroupID: 11, Comm: "other"}
 	b.Exec, b.Fork = &event.Exec{Path: "/x", Args: []string{"y"}}, &event.Fork{PID: 4}
+	b.Data, b.FirstNS, b.LastNS, b.Files = []byte("d"), 1, 2, files{}
 	p := a.Proc
+	p.Resources = &event.Resources{FDLimit: 9, VMSize: 8, NamespaceStartNS: 7}
 	p.Env, p.User, p.Group, p.LoginUser = []string{"A=1"}, "u", "g", "l"
 	p.Caps = event.Capabilities{Known: true, Effective: 5}
 	for _, f := range field.All() {

@@ -34,11 +34,11 @@ var fdFields = []Field{
 	{Name: "fd.dev.minor", Type: Int, Scope: File, Desc: "minor number of the device", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Dev&0xff | f.Dev>>12&0xfff00) })},
 	{Name: "fd.ino", Type: Int, Scope: File, Desc: "inode of the file", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Ino) })},
 	{Name: "fd.is_upper_layer", Type: Bool, Scope: File, Desc: "the file came into the container after its start", get: ofFile(func(_ *event.Event, f *event.File) Value { return truth(f.UpperLayer) })},
-	{Name: "fd.is_lower_layer", Type: Bool, Scope: File, Desc: "the file is the image's"},
+	{Name: "fd.is_lower_layer", Type: Bool, Scope: File, Desc: "the file is the image's", get: ofFile(func(_ *event.Event, f *event.File) Value { return truth(f.LowerLayer) })},
 	{Name: "fd.uid", Type: Text, Scope: Event, Desc: "thread id and descriptor", get: ofFile(func(e *event.Event, f *event.File) Value {
 		return text(strconv.Itoa(int(e.Task.TID)) + strconv.FormatInt(f.Num, 10))
 	})},
-	{Name: "fd.types", Type: Texts, Arg: OptionalIndex, NoRight: true, Scope: Process, Desc: "kinds of all descriptors, or of some"},
+	{Name: "fd.types", Type: Texts, Flags: Replayed, Arg: OptionalIndex, NoRight: true, Scope: Event, Desc: "kinds of all descriptors, each once, or of one", get: fdTypes},
 
 	{Name: "fd.ip", Flags: Filter, Type: IP, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either address of a socket", get: bothEnds(addrOf)},
 	{Name: "fd.cip", Type: IP, Scope: File, Desc: "address of the client", get: ofFile(client(addrOf))},
@@ -86,12 +86,12 @@ var fdFields = []Field{
 }
 
 var pathFields = []Field{
-	{Name: "fs.path.name", Type: Text, Scope: Event, Desc: "path that the call works on", get: ofEvent(opened(func(e *event.Event) string { return e.Name() }))},
-	{Name: "fs.path.nameraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofEvent(opened(func(e *event.Event) string { return e.File.NameRaw }))},
-	{Name: "fs.path.source", Type: Text, Scope: Event, Desc: "source of a rename, link or copy"},
-	{Name: "fs.path.sourceraw", Type: Text, Scope: Event, Desc: "that path as it was passed"},
-	{Name: "fs.path.target", Type: Text, Scope: Event, Desc: "target of a rename, link or copy"},
-	{Name: "fs.path.targetraw", Type: Text, Scope: Event, Desc: "that path as it was passed"},
+	{Name: "fs.path.name", Type: Text, Scope: Event, Desc: "path that the call works on", get: ofEvent(pathName(false))},
+	{Name: "fs.path.nameraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofEvent(pathName(true))},
+	{Name: "fs.path.source", Type: Text, Scope: Event, Desc: "source of a rename, link or copy", get: ofPair(source, false)},
+	{Name: "fs.path.sourceraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofPair(source, true)},
+	{Name: "fs.path.target", Type: Text, Scope: Event, Desc: "target of a rename, link or copy", get: ofPair(target, false)},
+	{Name: "fs.path.targetraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofPair(target, true)},
 }
 
 var fdlistFields = []Field{

@@ -100,12 +100,14 @@ type Flags uint8
 
 // Flags of a field: Deprecated ones are warned about or will go, Table ones are
 // made for tables and hidden from Falco's own lists, Filter ones are meant for
-// conditions and Print ones for outputs.
+// conditions and Print ones for outputs. Replayed ones are known in the replay of a
+// capture file alone.
 const (
 	Deprecated Flags = 1 << iota
 	Table
 	Filter
 	Print
+	Replayed
 )
 
 // Field is one entry of the catalogue.
