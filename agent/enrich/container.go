@@ -29,6 +29,8 @@ type container struct {
 	podNS, runtimeNS uint64
 	// uid is its pod's, as the cgroup's path has it.
 	uid string
+	// legacy marks one that only cgroup v1 knows.
+	legacy bool
 }
 
 // Container finds a container by the runtime's full id and returns a copy, which
@@ -54,14 +56,24 @@ func (t *Table) move(p *entry, cgroup uint64) {
 	if cgroup == p.cgroup || cgroup == noCgroupID {
 		return
 	}
-	t.unhold(p)
 	p.cgroup = cgroup
-	into := event.Host
-	if known := t.containerAt(cgroup, p); known != nil {
-		known.held++
-		into = known.c
+	into := t.containerAt(cgroup, p)
+	if into == nil && p.in != nil && p.in.legacy {
+		return // cgroup v2 knows nothing of it
 	}
-	if set(&p.Container, into) {
+	t.join(p, into)
+}
+
+// join puts a process into a container; nil is the host.
+func (t *Table) join(p *entry, into *container) {
+	t.unhold(p)
+	p.in = into
+	c := event.Host
+	if into != nil {
+		into.held++
+		c = into.c
+	}
+	if set(&p.Container, c) {
 		t.clock.Changed(&p.Process)
 	}
 }
@@ -76,14 +88,14 @@ func (t *Table) moved(e *event.Event) {
 
 // unhold lets go of the process's container.
 func (t *Table) unhold(p *entry) {
-	known := t.groups[p.cgroup]
-	if known == nil || p.Container != known.c {
+	if p.in == nil {
 		return
 	}
-	known.held--
-	if known.held == 0 {
-		known.emptyNS = max(p.exitNS, p.StartNS)
+	p.in.held--
+	if p.in.held == 0 {
+		p.in.emptyNS = max(p.exitNS, p.StartNS)
 	}
+	p.in = nil
 }
 
 // containerAt finds the container of a cgroup, or nil for the host. p is a process
@@ -105,22 +117,33 @@ func (t *Table) containerAt(cgroup uint64, p *entry) *container {
 		t.groups[cgroup] = nil
 		return nil
 	}
+	own, ok := t.cgroups.id(dir)
+	if !ok {
+		own = cgroup // the directory has gone; its child's id is the best we have
+	}
 	known := t.containers[id]
-	if known == nil {
-		own, ok := t.cgroups.id(dir)
-		if !ok {
-			own = cgroup // the directory has gone; its child's id is the best we have
-		}
-		known = &container{c: &event.Container{ID: id, CgroupID: own, Cgroup: dir, StartNS: p.StartNS}, uid: uid}
-		if uid != "" {
-			known.c.Pod = &event.Pod{UID: uid}
-		}
-		t.begin(known)
+	if known != nil && known.legacy {
 		t.mu.Lock()
-		t.containers[id] = known
+		known.legacy, known.c.CgroupID, known.c.Cgroup = false, own, dir
 		t.mu.Unlock()
+		t.clock.ContainerChanged(known.c)
+	}
+	if known == nil {
+		known = t.found(&container{c: &event.Container{ID: id, CgroupID: own, Cgroup: dir, StartNS: p.StartNS}, uid: uid}, dir)
 	}
 	t.groups[cgroup] = known
+	return known
+}
+
+// found adds a container that was not known; path is its cgroup's.
+func (t *Table) found(known *container, path string) *container {
+	if known.uid != "" {
+		known.c.Pod = &event.Pod{UID: known.uid}
+	}
+	t.begin(known, path)
+	t.mu.Lock()
+	t.containers[known.c.ID] = known
+	t.mu.Unlock()
 	return known
 }
 

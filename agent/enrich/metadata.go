@@ -12,7 +12,7 @@ import (
 const maxEarly = 4096
 
 // begin gives a new container what is known of it already, or asks for it.
-func (t *Table) begin(known *container) {
+func (t *Table) begin(known *container, cgroup string) {
 	if t.o.Runtimes == nil {
 		return
 	}
@@ -23,7 +23,7 @@ func (t *Table) begin(known *container) {
 		}
 		return
 	}
-	if t.o.Runtimes.Ask(known.c.ID, late(known.c.Cgroup)) {
+	if t.o.Runtimes.Ask(known.c.ID, late(cgroup)) {
 		known.c.Metadata = event.MetadataAwaited
 	}
 }
@@ -134,10 +134,7 @@ func mergePods(first, second *event.Pod) *event.Pod {
 // refresh asks again for what is not known of a process's container, or may have
 // changed.
 func (t *Table) refresh(p *entry, now uint64) {
-	if p.Container == event.Host {
-		return
-	}
-	known := t.groups[p.cgroup]
+	known := p.in
 	if known == nil {
 		return
 	}

@@ -76,6 +76,7 @@ func (t *Table) discover(task *event.Task) *entry {
 		return p
 	}
 	t.add(p)
+	t.lookLegacy(p)
 	return p
 }
 
@@ -148,7 +149,7 @@ func (t *Table) fork(p *entry, e *event.Event) {
 		t.clock.Changed(&c.Process)
 		return
 	}
-	c := &entry{Process: p.Process}
+	c := &entry{Process: p.Process} // not where it sits: that is counted
 	c.PID, c.PPID, c.StartNS, c.StartKnown = f.PID, f.PPID, f.StartNS, true
 	c.VPID = f.VPID
 	c.Exited = false
@@ -163,6 +164,9 @@ func (t *Table) fork(p *entry, e *event.Event) {
 	}
 	t.adopt(c, ppid)
 	t.move(c, f.CgroupID)
+	if c.in == nil && p.in != nil && p.in.legacy {
+		t.join(c, p.in)
+	}
 }
 
 // exit moves an entry from the living to the remembered and its children to whom

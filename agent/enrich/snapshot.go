@@ -37,6 +37,7 @@ func (t *Table) Snapshot() error {
 		if t.add(p) {
 			added = append(added, p)
 			t.move(p, seeds[i].CgroupID)
+			t.lookLegacy(p)
 		}
 	}
 	for _, p := range added {

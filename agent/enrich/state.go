@@ -42,6 +42,7 @@ func (t *Table) exec(p *entry, e *event.Event) {
 	p.ExeIno, p.ExeCtimeNS, p.ExeMtimeNS = x.Ino, x.CtimeNS, x.MtimeNS
 	p.state(&x.State, true)
 	t.clock.Changed(&p.Process)
+	t.lookLegacy(p)
 	t.nameUsers(p)
 }
 

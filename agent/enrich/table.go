@@ -87,8 +87,10 @@ type key struct {
 type entry struct {
 	event.Process
 	// coarse marks a start time from /proc, which has whole ticks.
-	coarse   bool
+	coarse bool
+	// cgroup is the last that was seen, in the container of it; nil for the host.
 	cgroup   uint64
+	in       *container
 	children map[*entry]struct{}
 	parent   *entry
 	exitNS   uint64
@@ -122,6 +124,8 @@ type Table struct {
 	clock event.Clock
 
 	cgroups cgroups
+	// legacy says that this host has cgroups v1, in which a container may be alone.
+	legacy bool
 	// early are metadata of containers that no process was seen in yet; nil for one
 	// that no runtime knows.
 	early  map[string]*event.Container
@@ -165,6 +169,7 @@ func New(o Options) (*Table, error) {
 		t.o.CgroupRoot = root
 	}
 	t.files = &procFiles{o.Proc}
+	t.legacy = t.files.hasLegacy()
 	t.cgroups = newCgroups(&cgroupFS{root: t.o.CgroupRoot, proc: t.files}, nil)
 	return t, nil
 }
