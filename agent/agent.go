@@ -22,6 +22,9 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/bus"
 	"riposte/agent/contain"
+	"riposte/agent/enrich/host"
+	"riposte/agent/enrich/runtime"
+	"riposte/agent/enrich/user"
 	"riposte/agent/event"
 	"riposte/agent/health"
 	"riposte/agent/publish"
@@ -43,8 +46,15 @@ type selective interface {
 // table completes events and knows the node's containers; see enrich.Table.
 type table interface {
 	Apply(e *event.Event)
+	GiveUp(c *event.Container)
 	Container(id string) (event.Container, bool)
 	Counts() map[string]uint64
+}
+
+// facts takes what was found out about containers and users; see enrich.Table.
+type facts interface {
+	Learn(id string, metadata *event.Container, failed bool)
+	UsersChanged(container string)
 }
 
 // output takes alerts without ever waiting.
@@ -74,8 +84,16 @@ type Agent struct {
 	running atomic.Bool
 	// background runs beside the pipeline until the end, for instance the pods' informer.
 	background []func(context.Context)
-	// awaitPods waits until the node's pods have names; nil without a cluster.
-	awaitPods func(context.Context) bool
+	// await waits at the start for what the first events should have: the names of the
+	// node's pods, the metadata of its containers.
+	await []awaited
+
+	// runtimes, users and hosts are nil for a recording.
+	runtimes *runtime.Lookup
+	users    *user.Lookup
+	hosts    *host.Lookup
+	// facts is the table, for those who tell it something.
+	facts facts
 
 	pipeline
 
@@ -130,7 +148,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	reading, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	g.Go(func() error { a.watchDrops(outputs, end); return nil })
-	a.nameFirst(ctx)
+	a.knowFirst(ctx)
 	a.running.Store(true)
 	err := a.source.Run(reading, a.handle)
 	if err == nil && ctx.Err() == nil && reading.Err() != nil {
@@ -139,6 +157,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err == nil && a.opt.Linger {
 		<-ctx.Done()
 	}
+	a.releaseAll()
 	a.events.Store(a.seen)
 	a.running.Store(false)
 	stop()
@@ -159,17 +178,23 @@ func (a *Agent) runChannel(ctx context.Context, c channel) error {
 	return err
 }
 
-// nameFirst gives the pods' names a moment to arrive before the first event is
-// looked at: the events wait in the ring buffer. Without the API server the
-// agent works all the same, with UIDs alone.
-func (a *Agent) nameFirst(ctx context.Context) {
-	if a.awaitPods == nil {
-		return
-	}
-	short, cancel := context.WithTimeout(ctx, podsTime)
+// awaited is something that is waited for at the start.
+type awaited struct {
+	ready func(context.Context) bool
+	// without says what alerts lack if it does not come in time.
+	without string
+}
+
+// knowFirst gives the pods' names and the containers' metadata a moment to arrive
+// before the first event is looked at: the events wait in the ring buffer. Without the
+// API server and the runtimes the agent works all the same, with ids alone.
+func (a *Agent) knowFirst(ctx context.Context) {
+	short, cancel := context.WithTimeout(ctx, awaitTime)
 	defer cancel()
-	if !a.awaitPods(short) && ctx.Err() == nil {
-		a.log.Warn("the API server has not named this node's pods yet: alerts carry their UIDs alone", "waited", podsTime)
+	for _, w := range a.await {
+		if !w.ready(short) && ctx.Err() == nil {
+			a.log.Warn(w.without, "waited", awaitTime)
+		}
 	}
 }
 
@@ -197,6 +222,12 @@ func (a *Agent) Close() error {
 		if a.source != nil {
 			a.closeErr = errors.Join(a.closeErr, a.source.Close())
 		}
+		if a.users != nil {
+			// A reader may hang in a container's file system; it is left behind.
+			short, cancel := context.WithTimeout(context.Background(), time.Second)
+			a.users.Close(short)
+			cancel()
+		}
 	})
 	return a.closeErr
 }
@@ -216,6 +247,14 @@ func (a *Agent) Lost() map[string]uint64 {
 	maps.Copy(all, a.table.Counts())
 	if a.outbox != nil {
 		maps.Copy(all, a.outbox.Lost())
+	}
+	if a.parked != nil {
+		all["metadata_late"], all["metadata_wait_full"] = a.parked.late.Load(), a.parked.full.Load()
+	}
+	if a.users != nil {
+		maps.Copy(all, a.users.Counts())
+		maps.Copy(all, a.hosts.Counts())
+		maps.Copy(all, a.runtimes.Counts())
 	}
 	lost, _, _ := a.tally.counts()
 	maps.Copy(all, lost)

@@ -83,7 +83,10 @@ func containerOf(p *event.Process) *alert.Container {
 		return nil
 	}
 	c := p.Container
-	return &alert.Container{ID: c.ID, Name: shorten(c.Name, maxLabel), Image: shorten(c.Image, maxLabel), CgroupID: c.CgroupID, StartNS: c.StartNS}
+	return &alert.Container{
+		ID: c.ID, Name: shorten(c.Name, maxLabel), Image: shorten(c.Image, maxLabel), CgroupID: c.CgroupID, StartNS: c.StartNS,
+		MetadataMissing: c.Metadata == event.MetadataAwaited || c.Metadata == event.MetadataLate,
+	}
 }
 
 func podOf(p *event.Process) *alert.Pod {

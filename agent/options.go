@@ -74,6 +74,12 @@ type Options struct {
 	// Kubeconfig names a cluster of which the pods' names and labels are taken.
 	// InCluster uses the service account. Empty: pods are known by UID only.
 	Kubeconfig string
+	// Containers says how containers get their names and images. Nil: from the sockets
+	// where runtimes usually listen, and an event waits 500 ms for them. A recording's
+	// containers are not asked for.
+	Containers *Containers
+	// MaxProcesses bounds the process table. Default: 262144.
+	MaxProcesses int
 	// Recording replaces the kernel's events by a recorded file's, or by the
 	// EmbeddedRecording. Alerts are marked, and every order is refused.
 	Recording string
@@ -138,8 +144,23 @@ type Web struct {
 // heartbeatEvery is how often the agent says that it lives.
 const heartbeatEvery = 10 * time.Second
 
-// podsTime bounds the wait for the pods' names at the start.
-const podsTime = 3 * time.Second
+// awaitTime bounds the wait for names and metadata at the start.
+const awaitTime = 3 * time.Second
+
+// Containers says how the containers' runtimes are asked.
+type Containers struct {
+	// CRI and Docker are sockets by the API that they speak, or patterns of them. Nil:
+	// where they usually are; empty: none.
+	CRI, Docker []string
+	// Wait bounds how long an event waits for its container's metadata; 0: it does not.
+	Wait time.Duration
+}
+
+// maxWait is the longest wait: what waits is held in memory.
+const maxWait = 10 * time.Second
+
+// defaultWait is how long an event waits for metadata unless told otherwise.
+const defaultWait = 500 * time.Millisecond
 
 // maxName bounds cluster and node: Kubernetes allows 253 bytes.
 const maxName = 253
@@ -156,6 +177,9 @@ func (o *Options) Complete() error {
 	o.DataDir = cmp.Or(o.DataDir, "/var/lib/riposte/agent")
 	o.Encoding.Format = cmp.Or(o.Encoding.Format, publish.Text)
 	o.OutputTimeout = cmp.Or(o.OutputTimeout, 2*time.Second)
+	if o.Containers == nil {
+		o.Containers = &Containers{Wait: defaultWait}
+	}
 	o.watchEvery = cmp.Or(o.watchEvery, watchEvery)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -196,6 +220,12 @@ func (o *Options) Check() error {
 	}
 	if o.NATS == "" && o.Output == nil && o.File == nil && o.HTTP == nil && o.Syslog == nil && o.Program == nil {
 		errs = append(errs, errors.New("alerts would go nowhere: give a NATS address or an output"))
+	}
+	if o.Containers.Wait < 0 || o.Containers.Wait > maxWait {
+		errs = append(errs, fmt.Errorf("events can wait for their container's metadata from 0 to %s, not %s", maxWait, o.Containers.Wait))
+	}
+	if o.MaxProcesses < 0 {
+		errs = append(errs, errors.New("the process table cannot have a negative size"))
 	}
 	return errors.Join(errs...)
 }

@@ -11,10 +11,14 @@ import (
 	"riposte/agent/rules"
 )
 
-// pipeline is what happens to one event, on one goroutine.
+// pipeline is what happens to one event, one event at a time.
 type pipeline struct {
-	log   *slog.Logger
+	log *slog.Logger
+	// turn is held by whoever works on an event or tells the table something.
+	turn  sync.Mutex
 	table table
+	// parked keeps events whose container's metadata is awaited; nil if none waits.
+	parked *hold
 	// current are the settings in force.
 	current atomic.Pointer[settings]
 	// self is the agent's own process: what it does is not reported.
@@ -54,11 +58,10 @@ type matched struct {
 // each one would cost more than counting it.
 const lateBy = 32
 
-// handle takes one event all the way. Where the name that was given and the file
-// that was reached differ, the rules see the event twice, so that a symbolic link
-// gets past neither kind of rule. The second look comes whatever the first one
-// found: a harmless rule about the name must not hide a grave one about the file.
+// handle takes one event all the way, or to where it waits.
 func (p *pipeline) handle(e *event.Event) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	p.table.Apply(e)
 	if p.seen++; p.seen%lateBy == 0 {
 		p.events.Store(p.seen)
@@ -66,6 +69,22 @@ func (p *pipeline) handle(e *event.Event) {
 	if e.Task.PID == p.self && !e.Recorded {
 		return
 	}
+	if p.parked != nil {
+		if taken, over := p.parked.take(e); over != nil {
+			p.release([]*waiting{over})
+			return
+		} else if taken {
+			return
+		}
+	}
+	p.evaluate(e)
+}
+
+// evaluate shows an event to the rules. Where the name that was given and the file
+// that was reached differ, they see it twice, so that a symbolic link gets past neither
+// kind of rule. The second look comes whatever the first one found: a harmless rule
+// about the name must not hide a grave one about the file.
+func (p *pipeline) evaluate(e *event.Event) {
 	p.event = e
 	for !p.look() {
 	}

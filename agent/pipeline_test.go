@@ -28,7 +28,12 @@ func (k *kept) rules() (names []string) {
 // still is a table that has nothing to add.
 type still struct{}
 
-func (still) Apply(*event.Event)                       {}
+func (still) Apply(*event.Event) {}
+func (still) GiveUp(c *event.Container) {
+	if c.Metadata == event.MetadataAwaited {
+		c.Metadata = event.MetadataLate
+	}
+}
 func (still) Container(string) (event.Container, bool) { return event.Container{}, false }
 func (still) Counts() map[string]uint64                { return nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -123,6 +124,9 @@ func (a *Agent) apply(next Options, start func(channel)) error {
 		start(c)
 	}
 	a.swap(a.newSettings(&next, set, content, channels))
+	if a.hosts != nil {
+		a.hosts.Watch(set.Hosts())
+	}
 	if s, ok := a.source.(selective); ok {
 		if err := s.SetTypes(set.Types()); err != nil {
 			a.log.Error("the kernel still reports what the rules before asked for", "error", err)
@@ -176,6 +180,14 @@ func (o *Options) keepFixed(old *Options) (keys []string) {
 	if o.SpoolBytes != old.SpoolBytes {
 		keys = append(keys, "riposte.spool_bytes")
 		o.SpoolBytes = old.SpoolBytes
+	}
+	if o.MaxProcesses != old.MaxProcesses {
+		keys = append(keys, "riposte.max_processes")
+		o.MaxProcesses = old.MaxProcesses
+	}
+	if !reflect.DeepEqual(o.Containers, old.Containers) {
+		keys = append(keys, "riposte.containers")
+		o.Containers = old.Containers
 	}
 	if (o.Web == nil) != (old.Web == nil) || o.Web != nil && *o.Web != *old.Web {
 		keys = append(keys, "webserver")

@@ -14,10 +14,14 @@ import (
 	"riposte/agent/capture/replay"
 	"riposte/agent/contain"
 	"riposte/agent/enrich"
+	"riposte/agent/enrich/host"
 	"riposte/agent/enrich/pod"
+	"riposte/agent/enrich/runtime"
+	"riposte/agent/enrich/user"
 	"riposte/agent/event"
 	"riposte/agent/health"
 	"riposte/agent/publish"
+	"riposte/agent/rules"
 )
 
 // open makes all parts, in the order in which they depend on each other.
@@ -26,7 +30,7 @@ func (a *Agent) open() error {
 	if err != nil {
 		return err
 	}
-	if err := a.openEvents(set.Types()); err != nil {
+	if err := a.openEvents(set); err != nil {
 		return err
 	}
 	if err := a.openBus(); err != nil {
@@ -48,8 +52,8 @@ func (a *Agent) open() error {
 
 // openEvents attaches to the kernel first and reads the process table then: what
 // happens in between waits in the ring buffer and is applied on top.
-func (a *Agent) openEvents(types []event.Type) (err error) {
-	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, Log: a.opt.Log.With("component", "enrich")}
+func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
+	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, MaxProcesses: a.opt.MaxProcesses, Log: a.opt.Log.With("component", "enrich")}
 	if a.opt.Recording != "" {
 		recorded, err := openRecording(a.opt.Recording)
 		if err != nil {
@@ -57,7 +61,7 @@ func (a *Agent) openEvents(types []event.Type) (err error) {
 		}
 		a.source, opt.Recording = recorded, recorded.Recording()
 	} else if a.source, err = capture.Open(capture.Options{
-		Log: a.opt.Log.With("component", "capture"), Types: append([]event.Type{}, types...),
+		Log: a.opt.Log.With("component", "capture"), Types: append([]event.Type{}, set.Types()...),
 	}); err != nil {
 		return err
 	}
@@ -67,14 +71,49 @@ func (a *Agent) openEvents(types []event.Type) (err error) {
 			return err
 		}
 		opt.Pods = pods
-		a.background, a.awaitPods = append(a.background, pods.Run), pods.WaitListed
+		a.background = append(a.background, pods.Run)
+		a.await = append(a.await, awaited{pods.WaitListed, "the API server has not named this node's pods yet: alerts may carry their UIDs alone"})
+	}
+	if a.opt.Recording == "" {
+		a.openFacts(&opt, set)
 	}
 	t, err := enrich.New(opt)
 	if err != nil {
 		return err
 	}
-	a.table = t
+	a.table, a.facts = t, t
 	return t.Snapshot()
+}
+
+// openFacts prepares what is looked up beside the pipeline: the runtimes' metadata and
+// the names of users. Their answers take the pipeline's turn.
+func (a *Agent) openFacts(opt *enrich.Options, set *rules.Ruleset) {
+	a.users = user.New(user.Options{Changed: func(container string) {
+		a.turn.Lock()
+		defer a.turn.Unlock()
+		a.facts.UsersChanged(container)
+	}})
+	c := a.opt.Containers
+	a.runtimes = runtime.New(runtime.Options{CRI: c.CRI, Docker: c.Docker, Log: a.opt.Log.With("component", "runtimes"), Tell: a.learn})
+	a.hosts = host.New(host.Options{Log: a.opt.Log.With("component", "hosts")})
+	a.hosts.Watch(set.Hosts())
+	opt.Users, opt.Runtimes, opt.Hosts = a.users, a.runtimes, a.hosts.Names
+	a.background = append(a.background, a.runtimes.Run, a.hosts.Run)
+	a.await = append(a.await, awaited{a.runtimes.WaitListed, "a container runtime has not told of its containers yet: alerts may carry their ids alone"})
+	if c.Wait > 0 {
+		a.parked = newHold(c.Wait)
+		a.background = append(a.background, a.releaseInTime)
+	}
+}
+
+// learn takes a runtime's answer and lets go of what waited for it.
+func (a *Agent) learn(r runtime.Answer) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	a.facts.Learn(r.ID, r.Facts, r.Failed)
+	if a.parked != nil {
+		a.release(a.parked.settled(time.Now()))
+	}
 }
 
 func openPods(opt Options) (*pod.Lookup, error) {

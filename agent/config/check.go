@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"riposte/agent/rules"
 )
@@ -15,6 +16,10 @@ const (
 	maxCapacity = 1_000_000
 	maxTimeouts = 100
 	maxBurst    = 1000
+	// maxProcesses is what a kernel can have at once.
+	maxProcesses = 1 << 22
+	// maxWait is in milliseconds: what waits is held in memory.
+	maxWait = 10_000
 )
 
 // check says what cannot work, whatever it would be used for.
@@ -29,6 +34,8 @@ func (d *decoder) check(c *Config) {
 		{"http_output.max_consecutive_timeouts", int64(c.HTTP.MaxTimeouts), 0, maxTimeouts},
 		{"syscall_event_drops.max_burst", int64(c.Drops.MaxBurst), 1, maxBurst},
 		{"riposte.spool_bytes", c.Riposte.SpoolBytes, 0, 1 << 50},
+		{"riposte.max_processes", int64(c.Riposte.MaxProcesses), 0, maxProcesses},
+		{"riposte.containers.wait", time.Duration(c.Riposte.Containers.Wait).Milliseconds(), 0, maxWait},
 	} {
 		if r.n < r.from || r.n > r.to {
 			d.fail(d.where(r.path), "%s must be from %d to %d, not %d", r.path, r.from, r.to, r.n)

@@ -260,7 +260,20 @@ type Riposte struct {
 	Kubeconfig string `key:"kubeconfig"`
 	Recording  string `key:"recording"`
 	CgroupRoot string `key:"cgroup_root"`
-	Syslog     Syslog `key:"syslog"`
+	// MaxProcesses bounds the process table; 0 is the bound that Riposte chooses.
+	MaxProcesses int        `key:"max_processes"`
+	Containers   Containers `key:"containers"`
+	Syslog       Syslog     `key:"syslog"`
+}
+
+// Containers says how containers get their names and images.
+type Containers struct {
+	// CRI and Docker are the runtimes' sockets by the API that they speak; * stands for
+	// any text. Nil: where they usually are; empty: none.
+	CRI    []string `key:"cri"`
+	Docker []string `key:"docker"`
+	// Wait is how long an event waits for its container's metadata; 0: not at all.
+	Wait Milliseconds `key:"wait"`
 }
 
 // Syslog says how syslog_output speaks.
@@ -282,9 +295,11 @@ func Default() Config {
 		Metrics: Metrics{
 			Interval: Interval(time.Hour), OutputRule: true, Rules: true, Resources: true, State: true, Kernel: true, Plugins: true, Megabytes: true,
 		},
-		Engine:  Engine{Kind: EngineEBPF},
-		Drops:   Drops{Threshold: 0.1, Actions: []string{"log", "alert"}, Rate: 1.0 / 30, MaxBurst: 1},
-		Riposte: Riposte{Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"}},
+		Engine: Engine{Kind: EngineEBPF},
+		Drops:  Drops{Threshold: 0.1, Actions: []string{"log", "alert"}, Rate: 1.0 / 30, MaxBurst: 1},
+		Riposte: Riposte{
+			Containers: Containers{Wait: Milliseconds(500 * time.Millisecond)}, Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"},
+		},
 	}
 }
 

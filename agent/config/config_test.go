@@ -371,3 +371,15 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+func TestNoSocketsIsNotTheUsualOnes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("riposte: {containers: {cri: [], wait: 250}}\n"), 0o600))
+	c, err := Load(Options{File: file})
+	require.NoError(t, err)
+	require.Equal(t, Containers{CRI: []string{}, Wait: Milliseconds(250 * time.Millisecond)}, c.Riposte.Containers)
+	require.NoError(t, os.WriteFile(file, []byte("riposte: {containers: {wait: 60000}, max_processes: -1}\n"), 0o600))
+	_, err = Load(Options{File: file})
+	require.ErrorContains(t, err, "riposte.containers.wait must be from 0 to 10000")
+	require.ErrorContains(t, err, "riposte.max_processes must be from 0")
+}

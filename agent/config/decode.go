@@ -155,7 +155,7 @@ func (d *decoder) list(path string, v *value, to reflect.Value) {
 	if v.kind != list {
 		items = []*value{v}
 	}
-	to.SetLen(0)
+	to.Set(reflect.MakeSlice(to.Type(), 0, len(items))) // an empty list is not none
 	for i, item := range items {
 		one := reflect.New(to.Type().Elem()).Elem()
 		if item.null {

@@ -65,6 +65,8 @@ type Event struct {
 	// Clock is that of the table which Proc is in. Without one nothing that was found
 	// out about a process is kept.
 	Clock *Clock
+	// Hosts, if set, are the domain names of an address among those that rules ask for.
+	Hosts func(netip.Addr) []string `json:"-"`
 	// RealView makes Name and its parts answer with File.RealPath: an event whose
 	// lexical and real name differ is evaluated once with each.
 	RealView bool

@@ -17,9 +17,12 @@ type Process struct {
 	// Args excludes argv[0].
 	Args          []string
 	ArgsTruncated bool
-	CWD           string
-	UID, GID      uint32
-	EUID          uint32
+	// CWD is the working directory; Root is "/" unless the process has called chroot.
+	CWD, Root string
+	// UID and GID are the real ids, EUID and EGID the effective ones, all of them as
+	// the host counts them.
+	UID, GID   uint32
+	EUID, EGID uint32
 	// LoginUID is 4294967295 when nobody logged in.
 	LoginUID uint32
 	// TTY is the terminal's device number, 0 for none.
@@ -31,6 +34,9 @@ type Process struct {
 	// ExeCtimeNS and ExeMtimeNS are of the binary's inode, Unix nanoseconds; 0 where
 	// they are not known.
 	ExeCtimeNS, ExeMtimeNS int64
+
+	// Namespaces are numbered as in /proc/PID/ns, 0 where they are not known.
+	Namespaces Namespaces
 
 	// User (with its Home and Shell), LoginUser and Group are names by the process's
 	// own lists, empty where they are not known.
@@ -91,7 +97,8 @@ type Container struct {
 	Cgroup string
 	// StartNS is the start of the first process seen in it, since boot.
 	StartNS uint64
-	// Metadata of the runtime; empty until it is known.
+	// Metadata says how far the runtime's answer is; what follows is empty without it.
+	Metadata                     Metadata
 	Name, Image, Repository, Tag string
 	ImageID, ImageDigest         string
 	Privileged                   Known
@@ -122,6 +129,20 @@ type ContainerMount struct {
 	Propagation string
 }
 
+// Metadata is how far the runtime's word on a container is.
+type Metadata uint8
+
+// A container's metadata is asked for from no one, or no runtime knows the container
+// (MetadataNone); an answer is awaited, for which the rules may wait (MetadataAwaited);
+// the answer did not come in time or could not be had, and may still come
+// (MetadataLate); or it is there (MetadataKnown).
+const (
+	MetadataNone Metadata = iota
+	MetadataAwaited
+	MetadataLate
+	MetadataKnown
+)
+
 // Known is a truth that may not be known.
 type Known uint8
 
@@ -146,8 +167,9 @@ func (c *Container) ShortID() string {
 	return c.ID
 }
 
-// Pod is the Kubernetes pod of a container. UID is from the cgroup's path, the
-// rest from the API server and empty until it is known.
+// Pod is the Kubernetes pod of a container. UID is from the cgroup's path or the
+// runtime, the names from the runtime or the API server, Owner from the API server
+// alone; what is not known yet is empty.
 type Pod struct {
 	UID, Namespace, Name string
 	Labels               map[string]string

@@ -115,6 +115,10 @@ func (r *Ruleset) Possible(p *event.Process, c *event.Clock, t event.Type) bool 
 	return r.types[t] && r.matcher.Possible(p, c, t)
 }
 
+// Hosts lists the domain names that conditions compare addresses with, in order; their
+// addresses are what event.Event.Hosts has to know.
+func (r *Ruleset) Hosts() []string { return r.compiler.Hosts() }
+
 // Hash is the SHA-256 of the files' contents in their order, as hexadecimal.
 func (r *Ruleset) Hash() string { return r.hash }
 

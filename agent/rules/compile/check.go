@@ -61,6 +61,12 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 			return part{}, err
 		}
 	}
+	if left.many == field.Domains {
+		c.notice(n.Right)
+		if n.Op == syntax.Ne {
+			return c.otherName(n, left)
+		}
+	}
 	return c.atom(n, left, apply(left, n.Op, t)), nil
 }
 

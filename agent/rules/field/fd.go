@@ -60,10 +60,10 @@ var fdFields = []Field{
 	{Name: "fd.sproto", Type: Text, Scope: File, Desc: "service name of the server's port", get: ofFile(server(serviceOf))},
 	{Name: "fd.lproto", Type: Text, Scope: File, Desc: "service name of this side's port", get: ofFile(local(serviceOf))},
 	{Name: "fd.rproto", Type: Text, Scope: File, Desc: "service name of the other side's port", get: ofFile(remote(serviceOf))},
-	{Name: "fd.cip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the client"},
-	{Name: "fd.sip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the server"},
-	{Name: "fd.lip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of this side"},
-	{Name: "fd.rip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the other side"},
+	{Name: "fd.cip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the client, of those that rules ask for", get: namesOf(client(addrOf))},
+	{Name: "fd.sip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the server, of those that rules ask for", get: namesOf(server(addrOf))},
+	{Name: "fd.lip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of this side, of those that rules ask for", get: namesOf(local(addrOf))},
+	{Name: "fd.rip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the other side, of those that rules ask for", get: namesOf(remote(addrOf))},
 	{Name: "fd.l4proto", Type: Text, Scope: File, Desc: "tcp, udp, icmp or raw", get: ofFile(func(_ *event.Event, f *event.File) Value { return text(l4Name(f)) })},
 	{Name: "fd.sockfamily", Type: Text, Scope: File, Desc: "ip or unix", get: ofFile(func(_ *event.Event, f *event.File) Value {
 		switch f.Kind {
@@ -191,6 +191,23 @@ func local(get end) func(*event.Event, *event.File) Value {
 
 func remote(get end) func(*event.Event, *event.File) Value {
 	return func(_ *event.Event, f *event.File) Value { return get(f.Socket.Remote) }
+}
+
+// namesOf are the domain names of an address one after the other.
+func namesOf(get func(*event.Event, *event.File) Value) reader {
+	return func(e *event.Event, _ Argument, i int) Value {
+		if e.Hosts == nil || !inet(&e.File) {
+			return Value{}
+		}
+		v := get(e, &e.File)
+		if !v.OK {
+			return Value{}
+		}
+		if names := e.Hosts(v.Addr); i < len(names) {
+			return text(names[i])
+		}
+		return Value{}
+	}
 }
 
 // serviceOf is the name of a port's service, or its number.

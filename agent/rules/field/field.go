@@ -85,11 +85,14 @@ const (
 type Many uint8
 
 // A field has One value; or any of its values makes a check true (Any); or it
-// has two ends, and != is true only if neither is equal (EitherEnd).
+// has two ends, and != is true only if neither is equal (EitherEnd); or its values are
+// the names of an address (Domains), and != is true of a known address that has not that
+// name.
 const (
 	One Many = iota
 	Any
 	EitherEnd
+	Domains
 )
 
 // Flags are what else is particular about a field.
