@@ -17,11 +17,11 @@ import (
 // NewActions is the command "actions".
 func NewActions() *cobra.Command {
 	c := &cobra.Command{
-		Use: "actions", Short: "List and show what was done about alerts", Args: cobra.NoArgs, RunE: help,
-		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de",
+		Use: "actions", Short: "List and show what was done about alerts, agree to what waits", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de\n  riposte actions approve 6f0c2b7a91de --comment \"INC-1234\"",
 	}
 	ConnectFlags(c)
-	c.AddCommand(newActionsList(), newActionsShow())
+	c.AddCommand(newActionsList(), newActionsShow(), newActionsPending(), newActionsApprove(), newActionsReject())
 	return c
 }
 

@@ -37,12 +37,15 @@ type Answer struct {
 // people agree it is planned and counts in the budgets, even beyond them if that is
 // what was asked. The action's id must be the whole one.
 func (g *Guard) Answer(ctx context.Context, actionID string, a Answer) error {
-	facts, err := g.factsOf(ctx, actionID)
-	if err != nil {
-		return err
+	var f facts
+	if a.Agrees {
+		var err error
+		if f, err = g.factsOf(ctx, actionID); err != nil {
+			return err
+		}
 	}
 	var changed error
-	err = g.parts.Store.InTx(ctx, func(tx store.Tx) error {
+	err := g.parts.Store.InTx(ctx, func(tx store.Tx) error {
 		changed = nil
 		w, err := tx.LockWaiting(ctx, actionID)
 		switch {
@@ -65,7 +68,7 @@ func (g *Guard) Answer(ctx context.Context, actionID string, a Answer) error {
 		if !a.Agrees {
 			return g.reject(ctx, tx, &w, a)
 		}
-		changed, err = g.agreeTo(ctx, tx, &w, a, facts)
+		changed, err = g.agreeTo(ctx, tx, &w, a, f)
 		return err
 	})
 	return errors.Join(err, changed)

@@ -105,6 +105,9 @@ func (g *Guard) spec(kind string) (action.Spec, bool) {
 // transaction that reserves: nobody waits for the API server with a lock held.
 func (g *Guard) learn(ctx context.Context, e *Effect) Verdict {
 	ask := g.parts.Cluster
+	if e.Cluster != g.parts.Home {
+		ask = nil // another cluster than the one that we can ask
+	}
 	if e.Kills && e.Workload != "" {
 		if ask == nil {
 			return refuse(RuleWorkloadUnknown, "there is no cluster to ask for the ready replicas of %s", e.Workload)

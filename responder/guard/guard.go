@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,11 +18,10 @@ import (
 
 // Options of a Guard; zero values take the defaults.
 type Options struct {
-	// ProtectedNamespaces are never acted in; kube-system, kube-public,
-	// kube-node-lease and riposte. An empty, non-nil list protects none.
+	// ProtectedNamespaces are never acted in; DefaultNamespaces. An empty, non-nil
+	// list protects none.
 	ProtectedNamespaces []string
-	// ProtectedLabels protect each pod that has one of them with that value;
-	// riposte.dev/protected=true.
+	// ProtectedLabels protect each pod that has one of them with that value; DefaultLabels.
 	ProtectedLabels map[string]string
 	// ProtectedNames are never acted on: patterns as path.Match reads them, of a
 	// node's, pod's or workload's name, or of namespace/name.
@@ -38,6 +39,17 @@ type Options struct {
 	Deadline time.Duration
 	// Now is the clock; time.Now.
 	Now func() time.Time
+}
+
+// DefaultNamespaces are Kubernetes' own and ours.
+func DefaultNamespaces() []string {
+	return []string{"kube-system", "kube-public", "kube-node-lease", "riposte"}
+}
+
+// DefaultLabels are how anybody protects a pod, and what our own pods have
+// wherever they are.
+func DefaultLabels() map[string]string {
+	return map[string]string{"riposte.dev/protected": "true", "app.kubernetes.io/part-of": "riposte"}
 }
 
 // Guard judges actions. It is safe for concurrent use.
@@ -60,10 +72,10 @@ type Guard struct {
 // New compiles the Rego rules: their errors are returned, as sandbox.Errors.
 func New(o Options) (*Guard, error) {
 	if o.ProtectedNamespaces == nil {
-		o.ProtectedNamespaces = []string{"kube-system", "kube-public", "kube-node-lease", "riposte"}
+		o.ProtectedNamespaces = DefaultNamespaces()
 	}
 	if o.ProtectedLabels == nil {
-		o.ProtectedLabels = map[string]string{"riposte.dev/protected": "true"}
+		o.ProtectedLabels = DefaultLabels()
 	}
 	if o.Deadline <= 0 {
 		o.Deadline = 250 * time.Millisecond
@@ -84,6 +96,12 @@ func New(o Options) (*Guard, error) {
 	var err error
 	g.rego, err = loadRego(o.Rego)
 	return g, err
+}
+
+// Protected is what is protected, for those who must know it without asking: the
+// agents, which contain by themselves.
+func (g *Guard) Protected() (namespaces, names []string, labels map[string]string) {
+	return slices.Clone(g.options.ProtectedNamespaces), slices.Clone(g.options.ProtectedNames), maps.Clone(g.options.ProtectedLabels)
 }
 
 // rule is one rule in Go: the zero Verdict means that it has nothing to say.

@@ -18,6 +18,8 @@ type Proposed struct {
 	Waiting bool
 	// Rule and Reason are Judge's, for one that waits.
 	Rule, Reason string
+	// AskUntil is how long people may be asked about it, Unix nanoseconds.
+	AskUntil int64
 }
 
 // Reserved is what became of stored actions.
@@ -229,7 +231,7 @@ func (w *writing) add(p Proposed, v Verdict, asks []Verdict) error {
 		}
 	case Ask:
 		w.questions = append(w.questions, question(e, asks))
-		regard.State = "waiting"
+		regard.State, regard.ExpiresNS = "waiting", p.AskUntil
 	case Watch:
 		regard.State, regard.RefusedBy = "observed", ""
 	default:

@@ -30,7 +30,9 @@ type Vote struct {
 type ApprovalRow struct {
 	Question
 	AskedAt time.Time
-	Votes   []Vote
+	// ExpiresNS is the action's end, Unix nanoseconds: until then it can be answered.
+	ExpiresNS int64
+	Votes     []Vote
 }
 
 // Agreed counts those who agree.
@@ -66,12 +68,13 @@ func (s *Store) Approvals(ctx context.Context, actionIDs []string) (map[string]A
 
 func approvals(ctx context.Context, q querier, actionIDs []string) (map[string]ApprovalRow, error) {
 	found := map[string]ApprovalRow{}
-	rows, err := q.Query(ctx, `SELECT p.action_id::text, p.rules, p.reason, p.needed, p.asked_at FROM approvals p WHERE p.action_id = ANY($1::text[]::uuid[])`, actionIDs)
+	rows, err := q.Query(ctx, `SELECT p.action_id::text, p.rules, p.reason, p.needed, p.asked_at, a.expires_ns
+		FROM approvals p JOIN actions a ON a.id = p.action_id WHERE p.action_id = ANY($1::text[]::uuid[])`, actionIDs)
 	if err != nil {
 		return nil, fmt.Errorf("read approvals: %w", err)
 	}
 	var a ApprovalRow
-	_, err = pgx.ForEachRow(rows, []any{&a.ActionID, &a.Rules, &a.Reason, &a.Needed, &a.AskedAt}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&a.ActionID, &a.Rules, &a.Reason, &a.Needed, &a.AskedAt, &a.ExpiresNS}, func() error {
 		found[a.ActionID] = a
 		a.Rules = nil
 		return nil
@@ -100,23 +103,22 @@ func approvals(ctx context.Context, q querier, actionIDs []string) (map[string]A
 // Waiting is a waiting action that its transaction has locked.
 type Waiting struct {
 	ApprovalRow
-	Effect    []byte
-	State     string
-	Playbook  string
-	Revision  string
-	Type      string
-	Object    string
-	Cluster   string
-	AlertID   string
-	ExpiresNS int64
+	Effect   []byte
+	State    string
+	Playbook string
+	Revision string
+	Type     string
+	Object   string
+	Cluster  string
+	AlertID  string
 }
 
 // LockWaiting locks an action that people were asked about, in whatever state it
 // is, or returns ErrNotFound.
 func (tx Tx) LockWaiting(ctx context.Context, actionID string) (w Waiting, err error) {
-	err = tx.QueryRow(ctx, `SELECT a.state, a.playbook, a.revision, a.type, a.object, a.cluster, a.alert_id::text, a.expires_ns, e.effect::text
+	err = tx.QueryRow(ctx, `SELECT a.state, a.playbook, a.revision, a.type, a.object, a.cluster, a.alert_id::text, e.effect::text
 		FROM actions a JOIN guard_effects e ON e.action_id = a.id WHERE a.id = $1::text::uuid FOR UPDATE OF a`, actionID).
-		Scan(&w.State, &w.Playbook, &w.Revision, &w.Type, &w.Object, &w.Cluster, &w.AlertID, &w.ExpiresNS, &w.Effect)
+		Scan(&w.State, &w.Playbook, &w.Revision, &w.Type, &w.Object, &w.Cluster, &w.AlertID, &w.Effect)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return w, ErrNotFound
 	}

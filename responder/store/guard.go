@@ -155,11 +155,16 @@ func (tx Tx) AddEffects(ctx context.Context, effects map[string]json.RawMessage)
 	return nil
 }
 
-// Regard is a state that the guard gives to an action that was stored as planned.
-type Regard struct{ ActionID, State, RefusedBy, Note string }
+// Regard is a state that the guard gives to an action that was stored as planned
+// or waiting.
+type Regard struct {
+	ActionID, State, RefusedBy, Note string
+	// ExpiresNS is the action's new end, 0 for the one that it has.
+	ExpiresNS int64
+}
 
-// Regard changes actions that are still planned and that nobody can have claimed
-// yet, because this transaction stored them.
+// Regard changes actions that nobody can have claimed yet, because this
+// transaction stored them.
 func (tx Tx) Regard(ctx context.Context, all []Regard) error {
 	if len(all) == 0 {
 		return nil
@@ -167,11 +172,13 @@ func (tx Tx) Regard(ctx context.Context, all []Regard) error {
 	text := func(f func(*Regard) string) []string {
 		return column(all, func(r *Regard) string { return Text(f(r)) })
 	}
-	_, err := tx.Exec(ctx, `UPDATE actions a SET state = r.state, refused_by = r.refused_by, note = r.note
-		FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[]) AS r (id, state, refused_by, note)
-		WHERE a.id = r.id AND a.state = 'planned'`,
+	_, err := tx.Exec(ctx, `UPDATE actions a SET state = r.state, refused_by = r.refused_by, note = r.note,
+			expires_ns = CASE WHEN r.expires_ns = 0 THEN a.expires_ns ELSE r.expires_ns END
+		FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS r (id, state, refused_by, note, expires_ns)
+		WHERE a.id = r.id AND a.state IN ('planned', 'waiting')`,
 		text(func(r *Regard) string { return r.ActionID }), text(func(r *Regard) string { return r.State }),
-		text(func(r *Regard) string { return r.RefusedBy }), text(func(r *Regard) string { return r.Note }))
+		text(func(r *Regard) string { return r.RefusedBy }), text(func(r *Regard) string { return r.Note }),
+		column(all, func(r *Regard) int64 { return r.ExpiresNS }))
 	if err != nil {
 		return fmt.Errorf("store the guard's verdicts: %w", err)
 	}

@@ -13,23 +13,34 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"riposte/responder/api"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
+	"riposte/responder/execute"
 	"riposte/responder/guard"
+	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
 
 // Token is the token of every test's API.
 const Token = "test-token-0123456789abcdef0123456789abcdef"
 
-// Base is when number 0 happened; number i is i seconds later.
+// JaneToken and TomToken are two people's.
+const (
+	JaneToken = "jane-token-0123456789abcdef0123456789abcdef"
+	TomToken  = "tom-token-0123456789abcdef0123456789abcdef"
+)
+
+// Playbook is the one that is loaded.
+const Playbook = "kill_container_on_critical"
+
+// Base is when number 0 happened; number i is i seconds later. For the guard it is now.
 var Base = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Env is one running API.
 type Env struct {
 	Store  *store.Store
 	Server *server.Server
+	Guard  *guard.Guard
 	// URL is its address, such as http://127.0.0.1:40123.
 	URL string
 }
@@ -37,17 +48,17 @@ type Env struct {
 // Start serves the API on a database, usually storetest.New's, until the test ends.
 func Start(t testing.TB, s *store.Store) *Env {
 	t.Helper()
-	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch")})
+	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
+	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
 	one := server.New(server.Options{
-		Cluster: "test", Version: "1.2.3", Store: s, Token: Token, Log: slog.New(slog.DiscardHandler),
-		KillSwitch: func() api.KillSwitch {
-			k := g.KillSwitch()
-			return api.KillSwitch{On: k.On, Reason: k.Reason, Actor: k.Actor}
-		},
-		SetKillSwitch: g.SetKillSwitch,
-		Playbooks: func() []api.PlaybookStatus {
-			return []api.PlaybookStatus{{Name: "kill_container_on_critical", Title: "Kill a container on a Critical alert", Mode: "enforce", Revision: "0123456789abcdef"}}
+		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Log: slog.New(slog.DiscardHandler),
+		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
+		Playbooks: func() []*playbook.Playbook {
+			return []*playbook.Playbook{{
+				Name: Playbook, Revision: "0123456789abcdef",
+				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
+			}}
 		},
 		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
@@ -60,7 +71,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 		defer cancel()
 		require.NoError(t, one.Stop(ctx))
 	})
-	return &Env{Store: s, Server: one, URL: "http://" + l.Addr().String()}
+	return &Env{Store: s, Server: one, Guard: g, URL: "http://" + l.Addr().String()}
 }
 
 // AlertID is the id of alert number i.
