@@ -29,6 +29,10 @@ type Publisher interface {
 // nor the other responders know: the database is away.
 var ErrNotRecorded = errors.New("the kill switch is on, but that could not be written into the record")
 
+// ErrNotTold says that a kill switch was turned and that the agents could not be
+// told yet. Refresh tries again.
+var ErrNotTold = errors.New("the kill switch was turned, but the agents do not know yet; it is tried again every second")
+
 // ErrSwitchName says that a kill switch has no such scope or name.
 var ErrSwitchName = errors.New("a kill switch is for all, or for a cluster or a playbook with a name of 1 to 63 characters")
 
@@ -116,10 +120,6 @@ func (g *Guard) turnOff(ctx context.Context, s Switch) error {
 	if err := func() error {
 		g.refreshing.Lock() // or Refresh could bring back the file from rows that it read before
 		defer g.refreshing.Unlock()
-		// The same turn as the one that it ends, so that every replica removes its file.
-		if on := g.switchOf(s.Scope, s.Name); on.ID != "" {
-			s.ID = on.ID
-		}
 		if err := g.recordSwitch(ctx, s); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (g *Guard) publish(ctx context.Context) error {
 		return nil
 	}
 	if err := g.parts.Publisher.PublishKillSwitches(ctx, on); err != nil {
-		return fmt.Errorf("tell the agents of the kill switches: %w", err)
+		return fmt.Errorf("%w: %w", ErrNotTold, err)
 	}
 	g.published = key
 	return nil

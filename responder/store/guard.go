@@ -226,7 +226,7 @@ func (s *Store) Judged(ctx context.Context, actionID string) (j Judged, err erro
 	case err != nil:
 		return j, fmt.Errorf("read what the guard judged: %w", err)
 	}
-	if j.Agreed < j.Needed {
+	if j.Needed == 0 || j.Agreed < j.Needed {
 		j.Granted = nil
 	}
 	return j, nil

@@ -29,10 +29,11 @@ func (tx Tx) Switches(ctx context.Context) ([]SwitchRow, error) {
 	return collect[SwitchRow](ctx, tx, selectSwitches+" WHERE is_on ORDER BY scope, name")
 }
 
-// SetSwitch stores a turn of a kill switch.
+// SetSwitch stores a turn of a kill switch. One that turns it off keeps the id of
+// the one that it ends, by which every responder knows the file to remove.
 func (tx Tx) SetSwitch(ctx context.Context, r SwitchRow) error {
 	_, err := tx.Exec(ctx, `INSERT INTO guard_switches (scope, name, is_on, id, reason, actor, at) VALUES ($1, $2, $3, $4::text::uuid, $5, $6, $7)
-		ON CONFLICT (scope, name) DO UPDATE SET is_on = excluded.is_on, id = excluded.id, reason = excluded.reason, actor = excluded.actor, at = excluded.at`,
+		ON CONFLICT (scope, name) DO UPDATE SET is_on = excluded.is_on, id = CASE WHEN excluded.is_on THEN excluded.id ELSE guard_switches.id END, reason = excluded.reason, actor = excluded.actor, at = excluded.at`,
 		r.Scope, r.Name, r.On, r.ID, Text(r.Reason), Text(r.Actor), r.At)
 	if err != nil {
 		return fmt.Errorf("store the kill switch: %w", err)
