@@ -3,10 +3,12 @@ package apitest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -138,4 +140,30 @@ func add(ctx context.Context, tx store.Tx, i int) error {
 	return audit.Append(ctx, tx,
 		audit.Entry{Cluster: "test", Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},
 		audit.Entry{Cluster: "test", Kind: audit.ActionResult, At: at.Add(40 * time.Millisecond), Actor: audit.System("execute"), Result: "succeeded", Why: why, What: what})
+}
+
+// Wait puts in number i, whose action waits for people, by the guard's rules; two
+// must agree if one of the rules is two-person. It can be answered for an hour.
+func (e *Env) Wait(t testing.TB, i int, rules ...string) {
+	t.Helper()
+	e.Add(t, i)
+	effect := guard.Effect{ActionID: ActionID(i), Playbook: Playbook, Mode: playbook.Enforce, Type: "kill_container", Cluster: "test", Node: "node-0", Target: ActionID(i), Subject: ActionID(i)}
+	question := store.Question{ActionID: ActionID(i), Rules: rules, Reason: "a person should look at this", Needed: 1}
+	if slices.Contains(rules, guard.RuleTwoPerson) {
+		question.Needed = 2
+	}
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
+		b, err := json.Marshal(effect)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(t.Context(), `UPDATE actions SET state = 'waiting', refused_by = $2, executing_ns = NULL, executed_ns = NULL, verified_ns = NULL,
+			audited_ns = NULL, attempts = 0, expires_ns = $3 WHERE id = $1`, ActionID(i), rules[0], Base.Add(time.Hour).UnixNano()); err != nil {
+			return err
+		}
+		if err := tx.AddEffects(t.Context(), map[string]json.RawMessage{ActionID(i): b}); err != nil {
+			return err
+		}
+		return tx.Ask(t.Context(), question)
+	}))
 }
