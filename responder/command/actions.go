@@ -136,6 +136,13 @@ func showAction(ctx context.Context, c *client.Client, p *printer, id string) er
 		{"Planned", utc(a.PlannedAt)},
 		{"Attempts", strconv.Itoa(a.Attempts)},
 	}
+	if a.State == "waiting" {
+		asked, err := c.Approval(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []string{"Asked", asked.Reason}, []string{"Agreed", agreed(asked)}, []string{"Until", utc(asked.ExpiresAt)})
+	}
 	p.widths = []int{8, 0}
 	if err := p.rows(rows); err != nil {
 		return err

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,6 +50,17 @@ func sayApproval(a api.Approval) string {
 	return fmt.Sprintf("%s is %s.", what, a.Action.State)
 }
 
+// agreed says how many people agree, and who.
+func agreed(a api.Approval) string {
+	s := fmt.Sprintf("%d of %d", a.Agreed, a.Needed)
+	for _, v := range a.Votes {
+		if v.Agrees {
+			s += " " + v.Actor
+		}
+	}
+	return s
+}
+
 func newActionsPending() *cobra.Command {
 	var p printer
 	var limit int
@@ -75,7 +85,7 @@ func newActionsPending() *cobra.Command {
 				}
 				return list(&p, []string{"UNTIL", "ACTION", "TARGET", "PLAYBOOK", "AGREED", "RULES", "WHY", "ID"}, page.Items, func(a api.Approval) []string {
 					return []string{
-						utc(a.ExpiresAt), a.Action.Type, a.Action.TargetName, a.Action.Playbook, strconv.Itoa(a.Agreed) + " of " + strconv.Itoa(a.Needed),
+						utc(a.ExpiresAt), a.Action.Type, a.Action.TargetName, a.Action.Playbook, agreed(a),
 						strings.Join(a.Rules, " "), cut(a.Reason, 80), shortID(a.Action.ID),
 					}
 				})
