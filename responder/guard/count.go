@@ -28,7 +28,9 @@ type limit struct {
 }
 
 // limits are what an effect is measured against. A claim leaves out what is about
-// the moment of the decision: whether something was done shortly before.
+// the moment of the decision: whether something was done shortly before; and the
+// budgets, unless they are other ones now: what was reserved before this one has
+// only become less since.
 func (g *Guard) limits(e *Effect, claim bool) []limit {
 	if !e.Counted {
 		return nil
@@ -36,7 +38,11 @@ func (g *Guard) limits(e *Effect, claim bool) []limit {
 	l := &g.options.Limits
 	var all []limit
 	for _, k := range e.keys() {
-		switch k.Scope {
+		budgets := k.Scope
+		if claim && e.Limits == g.fingerprint {
+			budgets = ""
+		}
+		switch budgets {
 		case scopePlaybook:
 			all = append(all, budget(RuleBudgetPlaybook, k, l.of(e.Playbook), "playbook "+e.Playbook))
 		case scopeWorkload:

@@ -40,6 +40,8 @@ type Effect struct {
 	NodeWide bool `json:"node_wide,omitempty"`
 	// Wanted says that the playbook itself wants this one approved.
 	Wanted bool `json:"wanted,omitempty"`
+	// Limits is the fingerprint of the limits that it was measured against.
+	Limits string `json:"limits,omitempty"`
 
 	facts facts
 }
@@ -73,7 +75,7 @@ func (g *Guard) effect(q *Question) *Effect {
 		Playbook: q.Playbook, Mode: q.Mode, Type: q.Type, Cluster: t.Cluster, Node: t.Node, Namespace: t.Namespace, Name: t.Name,
 		Target: t.Identity(), Subject: t.Identity(), Kills: known && spec.Stage == action.Destroy, NodeWide: spec.NodeWide,
 		Counted: spec.Stage != action.Gather && !slices.Contains(g.options.Limits.Uncounted, q.Type),
-		Cordons: slices.Contains(cordoning, q.Type), Wanted: q.RequiresApproval,
+		Cordons: slices.Contains(cordoning, q.Type), Wanted: q.RequiresApproval, Limits: g.fingerprint,
 	}
 	if t.Kind == action.KindNode {
 		e.Node, e.Subject = t.Name, nodeSubject(t.Cluster, t.Name)

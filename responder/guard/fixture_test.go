@@ -79,7 +79,7 @@ func generous() guard.Limits {
 	l := guard.DefaultLimits()
 	much := guard.Budget{Count: 1000, Window: time.Hour}
 	l.Playbook, l.Workload, l.Namespace, l.Node, l.Cluster = much, much, much, much, much
-	l.ReadyShare, l.CordonedNodes, l.LoopWindow, l.ErrorShare = 100, 1000, 0, 100
+	l.ReadyShare, l.CordonedNodes, l.LoopWindow, l.ErrorActions = 100, 1000, 0, 1000
 	return l
 }
 

@@ -58,7 +58,9 @@ type Guard struct {
 	rego    []policy
 	kill    files
 	parts   Parts
-	last    atomic.Pointer[known]
+	// fingerprint is the limits'.
+	fingerprint string
+	last        atomic.Pointer[known]
 	// refreshing lets one read of the database at a time change the files; publishing
 	// guards published, what the agents were told last.
 	refreshing sync.Mutex
@@ -92,7 +94,7 @@ func New(o Options) (*Guard, error) {
 	if err := errors.Join(o.Limits.check(), checkNames(o.ProtectedNames)); err != nil {
 		return nil, err
 	}
-	g := &Guard{options: o, kill: files{base: o.KillSwitchFile}, counts: map[string]uint64{}}
+	g := &Guard{options: o, kill: files{base: o.KillSwitchFile}, counts: map[string]uint64{}, fingerprint: o.Limits.fingerprint()}
 	var err error
 	g.rego, err = loadRego(o.Rego)
 	return g, err

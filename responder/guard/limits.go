@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -135,6 +137,12 @@ func (l Limits) ceiling(name string) playbook.Mode {
 		return lower(m, l.MaxMode)
 	}
 	return l.MaxMode
+}
+
+// fingerprint is equal for equal limits.
+func (l Limits) fingerprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v", l)) // maps are printed in the order of their keys
+	return hex.EncodeToString(sum[:8])
 }
 
 // LookBack is the longest that the guard looks back.

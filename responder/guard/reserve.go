@@ -91,26 +91,15 @@ func (g *Guard) survey(ctx context.Context, tx store.Tx, all []Proposed) (*surve
 		s.tallies.want(g.limits(p.Effect, false))
 	}
 	playbooks = slices.Compact(slices.Sorted(slices.Values(playbooks)))
-	if err := tx.LockGuard(ctx, clusters...); err != nil {
+	seen, err := tx.Survey(ctx, clusters, playbooks, g.options.Limits.ErrorWindow, s.tallies.asked)
+	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.Modes(ctx, playbooks)
-	if err != nil {
-		return nil, fmt.Errorf("read the playbooks' modes: %w", err)
-	}
-	for _, r := range rows {
+	for _, r := range seen.Modes {
 		s.modes[r.Playbook] = r
 	}
-	on, err := tx.Switches(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the kill switches: %w", err)
-	}
-	s.switches = switchesOf(on)
-	if s.ended, err = tx.Ended(ctx, playbooks, g.options.Limits.ErrorWindow); err != nil {
-		return nil, err
-	}
-	s.tallies.found, err = tx.Tallies(ctx, s.tallies.asked)
-	return s, err
+	s.switches, s.ended, s.tallies.found = switchesOf(seen.Switches), seen.Ended, seen.Found
+	return s, nil
 }
 
 // decide judges one action with all that was decided before it.

@@ -46,68 +46,122 @@ const counts = `('planned', 'executing', 'succeeded', 'unknown')`
 // waits: longer than an action lives unexecuted.
 const pending = `interval '15 minutes'`
 
-// LockGuard makes the transaction the only one that counts and reserves in these
-// clusters, until it ends. Rows of actions must be locked before, the record's
-// head after.
-func (tx Tx) LockGuard(ctx context.Context, clusters ...string) error {
+// Survey is what the guard looks at before it lets actions be planned.
+type Survey struct {
+	// Modes are those that were set of the playbooks, Switches the kill switches that are on.
+	Modes    []ModeRow
+	Switches []SwitchRow
+	// Ended counts by playbook how its actions ended.
+	Ended map[string]Ended
+	// Found has the subjects of each Tally.
+	Found [][]string
+}
+
+// Ended counts how a playbook's actions ended.
+type Ended struct{ Failed, All int }
+
+// Survey makes the transaction the only one that counts and reserves in these
+// clusters until it ends, and then looks. Rows of actions must be locked before,
+// the record's head after. Ended counts the actions that were planned within errors
+// and after their playbook's mode was set, and that were tried and have ended.
+func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, errors time.Duration, asked []Tally) (s Survey, err error) {
+	// All on one way to the database: others wait meanwhile. Each statement sees what
+	// was committed before it begins, so those behind the locks see all that counts.
+	batch := &pgx.Batch{}
+	for _, key := range lockKeys(clusters) {
+		batch.Queue("SELECT pg_advisory_xact_lock($1)", key)
+	}
+	batch.Queue(selectModes+" WHERE playbook = ANY($1)", playbooks).Query(func(rows pgx.Rows) (err error) {
+		s.Modes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ModeRow])
+		return err
+	})
+	batch.Queue(selectSwitches + " WHERE is_on").Query(func(rows pgx.Rows) (err error) {
+		s.Switches, err = pgx.CollectRows(rows, pgx.RowToStructByPos[SwitchRow])
+		return err
+	})
+	batch.Queue(`SELECT a.playbook, count(*) FILTER (WHERE a.state IN ('failed', 'unknown')), count(*)
+		FROM actions a LEFT JOIN playbook_modes m ON m.playbook = a.playbook
+		WHERE a.playbook = ANY($1) AND a.state IN ('succeeded', 'failed', 'unknown')
+		AND a.planned_ns > (extract(epoch FROM statement_timestamp())::float8 - $2::float8) * 1e9
+		AND (m.at IS NULL OR a.planned_ns > extract(epoch FROM m.at)::float8 * 1e9)
+		GROUP BY a.playbook`, playbooks, errors.Seconds()).Query(func(rows pgx.Rows) error {
+		s.Ended = map[string]Ended{}
+		var playbook string
+		var e Ended
+		_, err := pgx.ForEachRow(rows, []any{&playbook, &e.Failed, &e.All}, func() error {
+			s.Ended[playbook] = e
+			return nil
+		})
+		return err
+	})
+	batch.Queue(tallySQL, tallyArgs(asked, 0)...).Query(func(rows pgx.Rows) (err error) {
+		s.Found, err = readTallies(rows, len(asked))
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return s, fmt.Errorf("look at what counts against the budgets: %w", err)
+	}
+	return s, nil
+}
+
+// lockKeys are the advisory locks of clusters, in the one order for all.
+func lockKeys(clusters []string) []int64 {
 	keys := make([]int64, 0, len(clusters))
 	for _, c := range clusters {
 		sum := sha256.Sum256([]byte("riposte/guard\n" + c))
 		keys = append(keys, int64(binary.BigEndian.Uint64(sum[:8])))
 	}
-	slices.Sort(keys) // one order for all
-	for _, k := range slices.Compact(keys) {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", k); err != nil {
-			return fmt.Errorf("lock the guard's counts: %w", err)
-		}
-	}
-	return nil
-}
-
-// Tallies answers each question with its subjects. The transaction should hold LockGuard.
-func (tx Tx) Tallies(ctx context.Context, asked []Tally) ([][]string, error) {
-	return tallies(ctx, tx, asked, 0)
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // TalliesBefore counts only what was reserved before the reservation seq (see
 // Judged), and so what stood when that one was made. It needs no lock.
 func (s *Store) TalliesBefore(ctx context.Context, seq int64, asked []Tally) ([][]string, error) {
-	return tallies(ctx, s.pool, asked, seq)
-}
-
-func tallies(ctx context.Context, q querier, asked []Tally, before int64) ([][]string, error) {
-	found := make([][]string, len(asked))
 	if len(asked) == 0 {
-		return found, nil
+		return nil, nil
 	}
-	rows, err := q.Query(ctx, `SELECT q.n, s.subject
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::float8[], $7::float8[], $8::integer[])
-			WITH ORDINALITY AS q (scope, cluster, name, kills, type, span, settle, most, n)
-		CROSS JOIN LATERAL (SELECT DISTINCT r.subject FROM guard_reservations r JOIN actions a ON a.id = r.action_id
-			WHERE r.cluster = q.cluster AND r.scope = q.scope AND r.name = q.name
-			AND r.at > statement_timestamp() - make_interval(secs => q.span) - `+pending+`
-			AND (r.at > statement_timestamp() - make_interval(secs => q.span) OR a.state IN ('planned', 'executing'))
-			AND (q.settle = 0 OR r.at <= statement_timestamp() - make_interval(secs => q.settle))
-			AND (r.kill OR NOT q.kills) AND (q.type = '' OR r.type = q.type)
-			AND a.state IN `+counts+` AND ($9::bigint = 0 OR r.seq < $9)
-			LIMIT q.most) s`,
-		column(asked, func(t *Tally) string { return t.Scope }), column(asked, func(t *Tally) string { return t.Cluster }),
-		column(asked, func(t *Tally) string { return t.Name }), column(asked, func(t *Tally) bool { return t.Kills }),
-		column(asked, func(t *Tally) string { return t.Type }), column(asked, func(t *Tally) float64 { return t.Span.Seconds() }),
-		column(asked, func(t *Tally) float64 { return t.Settle.Seconds() }), column(asked, func(t *Tally) int32 { return int32(t.Limit) }), before)
+	rows, err := s.pool.Query(ctx, tallySQL, tallyArgs(asked, seq)...)
 	if err != nil {
 		return nil, fmt.Errorf("count earlier effects: %w", err)
 	}
-	var n int64
-	var subject string
-	_, err = pgx.ForEachRow(rows, []any{&n, &subject}, func() error {
-		found[n-1] = append(found[n-1], subject)
-		return nil
-	})
+	found, err := readTallies(rows, len(asked))
 	if err != nil {
 		return nil, fmt.Errorf("count earlier effects: %w", err)
 	}
 	return found, nil
+}
+
+const tallySQL = `SELECT q.n, s.subject
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::float8[], $7::float8[], $8::integer[])
+		WITH ORDINALITY AS q (scope, cluster, name, kills, type, span, settle, most, n)
+	CROSS JOIN LATERAL (SELECT DISTINCT r.subject FROM guard_reservations r JOIN actions a ON a.id = r.action_id
+		WHERE r.cluster = q.cluster AND r.scope = q.scope AND r.name = q.name
+		AND r.at > statement_timestamp() - make_interval(secs => q.span) - ` + pending + `
+		AND (r.at > statement_timestamp() - make_interval(secs => q.span) OR a.state IN ('planned', 'executing'))
+		AND (q.settle = 0 OR r.at <= statement_timestamp() - make_interval(secs => q.settle))
+		AND (r.kill OR NOT q.kills) AND (q.type = '' OR r.type = q.type)
+		AND a.state IN ` + counts + ` AND ($9::bigint = 0 OR r.seq < $9)
+		LIMIT q.most) s`
+
+func tallyArgs(asked []Tally, before int64) []any {
+	return []any{
+		column(asked, func(t *Tally) string { return t.Scope }), column(asked, func(t *Tally) string { return t.Cluster }),
+		column(asked, func(t *Tally) string { return t.Name }), column(asked, func(t *Tally) bool { return t.Kills }),
+		column(asked, func(t *Tally) string { return t.Type }), column(asked, func(t *Tally) float64 { return t.Span.Seconds() }),
+		column(asked, func(t *Tally) float64 { return t.Settle.Seconds() }), column(asked, func(t *Tally) int32 { return int32(t.Limit) }), before,
+	}
+}
+
+func readTallies(rows pgx.Rows, asked int) ([][]string, error) {
+	found := make([][]string, asked)
+	var n int64
+	var subject string
+	_, err := pgx.ForEachRow(rows, []any{&n, &subject}, func() error {
+		found[n-1] = append(found[n-1], subject)
+		return nil
+	})
+	return found, err
 }
 
 // Reserve makes reservations, in their order. One that is there already stays.
@@ -230,33 +284,6 @@ func (s *Store) Judged(ctx context.Context, actionID string) (j Judged, err erro
 		j.Granted = nil
 	}
 	return j, nil
-}
-
-// Ended counts how a playbook's actions ended.
-type Ended struct{ Failed, All int }
-
-// Ended counts for each playbook the actions that were planned within span and
-// after its mode was set, and that were tried and have ended.
-func (tx Tx) Ended(ctx context.Context, playbooks []string, span time.Duration) (map[string]Ended, error) {
-	rows, err := tx.Query(ctx, `SELECT a.playbook, count(*) FILTER (WHERE a.state IN ('failed', 'unknown')), count(*)
-		FROM actions a LEFT JOIN playbook_modes m ON m.playbook = a.playbook
-		WHERE a.playbook = ANY($1) AND a.state IN ('succeeded', 'failed', 'unknown')
-		AND a.planned_ns > greatest(extract(epoch FROM statement_timestamp()) - $2::float8, coalesce(extract(epoch FROM m.at), 0)) * 1e9
-		GROUP BY a.playbook`, playbooks, span.Seconds())
-	if err != nil {
-		return nil, fmt.Errorf("count failed actions: %w", err)
-	}
-	found := map[string]Ended{}
-	var playbook string
-	var e Ended
-	_, err = pgx.ForEachRow(rows, []any{&playbook, &e.Failed, &e.All}, func() error {
-		found[playbook] = e
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("count failed actions: %w", err)
-	}
-	return found, nil
 }
 
 // Usage is how many subjects count under one key now.

@@ -36,11 +36,6 @@ func (s *Store) Modes(ctx context.Context) ([]ModeRow, error) {
 	return collect[ModeRow](ctx, s.pool, selectModes+" ORDER BY playbook")
 }
 
-// Modes finds the modes of some playbooks.
-func (tx Tx) Modes(ctx context.Context, playbooks []string) ([]ModeRow, error) {
-	return collect[ModeRow](ctx, tx, selectModes+" WHERE playbook = ANY($1)", playbooks)
-}
-
 // SetMode stores a mode in place of the one before; its time is the database's.
 func (tx Tx) SetMode(ctx context.Context, m ModeRow) error {
 	if m.Namespaces == nil {

@@ -24,11 +24,6 @@ func (s *Store) Switches(ctx context.Context) ([]SwitchRow, error) {
 	return collect[SwitchRow](ctx, s.pool, selectSwitches+" ORDER BY scope, name")
 }
 
-// Switches lists those that are on.
-func (tx Tx) Switches(ctx context.Context) ([]SwitchRow, error) {
-	return collect[SwitchRow](ctx, tx, selectSwitches+" WHERE is_on ORDER BY scope, name")
-}
-
 // SetSwitch stores a turn of a kill switch. One that turns it off keeps the id of
 // the one that it ends, by which every responder knows the file to remove.
 func (tx Tx) SetSwitch(ctx context.Context, r SwitchRow) error {
