@@ -27,6 +27,11 @@ func (c *Client) Evict(ctx context.Context, ref Ref, mode Mode, grace int64) err
 	if mode == DryRun {
 		options["dryRun"] = []any{metav1.DryRunAll}
 	}
+	// The API server tries a failed precondition again and again until we hang up, so
+	// a pod that was replaced is found out before.
+	if _, err := c.Get(ctx, ref); err != nil {
+		return err
+	}
 	eviction := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "policy/v1", "kind": "Eviction",
 		"metadata":      map[string]any{"namespace": ref.Namespace, "name": ref.Name},

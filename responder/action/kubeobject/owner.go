@@ -44,22 +44,16 @@ func owns(entry metav1.ManagedFieldsEntry, path []string) bool {
 	if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &at) != nil {
 		return false
 	}
-	for i, name := range path {
+	for _, name := range path {
 		next, ok := at["f:"+name]
 		if !ok {
 			return false
 		}
+		// An empty object here is a leaf, or a map that is owned without its keys.
 		at = nil
 		if json.Unmarshal(next, &at) != nil {
 			return false
 		}
-		// A leaf, or a value owned as a whole, has no fields of its own.
-		if len(at) == 0 {
-			return true
-		}
-		if i == len(path)-1 {
-			return true
-		}
 	}
-	return false
+	return true
 }
