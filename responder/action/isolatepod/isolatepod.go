@@ -96,11 +96,14 @@ func (a *Action) isolate(ctx context.Context, r action.Request, mode kubeobject.
 	if err != nil {
 		return d, err
 	}
-	d.policyBefore, d.policyAfter, err = a.client.Apply(ctx, policyRef(r.Target), mode, policy(r.Target, pod))
+	s, err := a.selectors(ctx, pod)
 	if err != nil {
 		return d, err
 	}
-	s, err := a.selectors(ctx, pod)
+	if _, err := detach(pod.GetLabels(), s, r.Target.UID); err != nil {
+		return d, err
+	}
+	d.policyBefore, d.policyAfter, err = a.client.Apply(ctx, policyRef(r.Target), mode, policy(r.Target, pod))
 	if err != nil {
 		return d, err
 	}
