@@ -12,7 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"riposte/responder/action"
 	"riposte/responder/action/kubeobject"
@@ -70,12 +70,12 @@ func parse(raw json.RawMessage) (params, error) {
 // Action is the action.Action.
 type Action struct {
 	client *kubeobject.Client
-	pods   typedcorev1.PodsGetter
+	typed  kubernetes.Interface
 }
 
-// New makes the action; pods is usually a client's CoreV1().
-func New(client *kubeobject.Client, pods typedcorev1.PodsGetter) *Action {
-	return &Action{client, pods}
+// New makes the action; the typed client fetches the logs.
+func New(client *kubeobject.Client, typed kubernetes.Interface) *Action {
+	return &Action{client, typed}
 }
 
 // Spec describes the action.
@@ -208,7 +208,7 @@ func (a *Action) one(ctx context.Context, t action.Target, l log, lines, limit i
 	ctx, cancel := context.WithTimeout(ctx, kubeobject.Timeout)
 	defer cancel()
 	most := int64(maxRead)
-	stream, err := a.pods.Pods(t.Namespace).GetLogs(t.Name, &corev1.PodLogOptions{
+	stream, err := a.typed.CoreV1().Pods(t.Namespace).GetLogs(t.Name, &corev1.PodLogOptions{
 		Container: l.Container, Previous: l.Previous, TailLines: &lines, LimitBytes: &most, Timestamps: true,
 	}).Stream(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 func collect(c *kubeobject.Client, typed kubernetes.Interface) action.Action {
-	return collectlogs.New(c, typed.CoreV1())
+	return collectlogs.New(c, typed)
 }
 
 // kubelet serves a node's logs, which the API server fetches from it. log is
