@@ -123,12 +123,12 @@ func (a *Action) isolate(ctx context.Context, r action.Request, mode kubeobject.
 		return d, err
 	}
 	d.notes = s.notes(pod)
-	open, err := a.opened(ctx, r.Target, d.podAfter.GetLabels())
+	open, err := a.client.Opened(ctx, d.podAfter, d.policyAfter.GetName())
 	if err != nil {
 		return d, err
 	}
 	if len(open) > 0 {
-		d.notes = append(d.notes, opens(open))
+		d.notes = append(d.notes, kubeobject.Opens(open))
 	}
 	return d, nil
 }
@@ -152,6 +152,9 @@ func (a *Action) Execute(ctx context.Context, r action.Request) (action.Result, 
 		return action.Result{}, kubeobject.Permanent("write how it is now: %w", err)
 	}
 	note := fmt.Sprintf("took the pod out of its Services and from its controller; NetworkPolicy %s denies it all traffic", d.policyAfter.GetName())
+	if len(d.image.Fields) == 0 {
+		note = "the pod was isolated already"
+	}
 	return action.Result{
 		Note: strings.Join(append([]string{note}, d.notes...), "; "), ExecutedAt: time.Now(), Before: before, After: after,
 	}, nil
@@ -206,12 +209,12 @@ func (a *Action) Verify(ctx context.Context, r action.Request) (time.Time, error
 		if by := s.selecting(pod.GetLabels()); len(by) > 0 || pod.GetLabels()[isolated] != r.Target.UID {
 			return "the pod's labels are not as they were set; it is selected by " + strings.Join(by, ", "), nil
 		}
-		if hostNetwork(pod) {
-			return "", kubeobject.Permanent("%s", inHostNetwork)
+		if kubeobject.HostNetwork(pod) {
+			return "", kubeobject.Permanent("%s", kubeobject.InHostNetwork)
 		}
-		open, err := a.opened(ctx, r.Target, pod.GetLabels())
+		open, err := a.client.Opened(ctx, pod, policyRef(r.Target).Name)
 		if err == nil && len(open) > 0 {
-			err = kubeobject.Permanent("%s", opens(open))
+			err = kubeobject.Permanent("%s", kubeobject.Opens(open))
 		}
 		return "", err
 	})

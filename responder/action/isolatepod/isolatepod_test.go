@@ -268,7 +268,7 @@ func TestHostNetworkIsNotHeld(t *testing.T) {
 	require.Contains(t, result.Note, "use cut_network")
 	_, err = a.Verify(actiontest.Soon(t, 20*time.Second), r)
 	require.Equal(t, action.Permanent, action.KindOf(err))
-	require.ErrorContains(t, err, "no NetworkPolicy holds it")
+	require.ErrorContains(t, err, "no network policy holds it")
 }
 
 // A controller that takes every pod without some label cannot be left by losing labels.

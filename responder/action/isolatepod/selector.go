@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
 
 	"riposte/responder/action"
@@ -67,19 +66,7 @@ func selectorOf(o *unstructured.Unstructured) (labels.Selector, error) {
 		set, _, err := unstructured.NestedStringMap(o.Object, "spec", "selector")
 		return labels.SelectorFromSet(set), err
 	}
-	return readSelector(raw)
-}
-
-func readSelector(raw map[string]any) (labels.Selector, error) {
-	var s metav1.LabelSelector
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &s); err != nil {
-		return nil, kubeobject.Permanent("read a selector: %w", err)
-	}
-	selector, err := metav1.LabelSelectorAsSelector(&s)
-	if err != nil {
-		return nil, kubeobject.Permanent("read a selector: %w", err)
-	}
-	return selector, nil
+	return kubeobject.Selector(raw)
 }
 
 // selecting names what selects a pod with these labels.
@@ -103,17 +90,10 @@ func (s selectors) notes(pod *unstructured.Unstructured) (notes []string) {
 	case s.owner.Kind == "StatefulSet":
 		notes = append(notes, "its StatefulSet cannot start a clean one of the same name before this pod is deleted")
 	}
-	if hostNetwork(pod) {
-		notes = append(notes, inHostNetwork)
+	if kubeobject.HostNetwork(pod) {
+		notes = append(notes, kubeobject.InHostNetwork)
 	}
 	return notes
-}
-
-const inHostNetwork = "the pod is in its node's network, where no NetworkPolicy holds it: use cut_network"
-
-func hostNetwork(pod *unstructured.Unstructured) bool {
-	host, _, _ := unstructured.NestedBool(pod.Object, "spec", "hostNetwork")
-	return host
 }
 
 // detach is what is wanted of the pod's labels: without every one that a selector
@@ -142,33 +122,4 @@ func detach(set map[string]string, s selectors, uid string) ([]kubeobject.Field,
 		return nil, &action.Error{Kind: action.Refused, Err: fmt.Errorf("%s selects pods by what labels they do not have: this pod cannot be taken from it", strings.Join(still, ", "))}
 	}
 	return append(want, kubeobject.Want(uid, "metadata", "labels", isolated)), nil
-}
-
-// opened names the policies beside ours that select a pod with these labels and
-// allow it something.
-func (a *Action) opened(ctx context.Context, t action.Target, set map[string]string) (by []string, err error) {
-	var wrong error
-	policies := kubeobject.To(kubeobject.NetworkPolicies, t.Namespace, "", "")
-	err = a.client.List(ctx, policies, metav1.ListOptions{}, func(o *unstructured.Unstructured) {
-		raw, _, _ := unstructured.NestedMap(o.Object, "spec", "podSelector")
-		selector, err := readSelector(raw)
-		if err != nil {
-			wrong = err
-			return
-		}
-		ingress, _, _ := unstructured.NestedSlice(o.Object, "spec", "ingress")
-		egress, _, _ := unstructured.NestedSlice(o.Object, "spec", "egress")
-		if selector.Matches(labels.Set(set)) && len(ingress)+len(egress) > 0 {
-			by = append(by, o.GetName())
-		}
-	})
-	slices.Sort(by)
-	if err == nil {
-		err = wrong
-	}
-	return by, err
-}
-
-func opens(by []string) string {
-	return "it is opened again by the NetworkPolicies " + strings.Join(by, ", ")
 }
