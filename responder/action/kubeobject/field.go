@@ -120,7 +120,7 @@ func markKey(kind string) string { return "riposte.dev/" + strings.ReplaceAll(ki
 func Marked(o *unstructured.Unstructured, kind, id string) (Image, bool) {
 	var image Image
 	text, ok := o.GetAnnotations()[markKey(kind)]
-	if !ok || json.Unmarshal([]byte(text), &image) != nil || image.ID != id {
+	if !ok || id == "" || json.Unmarshal([]byte(text), &image) != nil || image.ID != id {
 		return Image{}, false
 	}
 	return image, true
