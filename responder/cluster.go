@@ -37,5 +37,5 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 		return nil, err
 	}
 	r.binder = binder
-	return clusterActions(client), nil
+	return clusterActions(client, r.o.ProtectedNamespaces), nil
 }

@@ -69,7 +69,7 @@ func RefOf(t action.Target) (Ref, error) {
 	return Ref{Resource: gvr, Namespace: t.Namespace, Name: t.Name, UID: t.UID, uid: types.UID(t.UID)}, nil
 }
 
-var resourceShape = regexp.MustCompile(`^(?:([a-z0-9.-]{1,200})/)?(v[0-9][a-z0-9]{0,20})/([a-z]{1,60})$`)
+var resourceShape = regexp.MustCompile(`^(?:([a-z][a-z0-9.-]{0,200})/)?(v[0-9][a-z0-9]{0,20})/([a-z]{1,60})$`)
 
 func parseResource(s string) (schema.GroupVersionResource, error) {
 	m := resourceShape.FindStringSubmatch(s)
