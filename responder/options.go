@@ -44,6 +44,9 @@ type Options struct {
 	// Kubeconfig is a file that opens the cluster that pods are deleted in, or
 	// InCluster for the one that we run in. Default: no cluster.
 	Kubeconfig string
+	// WebhooksFile names the webhooks that actions may use, see docs/actions.md.
+	// Default: none.
+	WebhooksFile string
 	// PlaybookDir is a folder of playbooks beside the built-in ones; changes in it
 	// are taken over. Default: the built-in ones alone.
 	PlaybookDir string

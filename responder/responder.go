@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"riposte/responder/action"
-	"riposte/responder/action/killcontainer"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/bus"
@@ -19,6 +18,7 @@ import (
 	"riposte/responder/incident"
 	"riposte/responder/ingest"
 	"riposte/responder/kube"
+	"riposte/responder/notify"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
@@ -33,6 +33,7 @@ type Responder struct {
 	secrets   secrets
 	playbooks *playbook.Holder
 	guard     *guard.Guard
+	webhooks  *notify.Webhooks
 
 	// The parts, in the order of their start.
 	store  *store.Store
@@ -56,6 +57,9 @@ func New(o Options) (*Responder, error) {
 	}
 	r := &Responder{o: o, failed: make(chan error, 1)}
 	if r.secrets, err = readSecrets(o); err != nil {
+		return nil, err
+	}
+	if r.webhooks, err = readWebhooks(o.WebhooksFile); err != nil {
 		return nil, err
 	}
 	sources := []sandbox.Source{playbook.Embedded()}
@@ -180,10 +184,10 @@ func (r *Responder) startBus(ctx context.Context) error {
 	return nil
 }
 
-// startActions registers what can be done. Without a cluster there is no
-// delete_pod, and a playbook that proposes it gets a refused action.
+// startActions registers what can be done. Without a cluster there are none of its
+// actions, and a playbook that proposes one gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := []action.Action{killcontainer.New(r.bus)}
+	all := append(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks)...)
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err
