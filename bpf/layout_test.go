@@ -77,7 +77,7 @@ func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 // TestObjectsAgree checks that all objects have the same maps, for they share them.
 func TestObjectsAgree(t *testing.T) {
 	first := map[string]*ebpf.MapSpec{}
-	for _, load := range []func() (*ebpf.CollectionSpec, error){LoadSyscall, LoadFile, LoadSocket, LoadProcess} {
+	for _, load := range []func() (*ebpf.CollectionSpec, error){LoadSyscall, LoadFile, LoadSocket, LoadProcess, LoadUring} {
 		spec, err := load()
 		require.NoError(t, err)
 		for name, b := range spec.Maps {

@@ -212,12 +212,13 @@ const (
 )
 
 type SyscallWireObject struct {
-	_       structs.HostLayout
-	Ino     uint64
-	Dev     uint32
-	Imode   uint32
-	PathLen uint16
-	Spare   [3]uint16
+	_         structs.HostLayout
+	Ino       uint64
+	Dev       uint32
+	Imode     uint32
+	PathLen   uint16
+	OriginLen uint16
+	Spare     [2]uint16
 }
 
 type SyscallWireRole uint32

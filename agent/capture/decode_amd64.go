@@ -29,13 +29,44 @@ type decoder struct {
 	clock *clock
 	comms memory[[16]byte]
 	flags memory[flagKey]
+
+	pending pending
+	// call is the record in work, kept so that it costs no allocation.
+	call record
 }
 
 func newDecoder(c *clock) *decoder { return &decoder{clock: c} }
 
+// errKept says that the record is kept for another that completes it.
+var errKept = errors.New("kept")
+
 // record fills e from one record. On an error e is undefined.
 func (d *decoder) record(raw []byte, e *event.Event) error {
 	e.Reset()
+	h, _, ok := fixed[bpf.SyscallWireHeader](raw)
+	if ok && h.Uring != 0 && h.Kind != uint8(bpf.SyscallWireKindWIRE_DONE) && h.Version == wireVersion && int(h.Size) == len(raw) {
+		d.pending.submitted(raw, &h)
+		return errKept
+	}
+	return d.decode(raw, e)
+}
+
+// late tells of a request of io_uring that has no result after a time.
+func (d *decoder) late(now uint64, e *event.Event) bool {
+	raw := d.pending.late(now)
+	if raw == nil {
+		return false
+	}
+	e.Reset()
+	if d.decode(raw, e) != nil {
+		return false
+	}
+	e.Pending = e.Ret < 0
+	return true
+}
+
+// decode fills e from one record as it is.
+func (d *decoder) decode(raw []byte, e *event.Event) error {
 	h, _, ok := fixed[bpf.SyscallWireHeader](raw)
 	switch {
 	case !ok || int(h.Size) > len(raw) || h.Size < uint32(unsafe.Sizeof(h)):
@@ -48,7 +79,7 @@ func (d *decoder) record(raw []byte, e *event.Event) error {
 	var err error
 	switch kind := bpf.SyscallWireKind(h.Kind); kind {
 	case bpf.SyscallWireKindWIRE_CALL, bpf.SyscallWireKindWIRE_FILE, bpf.SyscallWireKindWIRE_SOCKET, bpf.SyscallWireKindWIRE_CHANGE:
-		err = d.call(raw, kind, e)
+		err = d.syscall(raw, kind, e)
 	case bpf.SyscallWireKindWIRE_EXEC:
 		err = d.exec(raw, e)
 	case bpf.SyscallWireKindWIRE_FORK:
@@ -57,6 +88,8 @@ func (d *decoder) record(raw []byte, e *event.Event) error {
 		d.exit(e)
 	case bpf.SyscallWireKindWIRE_CGROUP:
 		err = d.cgroup(raw, e)
+	case bpf.SyscallWireKindWIRE_DONE:
+		err = d.done(raw, e)
 	default:
 		err = errKind
 	}

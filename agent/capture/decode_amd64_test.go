@@ -76,6 +76,10 @@ func connectRecord() []byte {
 	return wire(r, "\x02\x00\x01\xbb\xc0\x00\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00")
 }
 
+func forkRecord() []byte {
+	return wire(bpf.SyscallWireFork{Header: head(bpf.SyscallWireKindWIRE_FORK, event.Clone, 5), Pid: 5, Tid: 5})
+}
+
 func changeRecord() []byte {
 	return wire(bpf.SyscallWireChange{
 		Call:  bpf.SyscallWireCall{Header: head(bpf.SyscallWireKindWIRE_CHANGE, event.Chdir, 0), NameLen: [2]uint16{2}, BaseLen: [2]uint16{4}},
@@ -170,7 +174,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(connectRecord())
 	f.Add(changeRecord())
 	f.Add(renameRecord())
-	f.Add(wire(bpf.SyscallWireFork{Header: head(bpf.SyscallWireKindWIRE_FORK, event.Clone, 5)}))
+	f.Add(forkRecord())
 	f.Add(wire(bpf.SyscallWireExit{Header: head(bpf.SyscallWireKindWIRE_EXIT, 0, 139)}))
 	f.Add(wire(bpf.SyscallWireCgroup{Header: head(bpf.SyscallWireKindWIRE_CGROUP, 0, 0), PathLen: 2}, "/a"))
 	for _, c := range calls { // every call with all of its parameters, and cut

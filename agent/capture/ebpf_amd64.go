@@ -28,6 +28,8 @@ const (
 	wakeInterval = time.Millisecond
 	// A quiet reader still looks this often, should a wake-up ever be missed.
 	idleLook = 250 * time.Millisecond
+	// A reader that is never quiet looks for late requests after so many records.
+	lateEvery = 1024
 )
 
 // Live is the source of events from this machine's kernel.
@@ -40,6 +42,7 @@ type Live struct {
 	shapes    [tableLength]bpf.SyscallWireShape // as the kernel has them
 	decode    *decoder
 	undecoded atomic.Uint64
+	unmatched atomic.Uint64
 
 	mu     sync.Mutex // guards closed and the kernel's objects against Lost after Close
 	closed bool
@@ -102,7 +105,7 @@ func (s *Live) load(o Options) error {
 }
 
 // objects are loaded in this order. They share their maps.
-var objects = []func() (*ebpf.CollectionSpec, error){bpf.LoadProcess, bpf.LoadFile, bpf.LoadSocket, bpf.LoadSyscall}
+var objects = []func() (*ebpf.CollectionSpec, error){bpf.LoadProcess, bpf.LoadFile, bpf.LoadSocket, bpf.LoadSyscall, loadUring}
 
 // handlers are the programs that are reached by tail calls, without the kind.
 var handlers = map[string]bpf.SyscallWireHandler{
@@ -126,8 +129,11 @@ func (s *Live) attach(o Options, kind string) error {
 	var hooks []program
 	for _, load := range objects {
 		spec, err := load()
-		if err != nil {
-			return fmt.Errorf("BPF object: %w", err)
+		if errors.Is(err, errNoUring) {
+			o.Log.Warn("files and sockets that are used by io_uring are not seen", "cause", err)
+			continue
+		} else if err != nil {
+			return err
 		}
 		keep(spec, kind)
 		spec.Maps[bpf.SyscallMapEvents].MaxEntries = uint32(o.RingBytes)
@@ -220,6 +226,16 @@ func (s *Live) Run(ctx context.Context, handle func(*event.Event)) error {
 	// by ourselves until an interval has brought nothing. Only then the next event is
 	// sure to wake us and a long sleep is safe.
 	look, records := idleLook, 0
+	deliver := func() {
+		num++
+		e.Num = num
+		handle(&e)
+	}
+	late := func() {
+		for now := bootNow(); s.decode.late(now, &e); {
+			deliver()
+		}
+	}
 	s.reader.SetDeadline(time.Now().Add(look))
 	for ctx.Err() == nil {
 		err := s.reader.ReadInto(&rec)
@@ -230,6 +246,7 @@ func (s *Live) Run(ctx context.Context, handle func(*event.Event)) error {
 				look = idleLook
 			}
 			records = 0
+			late()
 			s.reader.SetDeadline(time.Now().Add(look))
 			continue
 		case errors.Is(err, ringbuf.ErrFlushed):
@@ -244,13 +261,18 @@ func (s *Live) Run(ctx context.Context, handle func(*event.Event)) error {
 			look = 2 * wakeInterval
 			s.reader.SetDeadline(time.Now().Add(look))
 		}
-		if err := s.decode.record(rec.RawSample, &e); err != nil {
-			s.undecoded.Add(1)
-			continue
+		if records%lateEvery == 0 {
+			late()
 		}
-		num++
-		e.Num = num
-		handle(&e)
+		err = s.decode.record(rec.RawSample, &e)
+		s.unmatched.Store(s.decode.pending.unmatched)
+		switch {
+		case errors.Is(err, errKept):
+		case err != nil:
+			s.undecoded.Add(1)
+		default:
+			deliver()
+		}
 	}
 	return nil
 }

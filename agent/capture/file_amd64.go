@@ -22,10 +22,10 @@ func (c *record) file(tail []byte, e *event.Event) error {
 	if !ok {
 		return errShort
 	}
-	t := texts{rest: tail}
+	t := textsOf(tail)
 	c.object = o
 	c.takeNames(&t)
-	c.path = t.text(o.PathLen)
+	c.path, c.origin = t.text(o.PathLen), t.text(o.OriginLen)
 	c.data = t.bytes(c.DataLen)
 	switch {
 	case opens(e.Type):
@@ -48,6 +48,11 @@ func (c *record) opened(e *event.Event) {
 	e.File.NameRaw = c.names[0]
 	e.File.Base = c.bases[0]
 	e.File.Flags, e.File.Mode = flags, mode
+	if c.origin != "" && event.Absolute(c.names[0], c.bases[0]) == c.path {
+		// The name is the path: no symlink was followed, but a bind mount crossed. Where
+		// both were, the mount's path stays, for it is what most rules know.
+		e.File.RealPath = c.origin
+	}
 }
 
 // used is an object that a call has by its descriptor alone, so its name is its path.

@@ -25,7 +25,8 @@ var places = map[bpf.SyscallWireLoss]string{
 
 // Lost counts by place. These lost an event: "ring_full", "ring_full_state" for one of
 // the state set, "shed" and "shed_low" to keep room for state events when the ring
-// filled, "scratch_busy", "tail_call", "recursion" and "undecodable". These lost a part
+// filled, "scratch_busy", "tail_call", "recursion", "undecodable" and
+// "uring_unmatched", a request of io_uring whose beginning or end was not seen. These lost a part
 // of one: "path_cut", "argument_unreadable", "exec_args_cut", "exec_env_cut" and
 // "file_gone".
 func (s *Live) Lost() map[string]uint64 {
@@ -38,7 +39,7 @@ func (s *Live) Lost() map[string]uint64 {
 }
 
 func (s *Live) lost() map[string]uint64 {
-	all := map[string]uint64{"undecodable": s.undecoded.Load(), "recursion": 0}
+	all := map[string]uint64{"undecodable": s.undecoded.Load(), "recursion": 0, "uring_unmatched": s.unmatched.Load()}
 	for place, name := range places {
 		all[name] = 0
 		if s.losses == nil {

@@ -27,7 +27,7 @@ func (d *decoder) exec(raw []byte, e *event.Event) error {
 	if !ok {
 		return errShort
 	}
-	t := texts{rest: tail}
+	t := textsOf(tail)
 	name := t.text(r.NameLen)
 	base := t.text(r.BaseLen)
 	path := t.text(r.PathLen)
@@ -175,7 +175,7 @@ func (d *decoder) cgroup(raw []byte, e *event.Event) error {
 	if !ok {
 		return errShort
 	}
-	t := texts{rest: tail}
+	t := textsOf(tail)
 	e.Type = event.Unknown
 	e.Cgroup = &event.Cgroup{ID: r.Id, Path: t.text(r.PathLen)}
 	if r.Pid != 0 {

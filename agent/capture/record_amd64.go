@@ -17,7 +17,8 @@ type record struct {
 	data         []byte
 	object       bpf.SyscallWireObject
 	path         string
-	sock         *socketRecord
+	origin       string // the path without the bind mount that it was reached by
+	sock         socketRecord
 	state        event.State
 }
 
@@ -38,9 +39,10 @@ var callTypes = func() (all [256]*callType) {
 	return all
 }()
 
-// call fills e from a record of any kind that a system call has.
-func (d *decoder) call(raw []byte, kind bpf.SyscallWireKind, e *event.Event) error {
-	c := record{typ: callTypes[e.Type]}
+// syscall fills e from a record of any kind that a system call has.
+func (d *decoder) syscall(raw []byte, kind bpf.SyscallWireKind, e *event.Event) error {
+	c := &d.call
+	*c = record{typ: callTypes[e.Type]}
 	if c.typ == nil {
 		return errKind
 	}
@@ -67,7 +69,7 @@ func (d *decoder) call(raw []byte, kind bpf.SyscallWireKind, e *event.Event) err
 	}
 	for i := range c.typ.fields {
 		p := &c.typ.fields[i]
-		p.put(d, &c, e, p)
+		p.put(d, c, e, p)
 	}
 	return nil
 }
@@ -75,7 +77,7 @@ func (d *decoder) call(raw []byte, kind bpf.SyscallWireKind, e *event.Event) err
 // take cuts the names off what lies behind the fixed part, and a call's data, which
 // follows them at once where there is no object.
 func (c *record) take(tail []byte) (texts, error) {
-	t := texts{rest: tail}
+	t := textsOf(tail)
 	c.takeNames(&t)
 	c.data = t.bytes(c.DataLen)
 	return t, t.err()
@@ -88,23 +90,34 @@ func (c *record) takeNames(t *texts) {
 	}
 }
 
-// texts are the parts behind a record's fixed part, to be cut off in order.
+// texts are the parts behind a record's fixed part, to be cut off in order. They are
+// copied at once, so that all of them cost one allocation.
 type texts struct {
-	rest  []byte
+	raw   []byte
+	rest  string
 	short bool
 }
 
-func (t *texts) bytes(n uint16) []byte {
+func textsOf(tail []byte) texts { return texts{raw: tail, rest: string(tail)} }
+
+func (t *texts) text(n uint16) string {
 	if int(n) > len(t.rest) {
 		t.short = true
-		return nil
+		return ""
 	}
-	b := t.rest[:n:n]
-	t.rest = t.rest[n:]
-	return b
+	s := t.rest[:n]
+	t.raw, t.rest = t.raw[n:], t.rest[n:]
+	return s
 }
 
-func (t *texts) text(n uint16) string { return string(t.bytes(n)) }
+// bytes are not copied: they are the record's.
+func (t *texts) bytes(n uint16) []byte {
+	raw := t.raw
+	if s := t.text(n); len(s) > 0 {
+		return raw[:n:n]
+	}
+	return nil
+}
 
 func (t *texts) err() error {
 	if t.short {

@@ -78,6 +78,11 @@ func shapesOf(types []event.Type) (table [tableLength]bpf.SyscallWireShape) {
 				table[at.part+at.nr] = shape
 			}
 		}
+		for _, r := range requests {
+			if r.typ == c.typ && c.nr != none {
+				table[tableUring+r.op] = shape
+			}
+		}
 		if c.mux != none { // any of them can come by socketcall
 			table[table32+compatSocketcall] = bpf.SyscallWireShape{Call: uint8(c.typ), Flags: uint8(bpf.SyscallWireShapeFlagSHAPE_MULTIPLEX), Tier: normalTier}
 		}

@@ -26,7 +26,7 @@ type socketRecord struct {
 
 // socket takes a record of a call on a socket; dup has one for any descriptor.
 func (c *record) socket(tail []byte, e *event.Event) error {
-	var s socketRecord
+	s := &c.sock
 	size := unsafe.Sizeof(s.SyscallWireSocket)
 	head := unsafe.Sizeof(s.Call)
 	if uintptr(len(tail)) < size-head {
@@ -34,14 +34,14 @@ func (c *record) socket(tail []byte, e *event.Event) error {
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&s.SyscallWireSocket)), size)[head:], tail)
 	s.Call = c.SyscallWireCall
-	t := texts{rest: tail[size-head:]}
+	t := textsOf(tail[size-head:])
 	s.asked = parseSockaddr(t.bytes(s.AddrLen))
 	c.data = t.bytes(c.DataLen)
 	s.control = t.bytes(s.ControlLen)
-	c.path = t.text(s.Object.PathLen)
+	c.path, c.origin = t.text(s.Object.PathLen), t.text(s.Object.OriginLen)
 	s.own = unixPath(t.bytes(s.OwnLen))
 	s.peer = unixPath(t.bytes(s.PeerLen))
-	c.object, c.sock = s.Object, &s
+	c.object = s.Object
 	switch {
 	case t.short:
 		return errShort

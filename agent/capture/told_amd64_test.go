@@ -120,6 +120,9 @@ func makeCalls(dir string) {
 		c.sockets()
 		c.processes()
 		c.memory()
+		if !compat {
+			c.requests()
+		}
 	}
 	for _, compat := range []bool{false, true} {
 		c.compat = compat

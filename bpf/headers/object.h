@@ -36,4 +36,6 @@ static __always_inline void put_object(const bool typed, struct scratch *s, __u3
 		return; // has no path
 	e->marks |= file_marks(typed, file, inode);
 	o->path_len = put_path(typed, s, fixed, &file->f_path, task, &e->marks);
+	if (is_bound(typed, &file->f_path, task))
+		o->origin_len = put_path(typed, s, fixed, &file->f_path, WITHIN, &e->marks);
 }

@@ -94,9 +94,21 @@ static long step_typed(__u32 i, void *w)
 	return step(true, w);
 }
 
-// Walks from the path to the task's root, or without a task to the top of the mounts,
-// and leaves the text in the scratch. Returns the marks. Typed programs run on kernels
-// that have bpf_loop (5.17), the others need a loop that the verifier follows to its
+// The root of the file system that the path is in.
+static __always_inline __u64 own_root(const bool typed, struct path *path)
+{
+	struct dentry *dentry = CAST(struct dentry, ADDRESS(path, dentry));
+	struct super_block *sb = GET(dentry, d_sb);
+
+	return ADDRESS(sb, s_root);
+}
+
+// What a walk does with mounts: it crosses them up to the task's root, or with no task
+// to the top of all; or it stays within the file system.
+#define WITHIN ((struct task_struct *)1)
+
+// Walks from the path up and leaves the text in the scratch. Returns the marks. Typed programs run
+// on kernels that have bpf_loop (5.17), the others need a loop that the verifier follows to its
 // end.
 static __always_inline __u32 walk(const bool typed, struct scratch *s, struct path *path,
 				  struct task_struct *task)
@@ -110,7 +122,10 @@ static __always_inline __u32 walk(const bool typed, struct scratch *s, struct pa
 	    .at = TEXT_MAX - 1,
 	};
 
-	if (task) {
+	if (task == WITHIN) {
+		w.root = own_root(typed, path);
+		w.root_mount = w.mount;
+	} else if (task) {
 		struct fs_struct *fs = GET(task, fs);
 
 		if (!fs)
@@ -118,8 +133,10 @@ static __always_inline __u32 walk(const bool typed, struct scratch *s, struct pa
 		w.root = ADDRESS(fs, root.dentry);
 		w.root_mount = ADDRESS(fs, root.mnt) - inside;
 	}
-	mount = CAST(struct mount, w.mount);
-	w.top = (__u64)GET(mount, mnt.mnt_root);
+	if (task != WITHIN) {
+		mount = CAST(struct mount, w.mount);
+		w.top = (__u64)GET(mount, mnt.mnt_root);
+	}
 	if (typed) {
 		bpf_loop(WALK_STEPS_TYPED, step_typed, &w, 0);
 	} else {
@@ -174,6 +191,18 @@ static __always_inline __u16 put_path(const bool typed, struct scratch *s, __u32
 {
 	*marks |= typed ? walk_typed(s, path, task) : walk_raw(s->slot, (__u64)path, (__u64)task);
 	return put_walked(s, fixed);
+}
+
+// Whether the path was reached by a mount of a mere part of the file system that is
+// the task's root: then the file has another name there.
+static __always_inline bool is_bound(const bool typed, struct path *path, struct task_struct *task)
+{
+	struct vfsmount *mount = CAST(struct vfsmount, ADDRESS(path, mnt));
+	struct fs_struct *fs = GET(task, fs);
+	__u64 top = ADDRESS(mount, mnt_root);
+	__u64 root = own_root(typed, path);
+
+	return top != root && fs && ADDRESS(fs, root.dentry) == root;
 }
 
 // Which layer of an overlay holds the file. The pointer to the upper layer's dentry

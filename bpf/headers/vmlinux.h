@@ -167,14 +167,17 @@ struct qstr {
 };
 
 struct inode;
+struct super_block;
 
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct super_block {
+	struct dentry *s_root;
 	__u32 s_dev;
 	unsigned long s_magic;
 };
@@ -356,6 +359,104 @@ struct unix_address {
 struct unix_sock {
 	struct unix_address *addr;
 	struct sock *peer;
+};
+
+struct filename {
+	const char *name;
+};
+
+struct sockaddr_storage {
+	char data[128]; // by no name that is asked for
+};
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
+struct io_cqe {
+	int fd; // until the request has its file
+};
+
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	__u32 flags;
+	struct io_cqe cqe;
+	void *async_data;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
+struct open_how {
+	__u64 flags;
+	__u64 mode;
+	__u64 resolve;
+};
+
+// What the kinds of requests keep in the beginning of io_kiocb.
+struct io_open {
+	int dfd;
+	struct filename *filename;
+	struct open_how how;
+};
+
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+
+struct io_mkdir {
+	int dfd;
+	unsigned short mode;
+	struct filename *filename;
+};
+
+struct io_link {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_connect {
+	int addr_len;
+};
+
+struct io_accept {
+	int flags;
+};
+
+struct io_socket {
+	int domain;
+	int type;
+	int protocol;
+};
+
+struct io_listen {
+	int backlog;
+};
+
+struct io_sr_msg {
+	int len;
+};
+
+// The kernel's own copies of a request's addresses.
+struct io_async_msghdr {
+	struct msghdr msg;
+	struct sockaddr_storage addr;
 };
 
 #pragma clang attribute pop

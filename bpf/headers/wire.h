@@ -186,7 +186,8 @@ struct wire_object {
 	__u32 dev;
 	__u32 imode; // the file's type and permissions
 	__u16 path_len;
-	__u16 spare[3];
+	__u16 origin_len; // of the path without the bind mount that it was reached by
+	__u16 spare[2];
 };
 
 struct wire_file {

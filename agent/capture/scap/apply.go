@@ -338,7 +338,10 @@ func (d *decoder) moveDir(e *event.Event) {
 		}
 		dir = absolute(dir, d.thread.proc.CWD)
 	}
-	d.thread.proc.CWD = dir
+	if p := &d.thread.proc.Process; p.CWD != dir {
+		p.CWD = dir
+		d.clock.Changed(p)
+	}
 }
 
 // anonymousKinds are calls that make a descriptor without a name.

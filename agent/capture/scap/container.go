@@ -25,6 +25,7 @@ type containers struct {
 	// cgroups that were ever made.
 	weight, listed int
 	lost           map[string]uint64
+	clock          *event.Clock
 }
 
 // membership is a list of cgroups and the container that it belongs to.
@@ -33,8 +34,8 @@ type membership struct {
 	cgroups   []string
 }
 
-func newContainers(lost map[string]uint64) containers {
-	return containers{lost: lost, byID: map[string]*event.Container{}, byCgroups: map[string]membership{}}
+func newContainers(lost map[string]uint64, clock *event.Clock) containers {
+	return containers{lost: lost, clock: clock, byID: map[string]*event.Container{}, byCgroups: map[string]membership{}}
 }
 
 // of finds the container of a list of cgroups: "subsystem=path", each ending in NUL.
@@ -58,6 +59,7 @@ func (c *containers) of(cgroups []byte, startNS uint64) membership {
 		if pod != "" && found.Pod == nil {
 			found.Pod = &event.Pod{UID: pod}
 		}
+		c.clock.ContainerChanged(found)
 		break
 	}
 	c.listed += len(cgroups) + wordBytes*len(m.cgroups)

@@ -64,6 +64,7 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	d.says(p)
 	d.adopt(p, ptid)
 	d.belongs(p)
+	d.clock.Changed(&p.Process)
 	d.identify(p)
 }
 
@@ -86,6 +87,7 @@ func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint3
 	if from != nil {
 		p.Process = from.proc.Process
 		p.Parent = nil
+		d.clock.Born(&p.Process)
 	}
 	p.PID, p.VPID, p.PPID = int32(pid), int32(pid), -1
 	p.StartNS, p.StartKnown, p.Exited = e.KernelNS, true, false
@@ -94,10 +96,10 @@ func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint3
 		d.share(t, from, flags&cloneFiles != 0)
 		if above := from.proc; flags&cloneParent != 0 {
 			if above.parent != nil {
-				p.join(above.parent)
+				d.join(p, above.parent)
 			}
 		} else {
-			p.join(above)
+			d.join(p, above)
 		}
 	}
 	if from == d.thread {
@@ -187,6 +189,7 @@ func (d *decoder) exec(e *event.Event) {
 		t.fds = own
 	}
 	d.closeOnExec(t.fds)
+	d.clock.Changed(&p.Process)
 	d.identify(p)
 }
 

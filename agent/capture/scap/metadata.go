@@ -95,6 +95,7 @@ func (c *containers) describe(text []byte) (*event.Container, error) {
 	known.Healthcheck, known.Liveness, known.Readiness = d.Healthcheck.v.line(), d.Liveness.v.line(), d.Readiness.v.line()
 	c.details(known, d)
 	known.Pod = d.pod(known)
+	c.clock.ContainerChanged(known)
 	return known, nil
 }
 

@@ -26,9 +26,9 @@ func absolute(name, base string) string {
 // paths remembers absolute paths that are clean: the same are opened again and again.
 // A path has one place, by its hash; the next with that place takes it.
 type paths struct {
-	seed maphash.Seed
-	// slots are made when the first path comes.
-	slots *[1 << 15]pathSlot
+	seed  maphash.Seed
+	slots []pathSlot
+	used  int
 }
 
 type pathSlot struct {
@@ -36,10 +36,31 @@ type pathSlot struct {
 	name string
 }
 
-// maxPathKept bounds each path that is remembered.
-const maxPathKept = 256
+// The number of places, at first and at most, and the length of each path that is
+// remembered.
+const fewPaths, maxPaths, maxPathKept = 1 << 9, 1 << 15, 256
 
-func newPaths() *paths { return &paths{seed: maphash.MakeSeed()} }
+func newPaths() *paths { return &paths{seed: maphash.MakeSeed(), slots: make([]pathSlot, fewPaths)} }
+
+func (p *paths) place(hash uint64) *pathSlot { return &p.slots[hash&uint64(len(p.slots)-1)] }
+
+// put remembers a path.
+func (p *paths) put(s pathSlot) {
+	if p.place(s.hash).name == "" {
+		p.used++
+	}
+	*p.place(s.hash) = s
+	if 2*p.used < len(p.slots) || len(p.slots) >= maxPaths {
+		return
+	}
+	before := p.slots
+	p.slots, p.used = make([]pathSlot, 4*len(before)), 0
+	for _, s := range before {
+		if s.name != "" {
+			p.put(s)
+		}
+	}
+}
 
 // name gives a path as it was passed and made absolute. base is asked for the
 // directory that a relative one counts from.
@@ -55,17 +76,13 @@ func (p *paths) name(b []byte, base func() string) (raw, full string) {
 		raw = string(b)
 		return raw, absolute(raw, "")
 	}
-	if p.slots == nil {
-		p.slots = new([1 << 15]pathSlot)
-	}
 	h := maphash.Bytes(p.seed, b)
-	s := &p.slots[h%uint64(len(p.slots))]
-	if s.hash == h && s.name == string(b) {
+	if s := p.place(h); s.hash == h && s.name == string(b) {
 		return s.name, s.name
 	}
 	raw = string(b)
 	if full = absolute(raw, ""); full == raw {
-		*s = pathSlot{h, raw}
+		p.put(pathSlot{h, raw})
 	}
 	return raw, full
 }

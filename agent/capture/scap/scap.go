@@ -323,7 +323,7 @@ func (d *decoder) hand(e *event.Event, handle func(*event.Event)) {
 	e.Task = event.Task{
 		PID: p.PID, TID: int32(d.tid), VTID: int32(d.thread.vtid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
 	}
-	e.Fill = d.fill
+	e.Fill, e.Clock = d.fill, &d.clock
 	handle(e)
 	d.forget()
 }

@@ -108,6 +108,64 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// TestManyPaths opens more files than are remembered, each of them twice.
+func TestManyPaths(t *testing.T) {
+	f := newFile(false)
+	const paths = 40_000
+	for range 2 {
+		for i := range paths {
+			f.event(50, 307, int64(3), int64(-100), fmt.Sprintf("/srv/%d/%d", i%7, i), uint32(1), uint32(0), uint32(0), uint64(0))
+		}
+	}
+	s, err := scap.Open(&f.Buffer, scap.Options{})
+	require.NoError(t, err)
+	n := 0
+	require.NoError(t, s.Run(t.Context(), func(e *event.Event) {
+		i := n % paths
+		if want := fmt.Sprintf("/srv/%d/%d", i%7, i); e.File.Name != want || e.File.NameRaw != want {
+			t.Fatalf("event %d names %q, raw %q: want %q", e.Num, e.File.Name, e.File.NameRaw, want)
+		}
+		n++
+	}))
+	require.Equal(t, 2*paths, n)
+}
+
+// TestObjectsAreUsedAgain closes, duplicates and inherits descriptors: an object must
+// not be given to another while one of them still names it.
+func TestObjectsAreUsedAgain(t *testing.T) {
+	f := newFile(false)
+	open := func(tid, fd int64, path string) {
+		f.event(tid, 307, fd, int64(-100), path, uint32(1), uint32(0), uint32(0), uint64(0))
+	}
+	f.tasks(task{tid: 50, pid: 50, ptid: 1, comm: "bash", cwd: "/"})
+	open(50, 3, "/a")
+	f.event(50, 363, int64(4), int64(3), int64(4))
+	f.event(50, 5, int64(0), int64(3))
+	open(50, 3, "/b")
+	f.event(50, 223, child(60, 50, 50, 1, 0, 0)...)
+	f.event(50, 5, int64(0), int64(3))
+	f.event(50, 5, int64(0), int64(4))
+	open(50, 3, "/c")
+	open(50, 4, "/d")
+	f.event(50, 363, int64(4), int64(3), int64(4))
+	open(50, 5, "/e")
+	f.event(60, 71, int64(0), int64(3))
+	f.event(60, 71, int64(0), int64(4))
+	f.event(50, 71, int64(0), int64(3))
+	f.event(50, 71, int64(0), int64(4))
+	f.event(50, 71, int64(0), int64(5))
+	f.event(60, 186, int64(0), int64(0), uint8(0), uint8(0), int64(1))
+	open(50, 6, "/f")
+	f.event(50, 71, int64(0), int64(3))
+	var names []string
+	for _, e := range events(t, f) {
+		if e.Type == event.Fstat {
+			names = append(names, e.File.Name)
+		}
+	}
+	require.Equal(t, []string{"/b", "/a", "/c", "/c", "/e", "/c"}, names)
+}
+
 // program are the parameters of an execve's exit.
 func program(res int64, exe, args string, pid, ptid int64, cgroups string, uid uint32) []any {
 	return []any{

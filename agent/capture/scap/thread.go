@@ -34,11 +34,12 @@ type identity struct {
 // thread is one entry of the table. Threads of a process share it, and most share
 // its descriptors.
 type thread struct {
+	// What every event looks at comes first, so that it is in one line of the cache.
 	tid   int64
-	vtid  int64
 	proc  *proc
 	fds   *fdTable
 	enter entry
+	vtid  int64
 	// fresh says that the parent's event made the thread and its own is to come.
 	fresh bool
 }
@@ -54,6 +55,8 @@ type entry struct {
 
 // state is everything that the file has told about its machine so far.
 type state struct {
+	// clock is told of whatever changes what rules see of a process.
+	clock   event.Clock
 	threads threads
 	users   users
 	// renamed counts the changes of users, from 1.
@@ -88,7 +91,9 @@ const (
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, containers: newContainers(lost), lost: lost}
+	s := &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, lost: lost}
+	s.containers = newContainers(lost, &s.clock)
+	return s
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
@@ -164,30 +169,31 @@ func (s *state) end(p, reaper *proc) {
 	s.weight -= p.weight
 	p.weight = 0
 	for c := p.first; c != nil; c = p.first {
-		c.leave()
+		s.leave(c)
 		if reaper != nil && reaper != c && !reaper.under(c) {
-			c.join(reaper)
+			s.join(c, reaper)
 		} else {
 			c.PPID = 1
 		}
 	}
-	p.leave()
+	s.leave(p)
 }
 
 // adopt links a process to the one that has the parent's thread.
 func (s *state) adopt(p *proc, ptid int64) {
-	p.leave()
+	s.leave(p)
 	p.PPID = int32(ptid)
 	t := s.threads.get(ptid)
 	if t == nil || t.proc == p || t.proc.under(p) {
 		return
 	}
-	p.join(t.proc)
+	s.join(p, t.proc)
 }
 
 // join makes p a child of parent, which must not be below it.
-func (p *proc) join(parent *proc) {
-	p.parent, p.Parent, p.PPID = parent, &parent.Process, parent.PID
+func (s *state) join(p, parent *proc) {
+	s.clock.Adopt(&p.Process, &parent.Process)
+	p.parent, p.PPID = parent, parent.PID
 	p.next, p.back = parent.first, nil
 	if p.next != nil {
 		p.next.back = p
@@ -197,10 +203,11 @@ func (p *proc) join(parent *proc) {
 
 // leave takes p out of its parent's list. Its rules keep seeing the ended parent no
 // longer, as in Falco.
-func (p *proc) leave() {
+func (s *state) leave(p *proc) {
 	if p.parent == nil {
 		return
 	}
+	s.clock.Adopt(&p.Process, nil)
 	if p.back != nil {
 		p.back.next = p.next
 	} else {
@@ -209,7 +216,7 @@ func (p *proc) leave() {
 	if p.next != nil {
 		p.next.back = p.back
 	}
-	p.parent, p.Parent, p.next, p.back = nil, nil, nil, nil
+	p.parent, p.next, p.back = nil, nil, nil
 }
 
 // under says whether q is among p's ancestors; a parent below its own child would
@@ -231,6 +238,7 @@ func (s *state) identify(p *proc) {
 		return
 	}
 	p.named = by
+	s.clock.Changed(&p.Process)
 	id := p.Container.ID
 	user := s.users.of(id, p.EUID, false)
 	p.User, p.Home, p.Shell = user.name, user.home, user.shell
