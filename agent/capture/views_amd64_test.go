@@ -101,7 +101,7 @@ func TestEveryWayToAFile(t *testing.T) {
 		require.GreaterOrEqual(t, fd, int64(0), name)
 		opened[name] = fd // stays open, so each has its own
 	}
-	at := uintptr(atCWD)
+	at := atCWD
 	for _, c.compat = range []bool{false, true} {
 		bits := map[bool]string{false: " (64)", true: " (int 0x80)"}[c.compat]
 		for name, path := range map[string]string{
