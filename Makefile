@@ -45,9 +45,9 @@ generate: ## Make generated files again: BPF objects and references
 	go generate ./...
 
 ##@ Check
-.PHONY: test unit e2e lint verify fuzz bench fmt
+.PHONY: test unit e2e lint verify fuzz bench bench-rules fmt
 test: web/dist/index.html ## Set everything up and run every test
-	@.make/need postgres chromium race
+	@.make/need postgres chromium race runtime
 	@.make/test
 
 unit: ## Only the Go tests that need neither root, database nor cluster
@@ -78,6 +78,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 bench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./agent/... ./responder/... $(ARGS)
 
+bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
+	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
+	@.make/bench-rules
+
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')
 	clang-format-19 -i bpf/*.bpf.c bpf/headers/*.h
@@ -88,4 +92,4 @@ clean: ## Remove what was built in this folder
 	rm -rf bin web/dist web/node_modules
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

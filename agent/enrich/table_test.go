@@ -96,7 +96,7 @@ func TestLifeOfAProcess(t *testing.T) {
 		Args: []string{"x"}, ArgsTruncated: true, CWD: "/w", LoginUID: 6, EUID: 8, TTY: 7, ExeUpperLayer: true, ExeMemfd: true, ExeWritable: true, ExeIno: 9,
 		Parent: e.Proc.Parent, Container: e.Proc.Container,
 	}
-	require.Equal(t, want, *e.Proc)
+	require.EqualExportedValues(t, want, *e.Proc)
 
 	// A thread's name is not the process's.
 	thread := child

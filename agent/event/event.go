@@ -14,6 +14,9 @@ type Event struct {
 	// Num counts the events of this agent from 1.
 	Num  uint64
 	Type Type
+	// Call is the name of a system call that has no Type of its own: its Type is
+	// Syscall.
+	Call string
 	// TimeNS is when the call returned, Unix nanoseconds; KernelNS the same as
 	// nanoseconds since boot, the clock of every process's start.
 	TimeNS   int64
@@ -46,6 +49,11 @@ type Event struct {
 	// event has no Type: it is for enrich alone, no rule sees it.
 	Cgroup *Cgroup
 	Move   *Move
+	// FirstNS is when the capture's first event was and LastNS when the one before this,
+	// Unix nanoseconds; 0 in live capture.
+	FirstNS, LastNS int64
+	// Files are the descriptors of the process, nil where they are not kept.
+	Files Files
 	// Data is the beginning of what was sent or received. It belongs to the event.
 	Data []byte
 	// Pending marks a request of io_uring that has no result yet: Ret and File.Num say
@@ -54,9 +62,22 @@ type Event struct {
 	// Proc is the process that did it, set by enrich, never nil after it. A
 	// failed exec leaves it as the caller.
 	Proc *Process
+	// Clock is that of the table which Proc is in. Without one nothing that was found
+	// out about a process is kept.
+	Clock *Clock
+	// Hosts, if set, are the domain names of an address among those that rules ask for.
+	Hosts func(netip.Addr) []string `json:"-"`
 	// RealView makes Name and its parts answer with File.RealPath: an event whose
 	// lexical and real name differ is evaluated once with each.
 	RealView bool
+}
+
+// TypeName is Falco's name of the event: its Type's, or its Call.
+func (e *Event) TypeName() string {
+	if e.Type == Syscall && e.Call != "" {
+		return e.Call
+	}
+	return e.Type.String()
 }
 
 // Name is the file's name in the event's current view.
@@ -92,7 +113,11 @@ func (e *Event) Arg(name string) (Arg, bool) {
 }
 
 // Reset empties the event for its next use and keeps the memory of Args.
-func (e *Event) Reset() { *e = Event{Args: e.Args[:0]} }
+func (e *Event) Reset() {
+	args := e.Args[:0]
+	*e = Event{} // in place: a literal with Args would be made elsewhere and copied
+	e.Args = args
+}
 
 // Arg is one parameter: Text if the value is text or has a text form (flags
 // joined by '|', an absolute path), Int the raw number if it has one. Raw is a path
@@ -108,6 +133,8 @@ type Arg struct {
 // Task is the calling thread as the kernel knows it at the event.
 type Task struct {
 	PID, TID, PPID int32
+	// VTID is the thread in its own pid namespace, 0 where it is not known.
+	VTID int32
 	// StartNS is the process's (thread group leader's) start since boot; with PID it
 	// names one process for as long as the machine runs.
 	StartNS  uint64
@@ -239,6 +266,16 @@ type File struct {
 	// Created says that this open made the file.
 	Created bool
 	Socket  Socket
+}
+
+// Files are the open descriptors of a process.
+type Files interface {
+	// File is false for a descriptor that is not open.
+	File(fd int64) (File, bool)
+	// Kinds has the letter of each kind once, by the lowest descriptors.
+	Kinds() []byte
+	// Len counts the descriptors.
+	Len() int
 }
 
 // Socket is the tuple of a socket. An address that is not known is the zero value.

@@ -108,7 +108,7 @@ func (x *explainer) check(p *Part, n *syntax.Check) (err error) {
 	if p.program, err = compiler.Compile(n); err != nil {
 		return err
 	}
-	p.Text, p.Cost = n.String(), cost(n)
+	p.Text, p.Cost = n.String(), compile.Cost(n)
 	operands := []syntax.Operand{n.Left}
 	if c, ok := n.Right.(*syntax.Call); ok {
 		operands = append(operands, c)
@@ -130,29 +130,6 @@ func (x *explainer) check(p *Part, n *syntax.Check) (err error) {
 		p.names = append(p.names, o.String())
 	}
 	return nil
-}
-
-var operatorCosts = map[syntax.Op]int{
-	syntax.Contains: 3, syntax.IContains: 5, syntax.BContains: 3, syntax.Glob: 4, syntax.IGlob: 5, syntax.PMatch: 3, syntax.Regex: 20,
-}
-
-func cost(n *syntax.Check) int {
-	c := max(operatorCosts[n.Op], 1)
-	if l, ok := n.Right.(*syntax.List); ok && (n.Mod != "" || n.Op == syntax.PMatch) {
-		c *= max(len(l.Items), 1)
-	}
-	for _, f := range append(syntax.Fields(n.Left), syntax.Fields(n.Right)...) {
-		if ref, err := field.Resolve(f); err == nil && ref.Many == field.Any && !ref.Argument.Set {
-			// Every ancestor is compared.
-			c *= 4
-		}
-	}
-	for _, o := range []syntax.Operand{n.Left, n.Right} {
-		if call, ok := o.(*syntax.Call); ok && call.Name != syntax.Val {
-			c += 5
-		}
-	}
-	return c
 }
 
 // True evaluates the part for an event.

@@ -3,8 +3,8 @@
 //
 //	files -> items (rule, macro, list) -> merged definitions -> conditions -> Ruleset
 //
-// A Ruleset never changes after Load and is safe for concurrent use, as long as
-// no event or process is shared between goroutines. The language's parts have
+// What a Ruleset says never changes after Load. Match belongs to one goroutine, as do
+// the events and processes that it is shown. The language's parts have
 // packages of their own: syntax reads a condition, field knows what can be asked
 // of an event, compile makes a condition run, defaults holds the rules that
 // Riposte brings along, ruletest runs tests of rules that are written in plain text.
@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 
 	"riposte/agent/event"
+	"riposte/agent/rules/compile"
 	"riposte/agent/rules/syntax"
 )
 
@@ -47,9 +48,14 @@ type Ruleset struct {
 	// Warnings are what is odd about the files, but no error.
 	Warnings []*Error
 
-	rules  []*Rule
-	hash   string
-	byType [256][]*Rule
+	rules []*Rule
+	hash  string
+	// enabled are the rules that matcher has, in its order.
+	enabled  []*Rule
+	compiler *compile.Compiler
+	matcher  *compile.Matcher
+	// types are the captured events that an enabled rule can match.
+	types [256]bool
 	// matchAll lets all rules of an event fire.
 	matchAll bool
 
@@ -75,43 +81,49 @@ func hash(files []File) string {
 }
 
 func (r *Ruleset) index() {
+	var programs []*compile.Program
 	for _, rule := range r.rules {
 		if !rule.Enabled {
 			continue
 		}
+		r.enabled = append(r.enabled, rule)
+		programs = append(programs, rule.program)
 		for _, t := range rule.Types {
-			r.byType[t] = append(r.byType[t], rule)
+			r.types[t] = true
 		}
 	}
+	r.matcher = r.compiler.Matcher(programs)
 }
 
 // Match calls fire for the first rule, in order of definition, whose condition
-// is true for the event; with Options.MatchAll for every such rule. It allocates
-// nothing of its own.
+// is true for the event; with Options.MatchAll for every such rule. For an event that
+// matches nothing it allocates only what it keeps of a process at its first event.
 func (r *Ruleset) Match(e *event.Event, fire func(*Rule)) {
-	for _, rule := range r.byType[e.Type] {
-		if rule.program.Match(e) {
-			fire(rule)
-			if !r.matchAll {
-				return
-			}
-		}
+	if !r.types[e.Type] {
+		return
 	}
+	r.matcher.Match(e, func(i int) bool {
+		fire(r.enabled[i])
+		return r.matchAll
+	})
 }
+
+// Possible says whether a rule can match an event of a type by this process, as long
+// as nothing changes that its fields of process and container scope read. It is what
+// the kernel may be told to leave out; the same goroutine calls it that calls Match.
+func (r *Ruleset) Possible(p *event.Process, c *event.Clock, t event.Type) bool {
+	return r.types[t] && r.matcher.Possible(p, c, t)
+}
+
+// Hosts lists the domain names that conditions compare addresses with, in order; their
+// addresses are what event.Event.Hosts has to know.
+func (r *Ruleset) Hosts() []string { return r.compiler.Hosts() }
 
 // Hash is the SHA-256 of the files' contents in their order, as hexadecimal.
 func (r *Ruleset) Hash() string { return r.hash }
 
 // Len is the number of enabled rules.
-func (r *Ruleset) Len() int {
-	n := 0
-	for _, rule := range r.rules {
-		if rule.Enabled {
-			n++
-		}
-	}
-	return n
-}
+func (r *Ruleset) Len() int { return len(r.enabled) }
 
 // Rules lists all rules in order of definition, disabled ones too. The list
 // must not be changed.
@@ -121,7 +133,7 @@ func (r *Ruleset) Rules() []*Rule { return r.rules }
 func (r *Ruleset) Types() []event.Type {
 	var types []event.Type
 	for _, t := range event.Types() {
-		if len(r.byType[t]) > 0 {
+		if r.types[t] {
 			types = append(types, t)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,12 +17,15 @@ import (
 // object of the same name with another UID, or a container of the same id with
 // another cgroup, is another object.
 type Target struct {
-	// Kind is "pod" or "container".
+	// Kind is one of the kinds below.
 	Kind    string `json:"kind"`
 	Cluster string `json:"cluster"`
-	// Node is where the object runs.
+	// Node is where a pod, container or process runs.
 	Node string `json:"node,omitempty"`
-	// Namespace, Name and UID identify a Kubernetes object.
+	// Resource says what a workload or object is, as group/version/resource, such as
+	// apps/v1/deployments or v1/configmaps.
+	Resource string `json:"resource,omitempty"`
+	// Namespace, Name and UID identify a Kubernetes object; a node has no namespace.
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name,omitempty"`
 	UID       string `json:"uid,omitempty"`
@@ -28,24 +33,50 @@ type Target struct {
 	ContainerID string `json:"container_id,omitempty"`
 	CgroupID    uint64 `json:"cgroup_id,omitempty"`
 	StartNS     uint64 `json:"start_ns,omitempty"`
+	// PID and ProcessNS identify a process on its node: ProcessNS is its start since boot.
+	PID       int32  `json:"pid,omitempty"`
+	ProcessNS uint64 `json:"process_ns,omitempty"`
 }
+
+// Kinds of targets.
+const (
+	KindPod       = "pod"
+	KindContainer = "container"
+	KindProcess   = "process"
+	KindNode      = "node"
+	// KindWorkload is a pod's controller, KindObject any other namespaced object.
+	KindWorkload = "workload"
+	KindObject   = "object"
+)
 
 // Identity is a stable text that is equal for equal objects only.
 func (t Target) Identity() string {
-	if t.Kind == "container" {
+	switch t.Kind {
+	case KindContainer:
 		return fmt.Sprintf("%s/container/%s/%s/%d/%d", t.Cluster, t.Node, t.ContainerID, t.CgroupID, t.StartNS)
+	case KindProcess:
+		return fmt.Sprintf("%s/process/%s/%d/%d", t.Cluster, t.Node, t.PID, t.ProcessNS)
+	case KindWorkload, KindObject:
+		return fmt.Sprintf("%s/%s/%s/%s/%s/%s", t.Cluster, t.Kind, t.Resource, t.Namespace, t.Name, t.UID)
 	}
 	return fmt.Sprintf("%s/%s/%s/%s/%s", t.Cluster, t.Kind, t.Namespace, t.Name, t.UID)
 }
 
 // String names the target for a person.
 func (t Target) String() string {
-	if t.Kind == "container" {
+	switch t.Kind {
+	case KindContainer:
 		id := t.ContainerID
 		if len(id) > 12 {
 			id = id[:12]
 		}
 		return fmt.Sprintf("container %s on %s", id, t.Node)
+	case KindProcess:
+		return fmt.Sprintf("process %d on %s", t.PID, t.Node)
+	case KindNode:
+		return fmt.Sprintf("node %s (%s)", t.Name, t.UID)
+	case KindWorkload, KindObject:
+		return fmt.Sprintf("%s %s/%s (%s)", t.Resource, t.Namespace, t.Name, t.UID)
 	}
 	return fmt.Sprintf("%s %s/%s (%s)", t.Kind, t.Namespace, t.Name, t.UID)
 }
@@ -62,6 +93,8 @@ type Request struct {
 	// Attempt counts from 1; above 1 an earlier attempt may have had its effect.
 	Attempt int
 	Expires time.Time
+	// Before is what Result.Before was, for Undo.
+	Before json.RawMessage
 }
 
 // Result is what an attempt achieved.
@@ -72,6 +105,32 @@ type Result struct {
 	ExecutedAt time.Time
 	// VerifiedAt is when the effect was seen; zero if it was not yet.
 	VerifiedAt time.Time
+	// Before is what Undo needs to know of how things were, After how they are; without
+	// secrets, for both are recorded. Evidence is what an action gathered.
+	Before, After, Evidence json.RawMessage
+}
+
+// Stage orders the actions of one decision: an action waits until those of earlier
+// stages have ended.
+type Stage uint8
+
+// The stages. Evidence comes before what destroys it; of what contains and what is
+// told to people nothing waits.
+const (
+	Contain Stage = iota
+	Gather
+	Destroy
+)
+
+// Param describes one key of an action's params.
+type Param struct {
+	Name string
+	// Type is text, number, bool, duration, list or map.
+	Type     string
+	Required bool
+	// Default is how it is written, empty for none.
+	Default string
+	Desc    string
 }
 
 // Spec describes an Action to people, to the chart's RBAC and to the guard.
@@ -79,16 +138,25 @@ type Spec struct {
 	// Type is the name that playbooks use.
 	Type    string
 	Summary string
-	// Kind is the Kind of its targets.
+	// Kind is the Kind of its targets; Also are further ones.
 	Kind string
-	// Permissions are the Kubernetes verbs it needs, as "verb resource"; empty for none.
+	Also []string
+	// Permissions are the Kubernetes verbs it needs, as ParsePermission reads them; empty for none.
 	Permissions []string
-	// Example is a params object.
+	// Params are the keys of its params, Example is a whole object.
+	Params  []Param
 	Example string
+	// Stage orders it among the others of its decision.
+	Stage Stage
+	// NodeWide marks what concerns every pod of a node: two people must agree.
+	NodeWide bool
 	// Slow marks what gathers evidence or otherwise takes seconds: it is executed in
 	// a queue of its own, so that it never delays a containment.
 	Slow bool
 }
+
+// Kinds are the kinds of targets that the action takes.
+func (s Spec) Kinds() []string { return append([]string{s.Kind}, s.Also...) }
 
 // Action is one kind of effect.
 type Action interface {
@@ -102,6 +170,24 @@ type Action interface {
 	// Verify looks whether the effect is there and returns when it was seen. It
 	// waits until ctx ends, if it must, and returns ctx's error then.
 	Verify(ctx context.Context, r Request) (time.Time, error)
+}
+
+// Previewer is an Action that can say what it would change, and changes nothing.
+type Previewer interface {
+	Action
+	// Preview returns a unified diff of the objects that Execute would change, or a
+	// sentence where there is no object; empty if nothing would change.
+	Preview(ctx context.Context, r Request) (string, error)
+}
+
+// Undoer is an Action whose effect can be lifted, when its time is over or a person
+// asks for it.
+type Undoer interface {
+	Action
+	// Undo brings back what was, as r.Before says, where nobody else changed it since:
+	// what another one changed stays, and the note says so. Like Execute it is safe to
+	// repeat, and an effect that is gone already is a success.
+	Undo(ctx context.Context, r Request) (Result, error)
 }
 
 // ErrorKind says what follows from an error.
@@ -158,8 +244,8 @@ func (r Registry) Check(kind string, target Target, params json.RawMessage) erro
 	if !ok {
 		return fmt.Errorf("type: no action is called %q", kind)
 	}
-	if want := a.Spec().Kind; target.Kind != want {
-		return fmt.Errorf("target.kind: %s acts on a %s, not on a %q", kind, want, target.Kind)
+	if kinds := a.Spec().Kinds(); !slices.Contains(kinds, target.Kind) {
+		return fmt.Errorf("target.kind: %s acts on a %s, not on a %q", kind, strings.Join(kinds, " or "), target.Kind)
 	}
 	return a.Check(target, params)
 }

@@ -39,6 +39,7 @@ const (
 	kindAddr
 	kindTuple
 	kindDynamic
+	kindCall
 	kindOther
 )
 
@@ -46,7 +47,7 @@ var kinds = map[string]kind{
 	"errno": kindErrno, "fd": kindFD, "pid": kindPID, "uid": kindUID, "gid": kindGID, "charbuf": kindText, "fspath": kindPath,
 	"fsrelpath": kindRelative, "bytebuf": kindBytes, "flags8": kindFlags, "flags16": kindFlags, "flags32": kindFlags, "mode": kindFlags,
 	"enumflags8": kindEnum, "enumflags16": kindEnum, "enumflags32": kindEnum, "sockaddr": kindAddr, "socktuple": kindTuple,
-	"dyn": kindDynamic, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
+	"dyn": kindDynamic, "syscallid": kindCall, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
 	"fdlist": kindOther, "charbufarray": kindOther, "charbuf_pair_array": kindOther,
 }
 
@@ -64,7 +65,9 @@ type eventType struct {
 	large bool
 	// exit is set for a call's exit, alone for an event that has no entry and exit.
 	exit, alone bool
-	params      []param
+	// notice is set for events that may be about the machine, not about a process.
+	notice bool
+	params []param
 	// own is the number of params of the exit itself; from maps params to those of
 	// the entry, -1 for none.
 	own   int
@@ -137,6 +140,16 @@ const (
 	pCapE
 	pCreatFlags
 	pRequest
+	pID
+	pFDLimit
+	pVMSize
+	pVMRSS
+	pVMSwap
+	pMajor
+	pMinor
+	pCtime
+	pMtime
+	pNamespaceStart
 	slots
 )
 
@@ -145,7 +158,8 @@ var slotNames = [slots]string{
 	"fd1", "fd2", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "cgroups", "env", "tty", "vpgid", "pgid", "loginuid", "uid", "gid",
 	"euid", "egid", "ruid", "vtid", "vpid", "exe_ino", "trusted_exepath", "filename", "pathname", "cmd", "arg", "status", "reaper_tid",
 	"option", "arg2_str", "json", "home", "shell", "container_id", "data", "cap_inheritable", "cap_permitted", "cap_effective",
-	"creat_flags", "request",
+	"creat_flags", "request", "ID",
+	"fdlimit", "vm_size", "vm_rss", "vm_swap", "pgft_maj", "pgft_min", "exe_ino_ctime", "exe_ino_mtime", "pidns_init_start_ts",
 }
 
 // maxParams is more than any event has.
@@ -223,6 +237,10 @@ func (t *eventType) link(all []*eventType, i int) {
 	}
 	if len(t.params) > maxParams {
 		panic(fmt.Sprintf("event %d has more than %d parameters", t.num, maxParams))
+	}
+	switch t.typ {
+	case event.Useradded, event.Userdeleted, event.Groupadded, event.Groupdeleted, event.ContainerAdded, event.Asyncevent:
+		t.notice = true
 	}
 	for s, name := range slotNames {
 		t.at[s] = int8(slices.IndexFunc(t.params, func(p param) bool { return p.name == name }))

@@ -16,6 +16,8 @@ type source struct {
 	read func(e *event.Event, i int) field.Value
 	// ref is set for a plain field.
 	ref *field.Ref
+	// event says that the value depends on more than the process and its container.
+	event bool
 }
 
 // test compares a value that is not NULL with what it was made for.
@@ -33,18 +35,21 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 			return p, err
 		}
 	}
-	p := part{yes: allEvents, no: allEvents}
 	if n.Op == syntax.Exists {
 		read := left.read
-		p.eval = func(e *event.Event) bool { return read(e, 0).OK }
-		return p, nil
+		return c.atom(n, left, func(e *event.Event) bool { return read(e, 0).OK }), nil
 	}
 	if !allowed(left.typ, n.Op) {
 		return part{}, c.errorAt(n.OpPos, "operator %s cannot be used with %s, which is of type %s", n.Op, n.Left, left.typ)
 	}
 	if call, ok := n.Right.(*syntax.Call); ok {
-		p.eval, err = c.compareSources(n, left, call)
-		return p, err
+		right, err := c.rightSource(n, left, call)
+		if err != nil {
+			return part{}, err
+		}
+		eval, err := c.compareSources(n, left, right)
+		left.event = left.event || right.event
+		return c.atom(n, left, eval), err
 	}
 	t, err := c.literalTest(n, left.typ)
 	if err != nil {
@@ -56,8 +61,23 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 			return part{}, err
 		}
 	}
-	p.eval = apply(left, n.Op, t)
-	return p, nil
+	if left.many == field.Domains {
+		c.notice(n.Right)
+		if n.Op == syntax.Ne {
+			return c.otherName(n, left)
+		}
+	}
+	return c.atom(n, left, apply(left, n.Op, t)), nil
+}
+
+// atom is a comparison that can be true or false for any type of event. Of a field
+// that is always NULL it is false, though no type is ruled out by that.
+func (c *Compiler) atom(n *syntax.Check, left source, eval func(*event.Event) bool) part {
+	p := part{node: c.graph.no, yes: allEvents, no: allEvents}
+	if left.ref == nil || left.ref.Captured() {
+		p.node = c.graph.atom(n.String(), left.event, Cost(n), eval)
+	}
+	return p
 }
 
 // apply runs a test over the value or values of a source.
@@ -65,9 +85,9 @@ func apply(s source, op syntax.Op, t test) func(*event.Event) bool {
 	read := s.read
 	switch {
 	case s.many == field.One && s.ref != nil:
-		ref := *s.ref
+		get, arg := s.ref.Getter(), s.ref.Argument
 		return func(e *event.Event) bool {
-			v := ref.Read(e)
+			v := get(e, arg, 0)
 			return v.OK && t(v)
 		}
 	case s.many == field.One:
@@ -112,27 +132,25 @@ func (c *Compiler) special(n *syntax.Check, ref *field.Ref) (part, bool, error) 
 		if v, ok := n.Right.(*syntax.Value); ok && n.Mod == "" {
 			switch n.Op {
 			case syntax.Eq, syntax.Eq2:
-				return constant(v.Text == "<"), true, nil
+				return c.constant(v.Text == "<"), true, nil
 			case syntax.Ne:
-				return constant(v.Text != "<"), true, nil
+				return c.constant(v.Text != "<"), true, nil
 			}
 		}
 	case "evt.around":
 		if n.Op != syntax.Eq && n.Op != syntax.Eq2 {
 			return part{}, true, c.errorAt(n.OpPos, "evt.around is only compared with =")
 		}
-		p := part{yes: allEvents, no: allEvents}
 		v, ok := n.Right.(*syntax.Value)
 		if !ok {
 			return part{}, true, c.errorAt(n.OpPos, "evt.around is only compared with a number of milliseconds")
 		}
 		limit, err := c.valueTest(syntax.Le, field.Uint64, v)
 		around := *ref
-		p.eval = func(e *event.Event) bool { return limit(around.Read(e)) }
-		return p, true, err
+		return c.atom(n, source{ref: ref, event: true}, func(e *event.Event) bool { return limit(around.Read(e)) }), true, err
 	case "evt.num":
-		if p, ok := eventNumber(n); ok {
-			return p, true, nil
+		if always, ok := eventNumber(n); ok {
+			return c.constant(always), true, nil
 		}
 	}
 	return part{}, false, nil
@@ -140,22 +158,22 @@ func (c *Compiler) special(n *syntax.Check, ref *field.Ref) (part, bool, error) 
 
 // eventNumber folds comparisons that cannot change, because numbers begin at 1:
 // evt.num=0 is how rules write "never".
-func eventNumber(n *syntax.Check) (part, bool) {
+func eventNumber(n *syntax.Check) (always, ok bool) {
 	v, ok := n.Right.(*syntax.Value)
 	if !ok || n.Mod != "" {
-		return part{}, false
+		return false, false
 	}
 	x, err := strconv.ParseInt(v.Text, 10, 64)
 	if err != nil || x < 0 {
-		return part{}, false
+		return false, false
 	}
 	switch {
 	case x == 0 && (n.Op == syntax.Eq || n.Op == syntax.Eq2 || n.Op == syntax.Le), x <= 1 && n.Op == syntax.Lt:
-		return constant(false), true
+		return false, true
 	case x == 0 && (n.Op == syntax.Ne || n.Op == syntax.Gt), x <= 1 && n.Op == syntax.Ge:
-		return constant(true), true
+		return true, true
 	}
-	return part{}, false
+	return false, false
 }
 
 // eventType compiles = != and in on evt.type to a set, and checks the names.
@@ -176,7 +194,8 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 		return part{}, false, nil
 	}
 	var s Set
-	var captured [4]uint64
+	var captured typeBits
+	var calls []string // those without a type of their own
 	for _, v := range values {
 		i, ok := eventIndex(v.Text)
 		if !ok {
@@ -187,14 +206,15 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 		}
 		s.add(i)
 		if t, ok := event.TypeOf(v.Text); ok {
-			captured[t/64] |= 1 << (t % 64)
+			captured.add(t)
+		} else {
+			calls = append(calls, v.Text)
 		}
 	}
-	p := part{yes: s, no: s.Complement(), eval: func(e *event.Event) bool {
-		return captured[e.Type/64]&(1<<(e.Type%64)) != 0
-	}}
+	p := part{node: c.graph.ofTypes(captured, calls), yes: s, no: s.Complement()}
 	if n.Op == syntax.Ne {
-		p = negate(p)
+		p.node = c.graph.negation(p.node)
+		p.yes, p.no = p.no, p.yes
 	}
 	return p, true, nil
 }

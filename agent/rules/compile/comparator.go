@@ -18,11 +18,11 @@ func comparator(op syntax.Op, typ field.Type) (func(a, b field.Value) bool, erro
 		return textComparator(op)
 	case field.Texts:
 		return func(a, b field.Value) bool {
-			has := func(s string) bool { return slices.Contains(b.List, s) }
+			has := func(s string) bool { return slices.Contains(b.List(), s) }
 			if op == syntax.Intersects {
-				return slices.ContainsFunc(a.List, has)
+				return slices.ContainsFunc(a.List(), has)
 			}
-			return len(a.List) > 0 && !slices.ContainsFunc(a.List, func(s string) bool { return !has(s) })
+			return len(a.List()) > 0 && !slices.ContainsFunc(a.List(), func(s string) bool { return !has(s) })
 		}, nil
 	case field.IP:
 		return func(a, b field.Value) bool { return (a.Addr == b.Addr) == (op != syntax.Ne) }, nil

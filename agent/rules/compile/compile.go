@@ -63,14 +63,16 @@ type Macro struct {
 	Index, Visibility int
 }
 
-// Compiler compiles conditions that share macros; each macro is compiled once.
-// It is not safe for concurrent use.
+// Compiler compiles conditions that share macros; each macro is compiled once, and
+// so is each condition that several of them contain. It is not safe for concurrent use.
 type Compiler struct {
+	graph  *graph
 	macros map[string]*macro
 	names  []string
 	// path is the macros that are being compiled, outermost first.
 	path     []string
 	warnings []*Error
+	hosts    map[string]struct{}
 }
 
 type macro struct {
@@ -83,7 +85,7 @@ type macro struct {
 
 // New prepares a compiler for one set of macros.
 func New(macros []Macro) *Compiler {
-	c := &Compiler{macros: make(map[string]*macro, len(macros))}
+	c := &Compiler{graph: newGraph(), macros: make(map[string]*macro, len(macros)), hosts: map[string]struct{}{}}
 	for _, m := range macros {
 		c.macros[m.Name] = &macro{Macro: m}
 		c.names = append(c.names, m.Name)
@@ -93,6 +95,7 @@ func New(macros []Macro) *Compiler {
 
 // Program is a compiled condition. It is safe for concurrent use.
 type Program struct {
+	root *node
 	eval func(*event.Event) bool
 	// Types are the events for which the condition can be true.
 	Types Set
@@ -100,7 +103,8 @@ type Program struct {
 	Checks int
 }
 
-// Match evaluates the condition.
+// Match evaluates the condition alone: from left to right, and nothing is kept. A
+// Matcher is faster with many conditions.
 func (p *Program) Match(e *event.Event) bool { return p.eval(e) }
 
 // Compile compiles one condition. The error is an *Error.
@@ -109,11 +113,7 @@ func (c *Compiler) Compile(n syntax.Node) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.eval == nil {
-		value := p.value
-		p.eval = func(*event.Event) bool { return value }
-	}
-	return &Program{eval: p.eval, Types: p.yes, Checks: p.checks}, nil
+	return &Program{root: p.node, eval: p.plain(), Types: p.yes, Checks: p.checks}, nil
 }
 
 // Warnings takes the warnings that were found since it was asked last. Those of
@@ -151,20 +151,19 @@ func (c *Compiler) warn(kind Kind, p syntax.Pos, msg string) {
 	}
 }
 
-// part is a compiled node. Without eval it is a constant.
+// part is a compiled node of the syntax tree.
 type part struct {
-	eval  func(*event.Event) bool
-	value bool
+	*node
 	// yes and no are supersets of the events for which the node can be true and false.
 	yes, no Set
 	checks  int
 }
 
-func constant(v bool) part {
+func (c *Compiler) constant(v bool) part {
 	if v {
-		return part{value: true, yes: allEvents}
+		return part{node: c.graph.yes, yes: allEvents}
 	}
-	return part{no: allEvents}
+	return part{node: c.graph.no, no: allEvents}
 }
 
 func (c *Compiler) node(n syntax.Node) (part, error) {
@@ -175,7 +174,12 @@ func (c *Compiler) node(n syntax.Node) (part, error) {
 		return c.terms(n.Terms, true)
 	case *syntax.Not:
 		p, err := c.node(n.X)
-		return negate(p), err
+		if err != nil {
+			return part{}, err
+		}
+		p.node = c.graph.negation(p.node)
+		p.yes, p.no = p.no, p.yes
+		return p, nil
 	case *syntax.Macro:
 		return c.macro(n)
 	case *syntax.Check:
@@ -186,21 +190,10 @@ func (c *Compiler) node(n syntax.Node) (part, error) {
 	return part{}, fmt.Errorf("unknown node %T", n)
 }
 
-func negate(p part) part {
-	if p.yes, p.no = p.no, p.yes; p.eval == nil {
-		p.value = !p.value
-		return p
-	}
-	inner := p.eval
-	p.eval = func(e *event.Event) bool { return !inner(e) }
-	return p
-}
-
-// terms compiles an "and" or an "or". A constant either decides the whole or is left out.
+// terms compiles an "and" or an "or".
 func (c *Compiler) terms(nodes []syntax.Node, or bool) (part, error) {
-	p := constant(!or)
-	var evals []func(*event.Event) bool
-	decided := false
+	p := c.constant(!or)
+	kids := make([]*node, 0, len(nodes))
 	for _, n := range nodes {
 		t, err := c.node(n)
 		if err != nil {
@@ -214,68 +207,10 @@ func (c *Compiler) terms(nodes []syntax.Node, or bool) (part, error) {
 		} else {
 			p.yes, p.no = p.yes.Intersect(t.yes), p.no.Union(t.no)
 		}
-		switch {
-		case t.eval != nil:
-			evals = append(evals, t.eval)
-		case t.value == or:
-			decided = true
-		}
+		kids = append(kids, t.node)
 	}
-	switch {
-	case decided:
-		checks := p.checks
-		p = constant(or)
-		p.checks = checks
-	case len(evals) == 0:
-		p.value = !or
-	case or:
-		p.eval = anyOf(evals)
-	default:
-		p.eval = allOf(evals)
-	}
+	p.node = c.graph.join(or, kids)
 	return p, nil
-}
-
-func allOf(f []func(*event.Event) bool) func(*event.Event) bool {
-	switch len(f) {
-	case 1:
-		return f[0]
-	case 2:
-		a, b := f[0], f[1]
-		return func(e *event.Event) bool { return a(e) && b(e) }
-	case 3:
-		a, b, c := f[0], f[1], f[2]
-		return func(e *event.Event) bool { return a(e) && b(e) && c(e) }
-	}
-	return func(e *event.Event) bool {
-		for _, t := range f {
-			if !t(e) {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-func anyOf(f []func(*event.Event) bool) func(*event.Event) bool {
-	switch len(f) {
-	case 1:
-		return f[0]
-	case 2:
-		a, b := f[0], f[1]
-		return func(e *event.Event) bool { return a(e) || b(e) }
-	case 3:
-		a, b, c := f[0], f[1], f[2]
-		return func(e *event.Event) bool { return a(e) || b(e) || c(e) }
-	}
-	return func(e *event.Event) bool {
-		for _, t := range f {
-			if t(e) {
-				return true
-			}
-		}
-		return false
-	}
 }
 
 func (c *Compiler) macro(n *syntax.Macro) (part, error) {

@@ -13,7 +13,7 @@ var argumentList = source{typ: field.Texts, read: func(e *event.Event, _ int) fi
 	if e.Proc == nil {
 		return field.Value{}
 	}
-	return field.Value{OK: true, List: e.Proc.Args}
+	return field.ListOf(e.Proc.Args)
 }}
 
 // getopt compiles getopt(list, options): the letters of the options that are in
@@ -29,11 +29,11 @@ func (c *Compiler) getopt(call *syntax.Call, list source, options string) (sourc
 				return field.Value{}
 			}
 			var found []string
-			parseOptions(v.List, options, func(letter byte, _ string) bool {
+			parseOptions(v.List(), options, func(letter byte, _ string) bool {
 				found = append(found, string(letter))
 				return true
 			})
-			return field.Value{OK: true, List: found}
+			return field.ListOf(found)
 		}}, nil
 	}
 	if len(call.Arg) != 1 || strings.IndexByte(options, call.Arg[0]) < 0 || call.Arg == ":" {
@@ -46,7 +46,7 @@ func (c *Compiler) getopt(call *syntax.Call, list source, options string) (sourc
 			return field.Value{}
 		}
 		var value field.Value
-		parseOptions(v.List, options, func(letter byte, arg string) bool {
+		parseOptions(v.List(), options, func(letter byte, arg string) bool {
 			if letter == want {
 				value = field.Value{OK: true, Text: arg}
 			}

@@ -132,15 +132,15 @@ func (c *Compiler) membership(op syntax.Op, typ field.Type, l *syntax.List) (tes
 		}
 		if op == syntax.In {
 			return func(v field.Value) bool {
-				for _, s := range v.List {
+				for _, s := range v.List() {
 					if !set(s) {
 						return false
 					}
 				}
-				return len(v.List) > 0
+				return len(v.List()) > 0
 			}, nil
 		}
-		return func(v field.Value) bool { return slices.ContainsFunc(v.List, set) }, nil
+		return func(v field.Value) bool { return slices.ContainsFunc(v.List(), set) }, nil
 	case field.IP, field.Net:
 		tests := make([]test, len(l.Items))
 		if len(tests) == 0 {

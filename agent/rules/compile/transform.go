@@ -27,7 +27,7 @@ func (c *Compiler) source(o syntax.Operand) (source, error) {
 		if ref.Argument.Set {
 			many = field.One
 		}
-		return source{typ: ref.Type, many: many, ref: &ref, read: func(e *event.Event, i int) field.Value {
+		return source{typ: ref.Type, many: many, ref: &ref, event: ref.Scope < field.Process, read: func(e *event.Event, i int) field.Value {
 			return ref.Get(e, ref.Argument, i)
 		}}, nil
 	case *syntax.Call:
@@ -44,6 +44,7 @@ func (c *Compiler) argument(o syntax.Operand) (source, error) {
 		return source{typ: field.Text, read: func(*event.Event, int) field.Value { return v }}, nil
 	case *syntax.List:
 		items := make([]func(*event.Event, int) field.Value, len(o.Items))
+		ofEvent := false
 		for i, item := range o.Items {
 			s, err := c.argument(item)
 			if err != nil {
@@ -53,8 +54,9 @@ func (c *Compiler) argument(o syntax.Operand) (source, error) {
 				return source{}, c.errorAt(item.Start(), "%s is of type %s, text is needed here", item, s.typ)
 			}
 			items[i] = s.read
+			ofEvent = ofEvent || s.event
 		}
-		return source{typ: field.Texts, read: func(e *event.Event, _ int) field.Value {
+		return source{typ: field.Texts, event: ofEvent, read: func(e *event.Event, _ int) field.Value {
 			l := make([]string, len(items))
 			for i, read := range items {
 				v := read(e, 0)
@@ -63,7 +65,7 @@ func (c *Compiler) argument(o syntax.Operand) (source, error) {
 				}
 				l[i] = v.Text
 			}
-			return field.Value{OK: true, List: l}
+			return field.ListOf(l)
 		}}, nil
 	}
 	s, err := c.source(o)
@@ -76,13 +78,21 @@ func (c *Compiler) argument(o syntax.Operand) (source, error) {
 // transformer compiles a call. A NULL argument makes it NULL.
 func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 	args := make([]source, len(call.Args))
+	event := false
 	for i, a := range call.Args {
 		s, err := c.argument(a)
 		if err != nil {
 			return source{}, err
 		}
 		args[i] = s
+		event = event || s.event
 	}
+	s, err := c.call(call, args)
+	s.event = event
+	return s, err
+}
+
+func (c *Compiler) call(call *syntax.Call, args []source) (source, error) {
 	want := func(types ...field.Type) error {
 		if len(args) != len(types) {
 			return c.errorAt(call.Pos, "%s() takes %d argument(s), not %d", call.Name, len(types), len(args))
@@ -133,7 +143,7 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			read := args[0].read
 			return source{typ: field.Uint64, read: func(e *event.Event, _ int) field.Value {
 				v := read(e, 0)
-				return field.Value{OK: v.OK, Int: int64(len(v.List))}
+				return field.Value{OK: v.OK, Int: int64(len(v.List()))}
 			}}, nil
 		}
 		if err := want(field.Text); err != nil {
@@ -154,7 +164,7 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 			if !s.OK || !l.OK {
 				return field.Value{}
 			}
-			return field.Value{OK: true, Text: strings.Join(l.List, s.Text)}
+			return field.Value{OK: true, Text: strings.Join(l.List(), s.Text)}
 		}}, nil
 	case "getopt":
 		if err := want(field.Texts, field.Text); err != nil {
@@ -185,22 +195,20 @@ func (c *Compiler) transformer(call *syntax.Call) (source, error) {
 	return source{}, c.errorAt(call.Pos, "unknown transformer %s()", call.Name)
 }
 
-// compareSources compiles a check with a field or transformer on both sides.
-func (c *Compiler) compareSources(n *syntax.Check, left source, call *syntax.Call) (func(*event.Event) bool, error) {
+// rightSource compiles the field or transformer on a check's right side.
+func (c *Compiler) rightSource(n *syntax.Check, left source, call *syntax.Call) (right source, err error) {
 	if n.Op == syntax.PMatch || n.Op == syntax.Regex {
-		return nil, c.errorAt(call.Pos, "operator %s needs literals on its right side", n.Op)
+		return right, c.errorAt(call.Pos, "operator %s needs literals on its right side", n.Op)
 	}
 	if left.typ == field.Net || left.many != field.One {
-		return nil, c.errorAt(n.Left.Start(), "%s cannot be compared with a field", n.Left)
+		return right, c.errorAt(n.Left.Start(), "%s cannot be compared with a field", n.Left)
 	}
-	var right source
-	var err error
 	if call.Name == syntax.Val {
 		if len(call.Args) != 1 {
-			return nil, c.errorAt(call.Pos, "val() takes one field")
+			return right, c.errorAt(call.Pos, "val() takes one field")
 		}
 		if _, ok := call.Args[0].(*syntax.Field); !ok {
-			return nil, c.errorAt(call.Args[0].Start(), "val() takes a field")
+			return right, c.errorAt(call.Args[0].Start(), "val() takes a field")
 		}
 		right, err = c.source(call.Args[0])
 	} else {
@@ -208,12 +216,17 @@ func (c *Compiler) compareSources(n *syntax.Check, left source, call *syntax.Cal
 	}
 	switch {
 	case err != nil:
-		return nil, err
+		return right, err
 	case right.ref != nil && (right.ref.NoRight || right.many != field.One):
-		return nil, c.errorAt(call.Args[0].Start(), "%s cannot stand on the right side", call.Args[0])
+		return right, c.errorAt(call.Args[0].Start(), "%s cannot stand on the right side", call.Args[0])
 	case right.typ != left.typ && (!left.typ.Number() || !right.typ.Number()):
-		return nil, c.errorAt(call.Pos, "%s is of type %s, but %s of type %s", n.Left, left.typ, call, right.typ)
+		return right, c.errorAt(call.Pos, "%s is of type %s, but %s of type %s", n.Left, left.typ, call, right.typ)
 	}
+	return right, nil
+}
+
+// compareSources compiles a check with a field or transformer on both sides.
+func (c *Compiler) compareSources(n *syntax.Check, left, right source) (func(*event.Event) bool, error) {
 	compare, err := comparator(n.Op, left.typ)
 	if err != nil {
 		return nil, c.errorAt(n.OpPos, "%s", err)

@@ -85,11 +85,14 @@ const (
 type Many uint8
 
 // A field has One value; or any of its values makes a check true (Any); or it
-// has two ends, and != is true only if neither is equal (EitherEnd).
+// has two ends, and != is true only if neither is equal (EitherEnd); or its values are
+// the names of an address (Domains), and != is true of a known address that has not that
+// name.
 const (
 	One Many = iota
 	Any
 	EitherEnd
+	Domains
 )
 
 // Flags are what else is particular about a field.
@@ -97,12 +100,14 @@ type Flags uint8
 
 // Flags of a field: Deprecated ones are warned about or will go, Table ones are
 // made for tables and hidden from Falco's own lists, Filter ones are meant for
-// conditions and Print ones for outputs.
+// conditions and Print ones for outputs. Replayed ones are known in the replay of a
+// capture file alone.
 const (
 	Deprecated Flags = 1 << iota
 	Table
 	Filter
 	Print
+	Replayed
 )
 
 // Field is one entry of the catalogue.
@@ -129,7 +134,19 @@ type Value struct {
 	// Int is a number, a port, or 1 for true.
 	Int  int64
 	Addr netip.Addr
-	List []string
+	// list is behind a pointer so that a Value is handed on in registers.
+	list *[]string
+}
+
+// ListOf is the value of a field that is a list.
+func ListOf(list []string) Value { return Value{OK: true, list: &list} }
+
+// List is a list's elements.
+func (v Value) List() []string {
+	if v.list == nil {
+		return nil
+	}
+	return *v.list
 }
 
 // Double is the value of a field of that type.
@@ -191,6 +208,11 @@ type Ref struct {
 // Read is the first or only value.
 func (r Ref) Read(e *event.Event) Value { return r.Get(e, r.Argument, 0) }
 
+// Getter reads the first or only value with r.Argument and 0: what Read does, without
+// looking at each event at what is known beforehand. It is nil for a field that is
+// always NULL.
+func (r Ref) Getter() func(e *event.Event, a Argument, i int) Value { return r.get }
+
 // Format writes a value as a rule's output shows it, "<NA>" for NULL. It does
 // not escape anything.
 func (t Type) Format(v Value) string {
@@ -208,7 +230,7 @@ func (t Type) Format(v Value) string {
 	case t == IP || t == Net:
 		return v.Addr.String()
 	case t == Texts:
-		return "(" + strings.Join(v.List, ",") + ")"
+		return "(" + strings.Join(v.List(), ",") + ")"
 	}
 	return v.Text
 }
@@ -227,8 +249,8 @@ func (t Type) JSON(v Value) any {
 	case t.Number():
 		return v.Int
 	case t == Texts:
-		list := make([]any, len(v.List))
-		for i, s := range v.List {
+		list := make([]any, len(v.List()))
+		for i, s := range v.List() {
 			list[i] = strings.ToValidUTF8(s, "\uFFFD")
 		}
 		return list

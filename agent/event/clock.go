@@ -1,0 +1,91 @@
+package event
+
+// Clock orders the changes of one process table. What was found out about a process
+// holds for as long as nothing changed that it was found out from; the clock says
+// whether something did, without a walk over the table at either end.
+//
+// Whoever keeps a table tells its clock of every change to what a field of process
+// or container scope reads:
+//
+//   - of the process itself: Born at a fork that copies its parent; exec, exit, the setuid and setgid families and
+//     capset, its name (prctl), chdir and chroot, setsid and setpgid, setns and unshare,
+//     a move to another cgroup, names of users and groups that arrive: Changed;
+//   - of its ancestors: all of these, and reparenting: Adopt;
+//   - of its container: metadata that arrives: ContainerChanged.
+//
+// What depends on the time or the thread is no part of it. The zero value is ready.
+// It belongs to the goroutine that keeps the table.
+type Clock struct {
+	now uint64
+	// inner is the last change of a process that has, or had, children.
+	inner uint64
+}
+
+// Now is the time of the last change.
+func (c *Clock) Now() uint64 { return c.now }
+
+// Changed notes that something of the process is not what it was.
+func (c *Clock) Changed(p *Process) {
+	c.now++
+	p.changed = c.now
+	if p.hasChild {
+		c.inner = c.now
+	}
+}
+
+// ContainerChanged notes that more is known of a container.
+func (c *Clock) ContainerChanged(k *Container) {
+	c.now++
+	k.changed = c.now
+}
+
+// Born notes a process that began as a copy of another one.
+func (c *Clock) Born(p *Process) {
+	p.hasChild = false
+	p.Verdicts = Verdicts{}
+	c.Changed(p)
+}
+
+// Adopt makes parent, which may be nil, the parent of a process.
+func (c *Clock) Adopt(p, parent *Process) {
+	p.Parent = parent
+	if parent != nil {
+		parent.hasChild = true
+	}
+	c.Changed(p)
+}
+
+// Since says whether something that a field of p of process or container scope
+// reads changed after then.
+func (c *Clock) Since(p *Process, then uint64) bool {
+	if p.changed > then || p.Container != nil && p.Container.changed > then {
+		return true
+	}
+	if c.inner <= then {
+		return false
+	}
+	for n := 0; n < maxAncestors; n++ {
+		if p = p.Parent; p == nil {
+			return false
+		}
+		if p.changed > then {
+			return true
+		}
+	}
+	return true
+}
+
+// maxAncestors bounds the walk up a tree, also should it ever be a ring. Fields look
+// at no more ancestors than that.
+const maxAncestors = 128
+
+// Verdicts is what a set of rules has found out about a process: two bits for each
+// condition of its own, whether it is known and what it is.
+type Verdicts struct {
+	// Of is the process that the bits are about: a copy of a process has none.
+	Of *Process
+	// Owner tells the sets of rules apart, At is the clock when the bits were last
+	// seen to hold.
+	Owner, At uint64
+	Bits      []uint64
+}
