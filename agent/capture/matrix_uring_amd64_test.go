@@ -75,10 +75,19 @@ func (r *ring) put(s sqe) {
 	atomic.AddUint32(tail, 1)
 }
 
-// enter hands n requests over and waits for so many results.
+// enter hands n requests over and waits for so many results. A signal of Go's own may
+// end the wait.
 func (r *ring) enter(n, results uintptr) {
-	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), n, results, 1, 0, 0)
-	must("io_uring_enter", errnoOf(errno), nil)
+	for {
+		done, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), n, results, 1, 0, 0)
+		if errno != unix.EINTR {
+			must("io_uring_enter", errnoOf(errno), nil)
+			n -= done
+		}
+		if n == 0 && atomic.LoadUint32(r.word(r.cq, r.cqOff[1]))-*r.word(r.cq, r.cqOff[0]) >= uint32(results) {
+			return
+		}
+	}
 }
 
 // submit hands a request over and waits for its result.
