@@ -128,8 +128,10 @@ func TestDecode(t *testing.T) {
 	require.Nil(t, e.Change)
 	require.Equal(t, []event.Arg{
 		{Name: "res", Int: -2, IsInt: true, Text: "ENOENT"},
-		{Name: "olddirfd", Int: 5, IsInt: true, Text: "<d>/d"}, {Name: "oldpath", Text: "/d/x", Raw: "x"},
-		{Name: "newdirfd", Int: 6, IsInt: true}, {Name: "newpath", Text: "/y", Raw: "/y"},
+		{Name: "olddirfd", Int: 5, IsInt: true, Text: "<d>/d"},
+		{Name: "oldpath", Text: "/d/x", Raw: "x"},
+		{Name: "newdirfd", Int: 6, IsInt: true},
+		{Name: "newpath", Text: "/y", Raw: "/y"},
 		{Name: "flags", Int: 1, IsInt: true, Text: "RENAME_NOREPLACE"},
 	}, e.Args)
 }

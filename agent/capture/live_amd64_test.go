@@ -182,7 +182,7 @@ func TestLive(t *testing.T) {
 	for _, raw := range []bool{false, true} {
 		t.Run(fmt.Sprintf("raw=%v", raw), func(t *testing.T) {
 			s := newScene(t)
-			src := open(t, capture.Options{Raw: raw, OwnEvents: true})
+			src := open(t, capture.Options{Raw: raw, OwnEvents: true, RingBytes: 64 << 20})
 			w := watch(t, src, s)
 			t.Run("open", func(t *testing.T) { checkOpens(t, w, s, raw) })
 			t.Run("connect", func(t *testing.T) { checkConnects(t, w, s) })

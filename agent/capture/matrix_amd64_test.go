@@ -24,7 +24,7 @@ func TestEveryCall(t *testing.T) {
 	for _, raw := range []bool{false, true} {
 		t.Run(fmt.Sprintf("raw=%v", raw), func(t *testing.T) {
 			dir := t.TempDir()
-			src := open(t, capture.Options{Raw: raw, OwnEvents: true})
+			src := open(t, capture.Options{Raw: raw, OwnEvents: true, RingBytes: 64 << 20})
 			w := watchProgram(t, src, dir, everyCallIn+"="+dir, "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 			made := map[string]int{}
 			at := map[string]int{}

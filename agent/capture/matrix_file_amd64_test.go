@@ -76,45 +76,68 @@ func (c *caller) files() {
 func (c *caller) opens(dir uintptr, dirText string) {
 	file := func(name string) want { return want{"kind": "f", "realpath": c.in(name)} }
 	missing := want{"kind": "f", "num": "-1", "realpath": ""}
-	fd := c.made(event.Open, unix.SYS_OPEN, 5, nil, "fd", []uintptr{c.str("a"), unix.O_RDWR}, told{File: file("a"),
-		Args: want{"name": c.in("a"), "flags": "O_RDWR", "mode": "0", "dev": "*", "ino": "*"}})
-	c.made(event.Open, unix.SYS_OPEN, 5, unix.ENOENT, "fd", []uintptr{c.str("none"), 0}, told{File: missing,
-		Args: want{"name": c.in("none"), "flags": "O_RDONLY", "mode": "0", "dev": "0", "ino": "0"}})
-	c.made(event.Openat, unix.SYS_OPENAT, 295, nil, "fd", []uintptr{dir, c.str("new"), unix.O_CREAT | unix.O_WRONLY | unix.O_APPEND, 0o604}, told{File: file("new"),
-		Args: want{"dirfd": dirText, "name": c.in("new"), "flags": "O_APPEND|O_CREAT|O_WRONLY|O_F_CREATED", "mode": "0604", "dev": "*", "ino": "*"}})
-	c.made(event.Openat, unix.SYS_OPENAT, 295, unix.EEXIST, "fd", []uintptr{atCWD, c.str("new"), unix.O_CREAT | unix.O_EXCL, 0o600}, told{File: missing,
-		Args: want{"dirfd": cwdText, "name": c.in("new"), "flags": "O_EXCL|O_CREAT|O_RDONLY", "mode": "0600", "dev": "0", "ino": "0"}})
+	fd := c.made(event.Open, unix.SYS_OPEN, 5, nil, "fd", []uintptr{c.str("a"), unix.O_RDWR}, told{
+		File: file("a"),
+		Args: want{"name": c.in("a"), "flags": "O_RDWR", "mode": "0", "dev": "*", "ino": "*"},
+	})
+	c.made(event.Open, unix.SYS_OPEN, 5, unix.ENOENT, "fd", []uintptr{c.str("none"), 0}, told{
+		File: missing,
+		Args: want{"name": c.in("none"), "flags": "O_RDONLY", "mode": "0", "dev": "0", "ino": "0"},
+	})
+	c.made(event.Openat, unix.SYS_OPENAT, 295, nil, "fd", []uintptr{dir, c.str("new"), unix.O_CREAT | unix.O_WRONLY | unix.O_APPEND, 0o604}, told{
+		File: file("new"),
+		Args: want{"dirfd": dirText, "name": c.in("new"), "flags": "O_APPEND|O_CREAT|O_WRONLY|O_F_CREATED", "mode": "0604", "dev": "*", "ino": "*"},
+	})
+	c.made(event.Openat, unix.SYS_OPENAT, 295, unix.EEXIST, "fd", []uintptr{atCWD, c.str("new"), unix.O_CREAT | unix.O_EXCL, 0o600}, told{
+		File: missing,
+		Args: want{"dirfd": cwdText, "name": c.in("new"), "flags": "O_EXCL|O_CREAT|O_RDONLY", "mode": "0600", "dev": "0", "ino": "0"},
+	})
 	how := binary.LittleEndian.AppendUint64(nil, unix.O_PATH|unix.O_DIRECTORY)
 	how = append(how, make([]byte, 8)...)
 	how = binary.LittleEndian.AppendUint64(how, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS)
 	must("mkdir", os.Mkdir(c.in("sub"), 0o755), nil)
-	c.made(event.Openat2, unix.SYS_OPENAT2, 437, nil, "fd", []uintptr{dir, c.str("sub"), c.put(how), 24}, told{File: want{"kind": "d", "realpath": c.in("sub")},
-		Args: want{"dirfd": dirText, "name": c.in("sub"), "flags": "O_DIRECTORY|O_RDONLY", "mode": "0", "resolve": "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS", "dev": "*", "ino": "*"}})
-	c.made(event.Openat2, unix.SYS_OPENAT2, 437, unix.EXDEV, "fd", []uintptr{dir, c.str("../x"), c.put(how), 24}, told{File: missing,
-		Args: want{"dirfd": dirText, "name": path.Join(c.dir, "../x"), "flags": "O_DIRECTORY|O_RDONLY", "mode": "0", "resolve": "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS", "dev": "0", "ino": "0"}})
-	c.made(event.Creat, unix.SYS_CREAT, 8, nil, "fd", []uintptr{c.str("c"), 0o640}, told{File: file("c"),
-		Args: want{"name": c.in("c"), "mode": "0640", "dev": "*", "ino": "*", "creat_flags": "0"}})
-	c.made(event.Creat, unix.SYS_CREAT, 8, unix.EISDIR, "fd", []uintptr{c.str("sub"), 0o600}, told{File: missing,
-		Args: want{"name": c.in("sub"), "mode": "0600", "dev": "0", "ino": "0", "creat_flags": "0"}})
+	c.made(event.Openat2, unix.SYS_OPENAT2, 437, nil, "fd", []uintptr{dir, c.str("sub"), c.put(how), 24}, told{
+		File: want{"kind": "d", "realpath": c.in("sub")},
+		Args: want{"dirfd": dirText, "name": c.in("sub"), "flags": "O_DIRECTORY|O_RDONLY", "mode": "0", "resolve": "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS", "dev": "*", "ino": "*"},
+	})
+	c.made(event.Openat2, unix.SYS_OPENAT2, 437, unix.EXDEV, "fd", []uintptr{dir, c.str("../x"), c.put(how), 24}, told{
+		File: missing,
+		Args: want{"dirfd": dirText, "name": path.Join(c.dir, "../x"), "flags": "O_DIRECTORY|O_RDONLY", "mode": "0", "resolve": "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS", "dev": "0", "ino": "0"},
+	})
+	c.made(event.Creat, unix.SYS_CREAT, 8, nil, "fd", []uintptr{c.str("c"), 0o640}, told{
+		File: file("c"),
+		Args: want{"name": c.in("c"), "mode": "0640", "dev": "*", "ino": "*", "creat_flags": "0"},
+	})
+	c.made(event.Creat, unix.SYS_CREAT, 8, unix.EISDIR, "fd", []uintptr{c.str("sub"), 0o600}, told{
+		File: missing,
+		Args: want{"name": c.in("sub"), "mode": "0600", "dev": "0", "ino": "0", "creat_flags": "0"},
+	})
 
 	opened := want{"kind": "f", "name": c.in("a"), "realpath": c.in("a")}
-	c.made(event.Fchmod, unix.SYS_FCHMOD, 94, nil, "res", []uintptr{uintptr(fd), 0o640}, told{File: opened,
-		Args: want{"fd": "<f>" + c.in("a"), "mode": "S_IRGRP|S_IWUSR|S_IRUSR"}})
-	c.made(event.Fchmod, unix.SYS_FCHMOD, 94, unix.EBADF, "res", []uintptr{999, 0o400}, told{File: want{"kind": ""},
-		Args: want{"fd": "999", "mode": "S_IRUSR"}})
+	c.made(event.Fchmod, unix.SYS_FCHMOD, 94, nil, "res", []uintptr{uintptr(fd), 0o640}, told{
+		File: opened,
+		Args: want{"fd": "<f>" + c.in("a"), "mode": "S_IRGRP|S_IWUSR|S_IRUSR"},
+	})
+	c.made(event.Fchmod, unix.SYS_FCHMOD, 94, unix.EBADF, "res", []uintptr{999, 0o400}, told{
+		File: want{"kind": ""},
+		Args: want{"fd": "999", "mode": "S_IRUSR"},
+	})
 }
 
 const nrFchmodat2 = 452
 
 func (c *caller) modes(dir uintptr, dirText string) {
 	c.made(event.Chmod, unix.SYS_CHMOD, 15, nil, "res", []uintptr{c.str("b"), 0o4755}, told{
-		Args: want{"filename": c.in("b"), "mode": "S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID"}})
+		Args: want{"filename": c.in("b"), "mode": "S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID"},
+	})
 	c.made(event.Chmod, unix.SYS_CHMOD, 15, unix.ENOENT, "res", []uintptr{c.str("none"), 0o1}, told{Args: want{"filename": c.in("none"), "mode": "S_IXOTH"}})
 	for _, nr := range [][2]int{{unix.SYS_FCHMODAT, 306}, {nrFchmodat2, nrFchmodat2}} {
 		c.made(event.Fchmodat, nr[0], nr[1], nil, "res", []uintptr{dir, c.str("b"), 0o2600}, told{
-			Args: want{"dirfd": dirText, "filename": c.in("b"), "mode": "S_IWUSR|S_IRUSR|S_ISGID"}})
+			Args: want{"dirfd": dirText, "filename": c.in("b"), "mode": "S_IWUSR|S_IRUSR|S_ISGID"},
+		})
 		c.made(event.Fchmodat, nr[0], nr[1], unix.ENOENT, "res", []uintptr{atCWD, c.str("none"), 0o600}, told{
-			Args: want{"dirfd": cwdText, "filename": c.in("none"), "mode": "S_IWUSR|S_IRUSR"}})
+			Args: want{"dirfd": cwdText, "filename": c.in("none"), "mode": "S_IWUSR|S_IRUSR"},
+		})
 	}
 }
 
@@ -123,7 +146,8 @@ func (c *caller) mounts() {
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
 	mount := func(end error, dir string) {
 		c.made(event.Mount, unix.SYS_MOUNT, 21, end, "res", []uintptr{c.str("none"), c.str(dir), c.str("tmpfs"), flags, 0}, told{
-			Args: want{"dev": "none", "dir": c.in(dir), "type": "tmpfs", "flags": "NOSUID|NODEV"}})
+			Args: want{"dev": "none", "dir": c.in(dir), "type": "tmpfs", "flags": "NOSUID|NODEV"},
+		})
 	}
 	mount(unix.ENOENT, "none")
 	mount(nil, "mnt")

@@ -78,30 +78,37 @@ func here(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 func (c *caller) sockets() {
 	c.sock(event.SocketCall, muxed{unix.SYS_SOCKET, 359, 1}, nil, "fd", []uintptr{unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDP}, told{
-		File: want{"kind": "4", "l4": "17"}, Args: want{"fd": "<4u>", "domain": "AF_INET", "type": "2", "proto": "17"}})
+		File: want{"kind": "4", "l4": "17"}, Args: want{"fd": "<4u>", "domain": "AF_INET", "type": "2", "proto": "17"},
+	})
 	c.sock(event.SocketCall, muxed{unix.SYS_SOCKET, 359, 1}, unix.EAFNOSUPPORT, "fd", []uintptr{unix.AF_X25, unix.SOCK_STREAM, 0}, told{
-		File: want{"kind": ""}, Args: want{"domain": "AF_X25", "type": "1", "proto": "0"}})
+		File: want{"kind": ""}, Args: want{"domain": "AF_X25", "type": "1", "proto": "0"},
+	})
 	listener, port := c.bound(unix.SOCK_STREAM)
 	bad := want{"kind": ""}
 	m := muxed{unix.SYS_LISTEN, 363, 4}
 	c.sock(event.Listen, m, nil, "res", []uintptr{listener, 5}, told{
-		File: want{"kind": "4", "l4": "6", "role": "2", "local": here(port), "name": here(port)}, Args: want{"fd": "<4t>" + here(port), "backlog": "5"}})
+		File: want{"kind": "4", "l4": "6", "role": "2", "local": here(port), "name": here(port)}, Args: want{"fd": "<4t>" + here(port), "backlog": "5"},
+	})
 	c.sock(event.Listen, m, unix.EBADF, "res", []uintptr{999, 1}, told{File: bad, Args: want{"fd": "999", "backlog": "1"}})
 
 	accept := func(typ event.Type, m muxed, flags ...uintptr) uintptr {
 		client := c.socket(unix.AF_INET, unix.SOCK_STREAM)
 		addr := c.put(inet4(port))
 		before := c.compat
-		c.made(event.Connect, unix.SYS_CONNECT, 362, nil, "res", []uintptr{client, addr, 16}, told{File: want{"kind": "4", "l4": "6", "role": "1", "remote": here(port), "connected": "true"},
-			Args: want{"tuple": "*", "fd": "*", "addr": here(port)}})
+		c.made(event.Connect, unix.SYS_CONNECT, 362, nil, "res", []uintptr{client, addr, 16}, told{
+			File: want{"kind": "4", "l4": "6", "role": "1", "remote": here(port), "connected": "true"},
+			Args: want{"tuple": "*", "fd": "*", "addr": here(port)},
+		})
 		tuple := here(portOf(client)) + "->" + here(port)
 		w := want{"fd": "<4t>" + tuple, "tuple": tuple, "queuepct": "0", "queuelen": "0", "queuemax": "5"}
 		bad := want{"tuple": "", "queuepct": "0", "queuelen": "0", "queuemax": "0"}
 		if len(flags) > 0 {
 			w["flags"], bad["flags"] = num(flags[0]), num(flags[0])
 		}
-		fd := c.sock(typ, m, nil, "fd", append([]uintptr{listener, 0, 0}, flags...), told{Args: w,
-			File: want{"kind": "4", "role": "2", "local": here(port), "remote": here(portOf(client)), "name": tuple, "connected": "true"}})
+		fd := c.sock(typ, m, nil, "fd", append([]uintptr{listener, 0, 0}, flags...), told{
+			Args: w,
+			File: want{"kind": "4", "role": "2", "local": here(port), "remote": here(portOf(client)), "name": tuple, "connected": "true"},
+		})
 		c.sock(typ, m, unix.EBADF, "fd", append([]uintptr{999, 0, 0}, flags...), told{Args: bad, File: want{"kind": ""}})
 		c.compat = before
 		c.stream(client, uintptr(fd), port)
@@ -122,24 +129,30 @@ func (c *caller) stream(client, server uintptr, port int) {
 	long := strings.Repeat("0123456789", 10)
 	c.sock(event.Sendto, muxed{unix.SYS_SENDTO, 369, 11}, nil, "res", []uintptr{client, c.str(long), 100, 0, 0, 0}, told{
 		File: want{"kind": "4", "role": "1", "name": out, "data": long[:80], "renamed": "false"},
-		Args: want{"data": long[:80], "fd": "<4t>" + out, "size": "100", "tuple": out}})
+		Args: want{"data": long[:80], "fd": "<4t>" + out, "size": "100", "tuple": out},
+	})
 	c.sock(event.Recvfrom, muxed{unix.SYS_RECVFROM, 371, 12}, nil, "res", []uintptr{server, c.put(make([]byte, 200)), 200, 0, 0, 0}, told{
 		File: want{"kind": "4", "role": "2", "name": out},
-		Args: want{"data": long[:80], "fd": "<4t>" + out, "size": "200", "tuple": out}})
+		Args: want{"data": long[:80], "fd": "<4t>" + out, "size": "200", "tuple": out},
+	})
 	pieces := c.pointers(c.str("one\n"), 4, c.str("two"), 3)
 	message := c.pointers(0, 0, pieces, 2, 0, 0, 0)
 	c.sock(event.Sendmsg, muxed{unix.SYS_SENDMSG, 370, 16}, nil, "res", []uintptr{client, message, 0}, told{
-		File: want{"kind": "4", "name": out, "data": "one\ntwo"}, Args: want{"data": "one.two", "fd": "<4t>" + out, "size": "7", "tuple": out}})
+		File: want{"kind": "4", "name": out, "data": "one\ntwo"}, Args: want{"data": "one.two", "fd": "<4t>" + out, "size": "7", "tuple": out},
+	})
 	pieces = c.pointers(c.put(make([]byte, 2)), 2, c.put(make([]byte, 50)), 50)
 	message = c.pointers(0, 0, pieces, 2, 0, 0, 0)
 	c.sock(event.Recvmsg, muxed{unix.SYS_RECVMSG, 372, 17}, nil, "res", []uintptr{server, message, 0}, told{
 		File: want{"kind": "4", "name": out, "role": "2"},
-		Args: want{"size": "7", "data": "one.two", "fd": "<4t>" + out, "tuple": out, "msgcontrol": ""}})
+		Args: want{"size": "7", "data": "one.two", "fd": "<4t>" + out, "tuple": out, "msgcontrol": ""},
+	})
 	if c.compat { // send and recv are calls of socketcall alone
 		c.made(event.Sendto, no, 102, nil, "res", []uintptr{9, c.words([]uintptr{client, c.str("by send"), 7, 0})}, told{
-			File: want{"kind": "4", "name": out}, Args: want{"data": "by send", "fd": "<4t>" + out, "size": "7", "tuple": out}})
+			File: want{"kind": "4", "name": out}, Args: want{"data": "by send", "fd": "<4t>" + out, "size": "7", "tuple": out},
+		})
 		c.made(event.Recvfrom, no, 102, nil, "res", []uintptr{10, c.words([]uintptr{server, c.put(make([]byte, 9)), 9, 0})}, told{
-			File: want{"kind": "4", "name": out}, Args: want{"data": "by send", "fd": "<4t>" + out, "size": "9", "tuple": out}})
+			File: want{"kind": "4", "name": out}, Args: want{"data": "by send", "fd": "<4t>" + out, "size": "9", "tuple": out},
+		})
 	}
 	c.dups(client, out)
 }
@@ -147,9 +160,11 @@ func (c *caller) stream(client, server uintptr, port int) {
 func (c *caller) connects() {
 	fd := c.socket(unix.AF_INET, unix.SOCK_STREAM)
 	c.sock(event.Connect, muxed{unix.SYS_CONNECT, 362, 3}, unix.ECONNREFUSED, "res", []uintptr{fd, c.put(inet4(1)), 16}, told{
-		File: want{"kind": "4", "role": "1", "remote": here(1), "connected": "false"}, Args: want{"tuple": "*", "fd": "*", "addr": here(1)}})
+		File: want{"kind": "4", "role": "1", "remote": here(1), "connected": "false"}, Args: want{"tuple": "*", "fd": "*", "addr": here(1)},
+	})
 	c.sock(event.Connect, muxed{unix.SYS_CONNECT, 362, 3}, unix.EBADF, "res", []uintptr{999, c.put(inet4(2)), 16}, told{
-		File: want{"kind": "4", "num": "999", "remote": here(2)}, Args: want{"tuple": "*", "fd": "*", "addr": here(2)}})
+		File: want{"kind": "4", "num": "999", "remote": here(2)}, Args: want{"tuple": "*", "fd": "*", "addr": here(2)},
+	})
 }
 
 // datagrams have no connection: the first one says which end a socket is.
@@ -162,33 +177,39 @@ func (c *caller) datagrams() {
 	send := func(text, renamed string) {
 		c.made(event.Sendto, m.nr64, m.nr32, nil, "res", []uintptr{client, c.str(text), uintptr(len(text)), 0, to, 16}, told{
 			File: want{"kind": "4", "l4": "17", "role": "1", "name": out, "remote": here(port), "connected": "false", "renamed": renamed, "data": text},
-			Args: want{"data": text, "fd": "<4u>" + out, "size": num(len(text)), "tuple": out}})
+			Args: want{"data": text, "fd": "<4u>" + out, "size": num(len(text)), "tuple": out},
+		})
 	}
 	send("first", "true")
 	send("again", "false")
 	c.sock(event.Sendto, m, unix.EBADF, "res", []uintptr{999, c.str("lost"), 4, 0, to, 16}, told{
-		File: want{"kind": "4", "num": "999", "remote": here(port), "data": "lost"}, Args: want{"data": "lost", "fd": "*", "size": "4", "tuple": "*"}})
+		File: want{"kind": "4", "num": "999", "remote": here(port), "data": "lost"}, Args: want{"data": "lost", "fd": "*", "size": "4", "tuple": "*"},
+	})
 
 	length := c.put([]byte{16, 0, 0, 0})
 	c.made(event.Recvfrom, unix.SYS_RECVFROM, 371, nil, "res", []uintptr{server, c.put(make([]byte, 9)), 9, 0, c.put(make([]byte, 16)), length}, told{
 		File: want{"kind": "4", "role": "2", "name": out, "local": here(port), "remote": here(from), "renamed": "true", "data": "first"},
-		Args: want{"data": "first", "fd": "<4u>" + out, "size": "9", "tuple": out}})
+		Args: want{"data": "first", "fd": "<4u>" + out, "size": "9", "tuple": out},
+	})
 	message := c.pointers(c.put(make([]byte, 16)), 16, c.pointers(c.put(make([]byte, 9)), 9), 1, 0, 0, 0)
 	c.made(event.Recvmsg, unix.SYS_RECVMSG, 372, nil, "res", []uintptr{server, message, 0}, told{
 		File: want{"kind": "4", "role": "2", "name": out, "renamed": "false", "data": "again"},
-		Args: want{"data": "again", "fd": "<4u>" + out, "size": "5", "tuple": out, "msgcontrol": ""}})
+		Args: want{"data": "again", "fd": "<4u>" + out, "size": "5", "tuple": out, "msgcontrol": ""},
+	})
 	message = c.pointers(c.put(inet4(port+1)), 16, c.pointers(c.str("aside"), 5), 1, 0, 0, 0)
 	aside := here(from) + "->" + here(port+1)
 	c.made(event.Sendmsg, unix.SYS_SENDMSG, 370, nil, "res", []uintptr{client, message, 0}, told{
 		File: want{"kind": "4", "role": "1", "name": aside, "renamed": "true"},
-		Args: want{"data": "aside", "fd": "<4u>" + aside, "size": "5", "tuple": aside}})
+		Args: want{"data": "aside", "fd": "<4u>" + aside, "size": "5", "tuple": aside},
+	})
 	none := told{File: want{"kind": ""}}
 	none.Args = want{"data": "", "fd": "999", "size": "5", "tuple": ""}
 	c.sock(event.Recvfrom, muxed{unix.SYS_RECVFROM, 371, 12}, unix.EBADF, "res", []uintptr{999, c.put(make([]byte, 9)), 5, 0, 0, 0}, none)
 	none.Args = want{"data": "", "fd": "999", "size": "0", "tuple": "", "msgcontrol": ""}
 	c.sock(event.Recvmsg, muxed{unix.SYS_RECVMSG, 372, 17}, unix.EBADF, "res", []uintptr{999, message, 0}, none)
 	c.sock(event.Sendmsg, muxed{unix.SYS_SENDMSG, 370, 16}, unix.EBADF, "res", []uintptr{999, message, 0}, told{
-		File: want{"kind": "4", "remote": here(port + 1)}, Args: want{"data": "aside", "fd": "*", "size": "5", "tuple": "*"}})
+		File: want{"kind": "4", "remote": here(port + 1)}, Args: want{"data": "aside", "fd": "*", "size": "5", "tuple": "*"},
+	})
 }
 
 // dups are of a socket, as a reverse shell makes them, and of a file.
@@ -197,12 +218,16 @@ func (c *caller) dups(sock uintptr, tuple string) {
 	text := "<4t>" + tuple
 	c.made(event.Dup, unix.SYS_DUP, 41, nil, "res", []uintptr{sock}, told{File: of, Args: want{"res": text, "oldfd": num(sock)}})
 	c.made(event.Dup2, unix.SYS_DUP2, 63, nil, "res", []uintptr{sock, 200}, told{File: of, Args: want{"res": text, "oldfd": num(sock), "newfd": "200"}})
-	c.made(event.Dup3, unix.SYS_DUP3, 330, nil, "res", []uintptr{sock, 201, unix.O_CLOEXEC}, told{File: of,
-		Args: want{"res": text, "oldfd": num(sock), "newfd": "201", "flags": "O_CLOEXEC"}})
+	c.made(event.Dup3, unix.SYS_DUP3, 330, nil, "res", []uintptr{sock, 201, unix.O_CLOEXEC}, told{
+		File: of,
+		Args: want{"res": text, "oldfd": num(sock), "newfd": "201", "flags": "O_CLOEXEC"},
+	})
 	c.touch("f")
 	file := c.open(c.in("f"), unix.O_RDONLY)
-	c.made(event.Dup, unix.SYS_DUP, 41, nil, "res", []uintptr{file}, told{File: want{"kind": "f", "name": c.in("f"), "realpath": c.in("f")},
-		Args: want{"res": "<f>" + c.in("f"), "oldfd": num(file)}})
+	c.made(event.Dup, unix.SYS_DUP, 41, nil, "res", []uintptr{file}, told{
+		File: want{"kind": "f", "name": c.in("f"), "realpath": c.in("f")},
+		Args: want{"res": "<f>" + c.in("f"), "oldfd": num(file)},
+	})
 	bad := want{"kind": ""}
 	c.made(event.Dup, unix.SYS_DUP, 41, unix.EBADF, "res", []uintptr{999}, told{File: bad, Args: want{"oldfd": "999"}})
 	c.made(event.Dup2, unix.SYS_DUP2, 63, unix.EBADF, "res", []uintptr{999, 3}, told{File: bad, Args: want{"oldfd": "999", "newfd": "3"}})

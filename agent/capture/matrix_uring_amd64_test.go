@@ -14,15 +14,14 @@ import (
 
 // ring is an io_uring of one request at a time.
 type ring struct {
-	c          *caller
-	fd         int
-	sq, cq     []byte
-	sqes       []byte
-	sqOff      [10]uint32
-	cqOff      [10]uint32
-	sqMask     uint32
-	cqMask     uint32
-	sent, seen uint32
+	c      *caller
+	fd     int
+	sq, cq []byte
+	sqes   []byte
+	sqOff  [10]uint32
+	cqOff  [10]uint32
+	sqMask uint32
+	cqMask uint32
 }
 
 func (c *caller) newRing() *ring {
@@ -76,10 +75,19 @@ func (r *ring) put(s sqe) {
 	atomic.AddUint32(tail, 1)
 }
 
-// enter hands n requests over and waits for so many results.
+// enter hands n requests over and waits for so many results. A signal of Go's own may
+// end the wait.
 func (r *ring) enter(n, results uintptr) {
-	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), n, results, 1, 0, 0)
-	must("io_uring_enter", errnoOf(errno), nil)
+	for {
+		done, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), n, results, 1, 0, 0)
+		if errno != unix.EINTR {
+			must("io_uring_enter", errnoOf(errno), nil)
+			n -= done
+		}
+		if n == 0 && atomic.LoadUint32(r.word(r.cq, r.cqOff[1]))-*r.word(r.cq, r.cqOff[0]) >= uint32(results) {
+			return
+		}
+	}
 }
 
 // submit hands a request over and waits for its result.
@@ -115,23 +123,29 @@ func (c *caller) requests() {
 
 	r.made(event.Openat, nil, "fd", sqe{op: 18, fd: at, addr: str("sub/../ua"), opFlags: unix.O_RDWR}, told{
 		File: want{"kind": "f", "realpath": c.in("ua")},
-		Args: want{"dirfd": dirText, "name": c.in("ua"), "flags": "O_LARGEFILE|O_RDWR", "mode": "0", "dev": "*", "ino": "*"}})
+		Args: want{"dirfd": dirText, "name": c.in("ua"), "flags": "O_LARGEFILE|O_RDWR", "mode": "0", "dev": "*", "ino": "*"},
+	})
 	r.made(event.Openat, unix.ENOENT, "fd", sqe{op: 18, fd: cwd, addr: str("none"), opFlags: unix.O_RDONLY}, told{
 		File: want{"kind": "f", "num": "-1", "realpath": ""},
-		Args: want{"dirfd": cwdText, "name": c.in("none"), "flags": "O_LARGEFILE|O_RDONLY", "mode": "0", "dev": "0", "ino": "0"}})
+		Args: want{"dirfd": cwdText, "name": c.in("none"), "flags": "O_LARGEFILE|O_RDONLY", "mode": "0", "dev": "0", "ino": "0"},
+	})
 	how := binary.LittleEndian.AppendUint64(nil, unix.O_CREAT|unix.O_WRONLY)
 	how = binary.LittleEndian.AppendUint64(how, 0o640)
 	how = append(how, make([]byte, 8)...)
 	r.made(event.Openat2, nil, "fd", sqe{op: 28, fd: cwd, addr: str("uc"), len: 24, off: uint64(c.put(how))}, told{
 		File: want{"kind": "f", "realpath": c.in("uc")},
-		Args: want{"dirfd": cwdText, "name": c.in("uc"), "flags": "*", "mode": "0640", "resolve": "0", "dev": "*", "ino": "*"}})
+		Args: want{"dirfd": cwdText, "name": c.in("uc"), "flags": "*", "mode": "0640", "resolve": "0", "dev": "*", "ino": "*"},
+	})
 	r.made(event.Renameat2, nil, "res", sqe{op: 35, fd: at, addr: str("ua"), off: str("ud"), len: uint32(at), opFlags: unix.RENAME_NOREPLACE}, told{
-		Args: want{"olddirfd": dirText, "oldpath": c.in("ua"), "newdirfd": dirText, "newpath": c.in("ud"), "flags": "RENAME_NOREPLACE"}})
+		Args: want{"olddirfd": dirText, "oldpath": c.in("ua"), "newdirfd": dirText, "newpath": c.in("ud"), "flags": "RENAME_NOREPLACE"},
+	})
 	r.made(event.Mkdirat, unix.EEXIST, "res", sqe{op: 37, fd: cwd, addr: str("ub"), len: 0o700}, told{Args: want{"dirfd": cwdText, "path": c.in("ub"), "mode": "0700"}})
 	r.made(event.Symlinkat, nil, "res", sqe{op: 38, fd: at, addr: str("../up"), off: str("us")}, told{
-		Args: want{"target": "../up", "linkdirfd": dirText, "linkpath": c.in("us")}})
+		Args: want{"target": "../up", "linkdirfd": dirText, "linkpath": c.in("us")},
+	})
 	r.made(event.Linkat, nil, "res", sqe{op: 39, fd: cwd, addr: str("ub"), off: str("ul"), len: uint32(at)}, told{
-		Args: want{"olddir": cwdText, "oldpath": c.in("ub"), "newdir": dirText, "newpath": c.in("ul"), "flags": "0"}})
+		Args: want{"olddir": cwdText, "oldpath": c.in("ub"), "newdir": dirText, "newpath": c.in("ul"), "flags": "0"},
+	})
 	r.made(event.Unlinkat, nil, "res", sqe{op: 36, fd: at, addr: str("ul")}, told{Args: want{"dirfd": dirText, "name": c.in("ul"), "flags": "0"}})
 	c.requestSockets(r)
 }
@@ -139,28 +153,37 @@ func (c *caller) requests() {
 func (c *caller) requestSockets(r *ring) {
 	listener, port := c.bound(unix.SOCK_STREAM)
 	r.made(event.Listen, nil, "res", sqe{op: 57, fd: int32(listener), len: 3}, told{
-		File: want{"kind": "4", "role": "2", "local": here(port)}, Args: want{"fd": "<4t>" + here(port), "backlog": "3"}})
+		File: want{"kind": "4", "role": "2", "local": here(port)}, Args: want{"fd": "<4t>" + here(port), "backlog": "3"},
+	})
 	client := r.made(event.SocketCall, nil, "fd", sqe{op: 45, fd: unix.AF_INET, off: unix.SOCK_STREAM}, told{
-		File: want{"kind": "4"}, Args: want{"fd": "<4t>", "domain": "AF_INET", "type": "1", "proto": "0"}})
+		File: want{"kind": "4"}, Args: want{"fd": "<4t>", "domain": "AF_INET", "type": "1", "proto": "0"},
+	})
 	to := uint64(c.put(inet4(port)))
 	r.made(event.Connect, nil, "res", sqe{op: 16, fd: int32(client), addr: to, off: 16}, told{
-		File: want{"kind": "4", "role": "1", "remote": here(port), "connected": "true"}, Args: want{"tuple": "*", "fd": "*", "addr": here(port)}})
+		File: want{"kind": "4", "role": "1", "remote": here(port), "connected": "true"}, Args: want{"tuple": "*", "fd": "*", "addr": here(port)},
+	})
 	out := here(portOf(uintptr(client))) + "->" + here(port)
 	accepted := r.made(event.Accept4, nil, "fd", sqe{op: 13, fd: int32(listener), opFlags: unix.SOCK_CLOEXEC}, told{
 		File: want{"kind": "4", "role": "2", "name": out},
-		Args: want{"fd": "<4t>" + out, "tuple": out, "queuepct": "0", "queuelen": "0", "queuemax": "0", "flags": num(uint32(unix.SOCK_CLOEXEC))}})
+		Args: want{"fd": "<4t>" + out, "tuple": out, "queuepct": "0", "queuelen": "0", "queuemax": "0", "flags": num(uint32(unix.SOCK_CLOEXEC))},
+	})
 	r.made(event.Sendto, nil, "res", sqe{op: 26, fd: int32(client), addr: uint64(c.str("hello")), len: 5}, told{
-		File: want{"kind": "4", "role": "1", "name": out}, Args: want{"data": "", "fd": "<4t>" + out, "size": "5", "tuple": out}})
+		File: want{"kind": "4", "role": "1", "name": out}, Args: want{"data": "", "fd": "<4t>" + out, "size": "5", "tuple": out},
+	})
 	r.made(event.Recvfrom, nil, "res", sqe{op: 27, fd: int32(accepted), addr: uint64(c.put(make([]byte, 3))), len: 3}, told{
-		File: want{"kind": "4", "role": "2", "name": out}, Args: want{"data": "", "fd": "<4t>" + out, "size": "3", "tuple": out}})
+		File: want{"kind": "4", "role": "2", "name": out}, Args: want{"data": "", "fd": "<4t>" + out, "size": "3", "tuple": out},
+	})
 	into := c.pointers(0, 0, c.pointers(c.put(make([]byte, 9)), 9), 1, 0, 0, 0)
 	r.made(event.Recvmsg, nil, "res", sqe{op: 10, fd: int32(accepted), addr: uint64(into), len: 1}, told{
-		File: want{"kind": "4", "role": "2", "name": out}, Args: want{"size": "0", "data": "", "fd": "<4t>" + out, "tuple": out, "msgcontrol": ""}})
+		File: want{"kind": "4", "role": "2", "name": out}, Args: want{"size": "0", "data": "", "fd": "<4t>" + out, "tuple": out, "msgcontrol": ""},
+	})
 	other := c.socket(unix.AF_INET, unix.SOCK_STREAM)
 	r.made(event.Connect, unix.ECONNREFUSED, "res", sqe{op: 16, fd: int32(other), addr: uint64(c.put(inet4(1))), off: 16}, told{
-		File: want{"kind": "4", "role": "1", "remote": here(1), "connected": "false"}, Args: want{"tuple": "*", "fd": "*", "addr": here(1)}})
+		File: want{"kind": "4", "role": "1", "remote": here(1), "connected": "false"}, Args: want{"tuple": "*", "fd": "*", "addr": here(1)},
+	})
 	loose := c.socket(unix.AF_INET, unix.SOCK_DGRAM)
 	message := c.pointers(uintptr(to), 16, c.pointers(c.str("aside"), 5), 1, 0, 0, 0)
 	r.made(event.Sendmsg, nil, "res", sqe{op: 9, fd: int32(loose), addr: uint64(message), len: 1}, told{
-		File: want{"kind": "4", "l4": "17", "remote": here(port)}, Args: want{"data": "", "fd": "*", "size": "0", "tuple": "*"}})
+		File: want{"kind": "4", "l4": "17", "remote": here(port)}, Args: want{"data": "", "fd": "*", "size": "0", "tuple": "*"},
+	})
 }

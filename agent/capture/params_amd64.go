@@ -86,7 +86,7 @@ func argument(s string) int {
 func (c *call) shape() bpf.SyscallWireShape {
 	s := bpf.SyscallWireShape{Call: uint8(c.typ), Handler: c.handler, Tier: c.tier, Flags: c.flags, Special: c.special}
 	names := 0
-	for _, word := range strings.Fields(c.params) {
+	for word := range strings.FieldsSeq(c.params) {
 		p := parseParams(word)[0]
 		kind, _, _ := strings.Cut(strings.TrimPrefix(word, p.name+":"), "=")
 		place := uint8(p.n + 1)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -105,10 +106,10 @@ func reference() string {
 				continue
 			}
 			if c.nr != none {
-				numbers = append(numbers, fmt.Sprint(c.nr))
+				numbers = append(numbers, strconv.Itoa(c.nr))
 			}
 			if c.compat != none {
-				compat = append(compat, fmt.Sprint(c.compat))
+				compat = append(compat, strconv.Itoa(c.compat))
 			}
 			if c.mux != none {
 				compat = append(compat, fmt.Sprintf("socketcall %d", c.mux))
@@ -116,7 +117,7 @@ func reference() string {
 		}
 		for _, r := range requests {
 			if r.typ == typ {
-				uring = append(uring, fmt.Sprint(r.op))
+				uring = append(uring, strconv.Itoa(r.op))
 			}
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", typ, list(numbers), list(compat), list(uring), about(typ), paramsOf(typ), testOf(typ))

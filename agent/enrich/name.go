@@ -1,14 +1,6 @@
 package enrich
 
-import (
-	"path"
-	"strings"
-
-	"riposte/agent/event"
-)
-
-// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
-const unknownDir = "<UNKNOWN>"
+import "riposte/agent/event"
 
 // atCWD is the descriptor that stands for the working directory.
 const atCWD = -100
@@ -25,7 +17,7 @@ func (t *Table) name(e *event.Event, p *entry) {
 		}
 	case event.Execve:
 		if a := arg(e, "filename"); a != nil && a.Text != "" {
-			a.Text = absolute(a.Text, p.CWD)
+			a.Text = event.Absolute(a.Text, p.CWD)
 		}
 	}
 }
@@ -43,13 +35,13 @@ func (t *Table) opened(e *event.Event, p *entry) {
 	case dirfd == atCWD:
 		base = p.CWD
 	case base == "":
-		base = unknownDir
+		base = event.UnknownDir
 	default:
 		describe(e, "dirfd", "d", base)
 	}
 	switch {
 	case f.NameRaw != "":
-		f.Name = absolute(f.NameRaw, base)
+		f.Name = event.Absolute(f.NameRaw, base)
 	default:
 		f.Name = f.RealPath // the argument could not be read
 	}
@@ -59,17 +51,6 @@ func (t *Table) opened(e *event.Event, p *entry) {
 	if e.Ret >= 0 {
 		describe(e, "fd", kindOf(f), f.Name)
 	}
-}
-
-// absolute joins and cleans.
-func absolute(name, base string) string {
-	if strings.HasPrefix(name, "/") {
-		return path.Clean(name)
-	}
-	if base == unknownDir || base == "" {
-		return unknownDir + "/" + name
-	}
-	return path.Join(base, name)
 }
 
 // describe gives a descriptor's parameter Falco's text: <kind>name.

@@ -336,7 +336,7 @@ func (d *decoder) moveDir(e *event.Event) {
 		if dir = d.text(pPath); dir == "" || dir == missing {
 			return
 		}
-		dir = absolute(dir, d.thread.proc.CWD)
+		dir = event.Absolute(dir, d.thread.proc.CWD)
 	}
 	if p := &d.thread.proc.Process; p.CWD != dir {
 		p.CWD = dir

@@ -141,7 +141,7 @@ func (d *decoder) base(i int) string {
 			if o := d.thread.fds.get(fd); o != nil {
 				return o.title()
 			}
-			return unknownDir
+			return event.UnknownDir
 		}
 	}
 	return d.thread.proc.CWD

@@ -223,7 +223,7 @@ func (d *decoder) exePath() string {
 		}
 	}
 	if exe := d.text(pExe); exe != "" && exe[0] == '/' {
-		return absolute(exe, "")
+		return event.Absolute(exe, "")
 	}
 	return ""
 }

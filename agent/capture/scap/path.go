@@ -2,26 +2,12 @@ package scap
 
 import (
 	"hash/maphash"
-	"path"
-	"strings"
-)
 
-// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
-const unknownDir = "<UNKNOWN>"
+	"riposte/agent/event"
+)
 
 // missing is what the recorder writes for a path that it could not read.
 const missing = "<NA>"
-
-// absolute joins a path with its base and resolves "." and ".." by their text alone.
-func absolute(name, base string) string {
-	switch {
-	case strings.HasPrefix(name, "/"):
-		return path.Clean(name)
-	case base == "" || base == unknownDir:
-		return unknownDir + "/" + name
-	}
-	return path.Join(base, name)
-}
 
 // paths remembers absolute paths that are clean: the same are opened again and again.
 // A path has one place, by its hash; the next with that place takes it.
@@ -70,18 +56,18 @@ func (p *paths) name(b []byte, base func() string) (raw, full string) {
 		if raw = string(b); raw == "" || raw == missing {
 			return raw, raw
 		}
-		return raw, absolute(raw, base())
+		return raw, event.Absolute(raw, base())
 	}
 	if len(b) > maxPathKept {
 		raw = string(b)
-		return raw, absolute(raw, "")
+		return raw, event.Absolute(raw, "")
 	}
 	h := maphash.Bytes(p.seed, b)
 	if s := p.place(h); s.hash == h && s.name == string(b) {
 		return s.name, s.name
 	}
 	raw = string(b)
-	if full = absolute(raw, ""); full == raw {
+	if full = event.Absolute(raw, ""); full == raw {
 		p.put(pathSlot{h, raw})
 	}
 	return raw, full
