@@ -20,6 +20,10 @@ type Proposed struct {
 	Rule, Reason string
 	// AskUntil is how long people may be asked about it, Unix nanoseconds.
 	AskUntil int64
+	// Instead is the waiting action that was cancelled because this one seemed to need
+	// no approval. It waits again unless this one is allowed; and one that people would
+	// be asked about too is dropped, because they are asked already.
+	Instead string
 }
 
 // Reserved is what became of stored actions.
@@ -208,10 +212,17 @@ type writing struct {
 	reserved  []store.Reservation
 	questions []store.Question
 	regards   []store.Regard
+	again     []store.Reinstatement
 }
 
 func (w *writing) add(p Proposed, v Verdict, asks []Verdict) error {
 	e := p.Effect
+	if p.Instead != "" && v.Outcome != Allow {
+		w.again = append(w.again, store.Reinstatement{Waiting: p.Instead, Other: e.ActionID, Drop: v.Outcome == Ask})
+		if v.Outcome == Ask {
+			return nil
+		}
+	}
 	regard := store.Regard{ActionID: e.ActionID, RefusedBy: v.Rule, Note: v.Reason}
 	switch v.Outcome {
 	case Allow:
@@ -256,6 +267,9 @@ func (w *writing) write(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	if err := tx.Regard(ctx, w.regards); err != nil {
+		return err
+	}
+	if err := tx.Reinstate(ctx, w.again); err != nil {
 		return err
 	}
 	return tx.Ask(ctx, w.questions...)

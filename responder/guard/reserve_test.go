@@ -34,13 +34,13 @@ func TestBudgets(t *testing.T) {
 		same  func(q, like *guard.Question)
 	}{
 		"budget-playbook": {func(l *guard.Limits) { l.Playbook = three }, func(q, like *guard.Question) { q.Playbook = like.Playbook }},
-		"budget-namespace": {func(l *guard.Limits) { l.Namespace = three }, func(q, like *guard.Question) {
+		"budget-namespace": {func(l *guard.Limits) { l.Namespace = three }, func(q, _ *guard.Question) {
 			q.Pod.Namespace, q.Target.Namespace, q.Alert.Riposte.Pod.Namespace = "shop", "shop", "shop"
 		}},
 		"budget-workload": {func(l *guard.Limits) { l.Workload = three }, func(q, like *guard.Question) {
 			q.Pod.Namespace, q.Target.Namespace, q.Alert.Riposte.Pod.Namespace, q.Pod.Owner = "shop", "shop", "shop", like.Pod.Owner
 		}},
-		"budget-node": {func(l *guard.Limits) { l.Node = three }, func(q, like *guard.Question) {
+		"budget-node": {func(l *guard.Limits) { l.Node = three }, func(q, _ *guard.Question) {
 			q.Pod.Node, q.Target.Node, q.Alert.Riposte.Node = "n", "n", "n"
 		}},
 		"budget-cluster": {func(l *guard.Limits) { l.Cluster = three }, func(*guard.Question, *guard.Question) {}},

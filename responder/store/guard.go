@@ -62,9 +62,9 @@ type Ended struct{ Failed, All int }
 
 // Survey makes the transaction the only one that counts and reserves in these
 // clusters until it ends, and then looks. Rows of actions must be locked before,
-// the record's head after. Ended counts the actions that were planned within errors
+// the record's head after. Ended counts the actions that were planned within span
 // and after their playbook's mode was set, and that were tried and have ended.
-func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, errors time.Duration, asked []Tally) (s Survey, err error) {
+func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, span time.Duration, asked []Tally) (s Survey, err error) {
 	// All on one way to the database: others wait meanwhile. Each statement sees what
 	// was committed before it begins, so those behind the locks see all that counts.
 	batch := &pgx.Batch{}
@@ -84,7 +84,7 @@ func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, errors ti
 		WHERE a.playbook = ANY($1) AND a.state IN ('succeeded', 'failed', 'unknown')
 		AND a.planned_ns > (extract(epoch FROM statement_timestamp())::float8 - $2::float8) * 1e9
 		AND (m.at IS NULL OR a.planned_ns > extract(epoch FROM m.at)::float8 * 1e9)
-		GROUP BY a.playbook`, playbooks, errors.Seconds()).Query(func(rows pgx.Rows) error {
+		GROUP BY a.playbook`, playbooks, span.Seconds()).Query(func(rows pgx.Rows) error {
 		s.Ended = map[string]Ended{}
 		var playbook string
 		var e Ended
@@ -235,6 +235,32 @@ func (tx Tx) Regard(ctx context.Context, all []Regard) error {
 		column(all, func(r *Regard) int64 { return r.ExpiresNS }))
 	if err != nil {
 		return fmt.Errorf("store the guard's verdicts: %w", err)
+	}
+	return nil
+}
+
+// Reinstatement brings a waiting action back that Plan made needless too early,
+// because the guard does not let the other one be planned.
+type Reinstatement struct {
+	// Waiting is the action that waits again, Other the one that took its place.
+	Waiting, Other string
+	// Drop removes Other's row: it joins the waiting one.
+	Drop bool
+}
+
+// Reinstate is for the transaction that planned. What people answered still counts.
+func (tx Tx) Reinstate(ctx context.Context, all []Reinstatement) error {
+	for _, r := range all {
+		if r.Drop {
+			if _, err := tx.Exec(ctx, "DELETE FROM actions WHERE id = $1::text::uuid", r.Other); err != nil {
+				return fmt.Errorf("join a waiting action: %w", err)
+			}
+		}
+		_, err := tx.Exec(ctx, `UPDATE actions a SET state = 'waiting', note = coalesce((SELECT reason FROM approvals p WHERE p.action_id = a.id), '')
+			WHERE id = $1::text::uuid AND state = 'cancelled'`, r.Waiting)
+		if err != nil {
+			return fmt.Errorf("bring back a waiting action: %w", err)
+		}
 	}
 	return nil
 }
