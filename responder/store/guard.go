@@ -318,18 +318,23 @@ type Usage struct {
 	Used                 int64
 }
 
-// Usage lists what counts now in the scopes, each over its span, the fullest first.
-func (s *Store) Usage(ctx context.Context, scopes map[string]time.Duration) ([]Usage, error) {
-	var names []string
-	var spans []float64
-	for scope, span := range scopes {
-		names, spans = append(names, scope), append(spans, span.Seconds())
-	}
-	all, err := collect[Usage](ctx, s.pool, `SELECT r.scope, r.cluster, r.name, count(DISTINCT r.subject)
-		FROM unnest($1::text[], $2::float8[]) AS q (scope, span)
-		JOIN guard_reservations r ON r.scope = q.scope AND r.at > statement_timestamp() - make_interval(secs => q.span)
-		JOIN actions a ON a.id = r.action_id AND a.state IN `+counts+`
-		GROUP BY r.scope, r.cluster, r.name ORDER BY 4 DESC, 1, 2, 3 LIMIT 500`, names, spans)
+// Span is how far a scope's budgets look back, or those of one name in it.
+type Span struct {
+	Scope, Name string
+	Span        time.Duration
+}
+
+// Usage lists what counts now in the scopes, the fullest first, 500 at most. A name
+// with a span of its own is counted over that one.
+func (s *Store) Usage(ctx context.Context, spans []Span) ([]Usage, error) {
+	all, err := collect[Usage](ctx, s.pool, `WITH q AS (SELECT * FROM unnest($1::text[], $2::text[], $3::float8[]) AS q (scope, name, span))
+		SELECT r.scope, r.cluster, r.name, count(DISTINCT r.subject)
+		FROM guard_reservations r JOIN actions a ON a.id = r.action_id AND a.state IN `+counts+`
+		JOIN LATERAL (SELECT span FROM q WHERE q.scope = r.scope AND q.name IN ('', r.name) ORDER BY q.name DESC LIMIT 1) own ON true
+		WHERE r.at > statement_timestamp() - make_interval(secs => own.span)
+		GROUP BY r.scope, r.cluster, r.name ORDER BY 4 DESC, 1, 2, 3 LIMIT 500`,
+		column(spans, func(s *Span) string { return s.Scope }), column(spans, func(s *Span) string { return s.Name }),
+		column(spans, func(s *Span) float64 { return s.Span.Seconds() }))
 	if err != nil {
 		return nil, fmt.Errorf("read the budgets' use: %w", err)
 	}
