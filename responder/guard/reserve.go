@@ -57,6 +57,7 @@ func (g *Guard) Reserve(ctx context.Context, tx store.Tx, all []Proposed) (Reser
 			return r, err
 		}
 	}
+	slices.SortFunc(s.back, func(a, b stepBack) int { return strings.Compare(a.playbook, b.playbook) }) // one order for all
 	for _, b := range s.back {
 		did, err := tx.StepBack(ctx, b.playbook, b.rule, b.reason, audit.System("guard"))
 		if err != nil {
@@ -79,7 +80,6 @@ type survey struct {
 	switches []Switch
 	ended    map[string]store.Ended
 	tallies  tallies
-	accepted []*Effect
 	back     []stepBack
 	// asks are the verdicts behind the last Ask.
 	asks []Verdict
@@ -102,7 +102,8 @@ func (g *Guard) survey(ctx context.Context, tx store.Tx, all []Proposed) (*surve
 	for _, r := range seen.Modes {
 		s.modes[r.Playbook] = r
 	}
-	s.switches, s.ended, s.tallies.found = switchesOf(seen.Switches), seen.Ended, seen.Found
+	s.switches, s.ended = switchesOf(seen.Switches), seen.Ended
+	s.tallies.answer(seen.Found)
 	return s, nil
 }
 
@@ -125,7 +126,7 @@ func (s *survey) decide(p Proposed) Verdict {
 		s.asks = append(s.asks, mode)
 	}
 	byItself := len(s.asks) == 0 && !p.Waiting
-	for _, v := range s.tallies.judge(e, s.g.limits(e, false), s.accepted) {
+	for _, v := range s.tallies.judge(e, s.g.limits(e, false)) {
 		if v.Outcome == Refuse {
 			return v
 		}
@@ -141,7 +142,7 @@ func (s *survey) decide(p Proposed) Verdict {
 		return together(s.asks)
 	}
 	if e.Counted {
-		s.accepted = append(s.accepted, e)
+		s.tallies.accept(e)
 	}
 	return Verdict{Outcome: Allow}
 }
