@@ -130,7 +130,7 @@ func (g *Guard) agreeTo(ctx context.Context, tx store.Tx, w *store.Waiting, a An
 	}
 	var refused Verdict
 	asks := g.consent(&e)
-	for _, v := range s.tallies.judge(&e, g.limits(&e, false), nil) {
+	for _, v := range s.tallies.judge(&e, g.limits(&e, false)) {
 		if v.Outcome == Refuse {
 			refused = v
 		} else {

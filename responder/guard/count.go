@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"riposte/responder/store"
@@ -22,9 +21,9 @@ const (
 type limit struct {
 	rule  string
 	tally store.Tally
-	// judge looks at the subjects that count already, which are not the effect's own
-	// unless the rule is about repetition.
-	judge func(others []string) Verdict
+	// judge is told how many subjects count already, without the effect's own unless
+	// the rule is about repetition, and which they all are.
+	judge func(others int, all map[string]bool) Verdict
 }
 
 // limits are what an effect is measured against. A claim leaves out what is about
@@ -56,8 +55,8 @@ func (g *Guard) limits(e *Effect, claim bool) []limit {
 		}
 		switch {
 		case k.Scope == scopeTarget && l.Cooldown > 0 && !claim:
-			all = append(all, limit{RuleCooldown, store.Tally{CountKey: k, Type: e.Type, Span: l.Cooldown, Limit: 1}, func(others []string) Verdict {
-				if len(others) == 0 {
+			all = append(all, limit{RuleCooldown, store.Tally{CountKey: k, Type: e.Type, Span: l.Cooldown, Limit: 1}, func(others int, _ map[string]bool) Verdict {
+				if others == 0 {
 					return Verdict{}
 				}
 				return refuse(RuleCooldown, "%s was done to this target less than %s ago", e.Type, l.Cooldown)
@@ -65,8 +64,8 @@ func (g *Guard) limits(e *Effect, claim bool) []limit {
 		case k.Scope == scopeWorkload && e.Kills:
 			all = append(all, g.share(e, k))
 			if l.LoopWindow > 0 && !claim {
-				all = append(all, limit{RuleLoop, store.Tally{CountKey: k, Kills: true, Span: l.LoopWindow, Settle: l.LoopSettle, Limit: 1}, func(others []string) Verdict {
-					if len(others) == 0 {
+				all = append(all, limit{RuleLoop, store.Tally{CountKey: k, Kills: true, Span: l.LoopWindow, Settle: l.LoopSettle, Limit: 1}, func(others int, _ map[string]bool) Verdict {
+					if others == 0 {
 						return Verdict{}
 					}
 					return ask(RuleLoop, "%s of namespace %s was killed within the last %s and offends again: killing does not help", e.Workload, e.Namespace, l.LoopWindow)
@@ -84,8 +83,8 @@ func ask(rule, format string, args ...any) Verdict {
 }
 
 func budget(rule string, k store.CountKey, b Budget, whose string) limit {
-	return limit{rule, store.Tally{CountKey: k, Span: b.Window, Limit: b.Count + 1}, func(others []string) Verdict {
-		if len(others) < b.Count {
+	return limit{rule, store.Tally{CountKey: k, Span: b.Window, Limit: b.Count + 1}, func(others int, _ map[string]bool) Verdict {
+		if others < b.Count {
 			return Verdict{}
 		}
 		return ask(rule, "the budget of %s is used up: %s", whose, b)
@@ -95,70 +94,89 @@ func budget(rule string, k store.CountKey, b Budget, whose string) limit {
 // share is about a workload's ready replicas. Those that were just killed may or
 // may not be missing among the ready ones already; they count as ready before.
 func (g *Guard) share(e *Effect, k store.CountKey) limit {
-	return limit{RuleShare, store.Tally{CountKey: k, Kills: true, Span: shareSpan, Limit: many}, func(others []string) Verdict {
-		allowed := max(1, (e.facts.ready+len(others))*g.options.Limits.ReadyShare/100)
-		if len(others) < allowed {
+	return limit{RuleShare, store.Tally{CountKey: k, Kills: true, Span: shareSpan, Limit: many}, func(others int, _ map[string]bool) Verdict {
+		allowed := max(1, (e.facts.ready+others)*g.options.Limits.ReadyShare/100)
+		if others < allowed {
 			return Verdict{}
 		}
-		return ask(RuleShare, "%d replicas of %s were killed within a minute, %d are ready, and %d %% may go at once", len(others), e.Workload,
+		return ask(RuleShare, "%d replicas of %s were killed within a minute, %d are ready, and %d %% may go at once", others, e.Workload,
 			e.facts.ready, g.options.Limits.ReadyShare)
 	}}
 }
 
 func (g *Guard) cordons(e *Effect, k store.CountKey) limit {
 	most := g.options.Limits.CordonedNodes
-	return limit{RuleCordoned, store.Tally{CountKey: k, Span: cordonSpan, Limit: many}, func(others []string) Verdict {
-		off := slices.Clone(others)
+	return limit{RuleCordoned, store.Tally{CountKey: k, Span: cordonSpan, Limit: many}, func(off int, ours map[string]bool) Verdict {
 		for _, n := range e.facts.cordoned {
-			if s := nodeSubject(e.Cluster, n); s != e.Subject && !slices.Contains(off, s) {
-				off = append(off, s)
+			if s := nodeSubject(e.Cluster, n); s != e.Subject && !ours[s] {
+				off++
 			}
 		}
-		if len(off) < most {
+		if off < most {
 			return Verdict{}
 		}
-		return ask(RuleCordoned, "%d nodes of cluster %s take no new pods, and %d may at once", len(off), e.Cluster, most)
+		return ask(RuleCordoned, "%d nodes of cluster %s take no new pods, and %d may at once", off, e.Cluster, most)
 	}}
 }
 
 // repeats are the rules that are about the effect's own subject too.
 func repeats(rule string) bool { return rule == RuleCooldown || rule == RuleLoop }
 
-// tallies collects the questions of many effects, each once.
+// tallies collects the questions of many effects, each once, and their answers.
 type tallies struct {
 	at    map[store.Tally]int
+	byKey map[store.CountKey][]int
 	asked []store.Tally
-	found [][]string
+	found []map[string]bool
 }
 
 func (t *tallies) want(all []limit) {
 	if t.at == nil {
-		t.at = map[store.Tally]int{}
+		t.at, t.byKey = map[store.Tally]int{}, map[store.CountKey][]int{}
 	}
 	for _, l := range all {
 		if _, there := t.at[l.tally]; !there {
 			t.at[l.tally] = len(t.asked)
+			t.byKey[l.tally.CountKey] = append(t.byKey[l.tally.CountKey], len(t.asked))
 			t.asked = append(t.asked, l.tally)
 		}
 	}
 }
 
-// judge measures an effect against its limits, with what was accepted before it
-// in the same transaction. It returns every verdict.
-func (t *tallies) judge(e *Effect, all []limit, accepted []*Effect) []Verdict {
-	var out []Verdict
-	for _, l := range all {
-		others := slices.Clone(t.found[t.at[l.tally]])
-		for _, a := range accepted {
-			fresh := l.tally.Settle == 0 && (!l.tally.Kills || a.Kills) && (l.tally.Type == "" || l.tally.Type == a.Type)
-			if fresh && !slices.Contains(others, a.Subject) && slices.Contains(a.keys(), l.tally.CountKey) {
-				others = append(others, a.Subject)
+// answer takes what the store found.
+func (t *tallies) answer(found [][]string) {
+	t.found = make([]map[string]bool, len(t.asked))
+	for i := range t.found {
+		t.found[i] = map[string]bool{}
+	}
+	for i, subjects := range found {
+		for _, s := range subjects {
+			t.found[i][s] = true
+		}
+	}
+}
+
+// accept counts an effect for those that are judged after it.
+func (t *tallies) accept(e *Effect) {
+	for _, k := range e.keys() {
+		for _, i := range t.byKey[k] {
+			if q := &t.asked[i]; q.Settle == 0 && (!q.Kills || e.Kills) && (q.Type == "" || q.Type == e.Type) {
+				t.found[i][e.Subject] = true
 			}
 		}
-		if !repeats(l.rule) {
-			others = slices.DeleteFunc(others, func(s string) bool { return s == e.Subject })
+	}
+}
+
+// judge measures an effect against its limits. It returns every verdict.
+func (t *tallies) judge(e *Effect, all []limit) []Verdict {
+	var out []Verdict
+	for _, l := range all {
+		set := t.found[t.at[l.tally]]
+		n := len(set)
+		if set[e.Subject] && !repeats(l.rule) {
+			n--
 		}
-		if v := l.judge(others); v.Outcome != "" {
+		if v := l.judge(n, set); v.Outcome != "" {
 			out = append(out, v)
 		}
 	}

@@ -32,8 +32,8 @@ type Effect struct {
 	// pod, or the target if there is none.
 	Target  string `json:"target"`
 	Subject string `json:"subject"`
-	// Counted effects count in the budgets; Kills ends something; Cordons keeps new
-	// pods off a node; NodeWide concerns every pod of it.
+	// Counted effects count in the budgets; Kills ends a pod, container or process;
+	// Cordons keeps new pods off a node; NodeWide concerns every pod of it.
 	Counted  bool `json:"counted,omitempty"`
 	Kills    bool `json:"kills,omitempty"`
 	Cordons  bool `json:"cordons,omitempty"`
@@ -67,13 +67,17 @@ type Cluster interface {
 // cordoning are the actions after which a node takes no new pods.
 var cordoning = []string{"cordon_node", "drain_node", "taint_node"}
 
+// mortal are the kinds of targets that an action of stage Destroy kills. One that
+// restarts a workload or deletes an object is something else.
+var mortal = []string{action.KindPod, action.KindContainer, action.KindProcess}
+
 // effect reads a question.
 func (g *Guard) effect(q *Question) *Effect {
 	spec, known := g.spec(q.Type)
 	t := q.Target
 	e := &Effect{
 		Playbook: q.Playbook, Mode: q.Mode, Type: q.Type, Cluster: t.Cluster, Node: t.Node, Namespace: t.Namespace, Name: t.Name,
-		Target: t.Identity(), Subject: t.Identity(), Kills: known && spec.Stage == action.Destroy, NodeWide: spec.NodeWide,
+		Target: t.Identity(), Subject: t.Identity(), Kills: known && spec.Stage == action.Destroy && slices.Contains(mortal, t.Kind), NodeWide: spec.NodeWide,
 		Counted: spec.Stage != action.Gather && !slices.Contains(g.options.Limits.Uncounted, q.Type),
 		Cordons: slices.Contains(cordoning, q.Type), Wanted: q.RequiresApproval, Limits: g.fingerprint,
 	}

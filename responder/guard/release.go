@@ -90,14 +90,15 @@ func (g *Guard) again(ctx context.Context, e *Effect, j store.Judged) (Verdict, 
 	var t tallies
 	limits := g.limits(e, true)
 	t.want(limits)
-	var err error
-	if t.found, err = g.parts.Store.TalliesBefore(ctx, j.Seq, t.asked); err != nil {
+	found, err := g.parts.Store.TalliesBefore(ctx, j.Seq, t.asked)
+	if err != nil {
 		return Verdict{}, err
 	}
+	t.answer(found)
 	if e.Counted && j.Seq == 0 {
 		return refuse(RuleNotJudged, "the action has no place in the budgets"), nil
 	}
-	asks = append(asks, t.judge(e, limits, nil)...)
+	asks = append(asks, t.judge(e, limits)...)
 	for _, v := range asks {
 		if !granted(v.Rule) {
 			return refuse(v.Rule, "%s", fmt.Sprintf("nobody agreed to this: %s", v.Reason)), nil

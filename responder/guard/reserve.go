@@ -20,6 +20,10 @@ type Proposed struct {
 	Rule, Reason string
 	// AskUntil is how long people may be asked about it, Unix nanoseconds.
 	AskUntil int64
+	// Instead is the waiting action that was cancelled because this one seemed to need
+	// no approval. It waits again unless this one is allowed; and one that people would
+	// be asked about too is dropped, because they are asked already.
+	Instead string
 }
 
 // Reserved is what became of stored actions.
@@ -53,6 +57,7 @@ func (g *Guard) Reserve(ctx context.Context, tx store.Tx, all []Proposed) (Reser
 			return r, err
 		}
 	}
+	slices.SortFunc(s.back, func(a, b stepBack) int { return strings.Compare(a.playbook, b.playbook) }) // one order for all
 	for _, b := range s.back {
 		did, err := tx.StepBack(ctx, b.playbook, b.rule, b.reason, audit.System("guard"))
 		if err != nil {
@@ -75,7 +80,6 @@ type survey struct {
 	switches []Switch
 	ended    map[string]store.Ended
 	tallies  tallies
-	accepted []*Effect
 	back     []stepBack
 	// asks are the verdicts behind the last Ask.
 	asks []Verdict
@@ -98,7 +102,8 @@ func (g *Guard) survey(ctx context.Context, tx store.Tx, all []Proposed) (*surve
 	for _, r := range seen.Modes {
 		s.modes[r.Playbook] = r
 	}
-	s.switches, s.ended, s.tallies.found = switchesOf(seen.Switches), seen.Ended, seen.Found
+	s.switches, s.ended = switchesOf(seen.Switches), seen.Ended
+	s.tallies.answer(seen.Found)
 	return s, nil
 }
 
@@ -121,7 +126,7 @@ func (s *survey) decide(p Proposed) Verdict {
 		s.asks = append(s.asks, mode)
 	}
 	byItself := len(s.asks) == 0 && !p.Waiting
-	for _, v := range s.tallies.judge(e, s.g.limits(e, false), s.accepted) {
+	for _, v := range s.tallies.judge(e, s.g.limits(e, false)) {
 		if v.Outcome == Refuse {
 			return v
 		}
@@ -137,7 +142,7 @@ func (s *survey) decide(p Proposed) Verdict {
 		return together(s.asks)
 	}
 	if e.Counted {
-		s.accepted = append(s.accepted, e)
+		s.tallies.accept(e)
 	}
 	return Verdict{Outcome: Allow}
 }
@@ -208,10 +213,17 @@ type writing struct {
 	reserved  []store.Reservation
 	questions []store.Question
 	regards   []store.Regard
+	again     []store.Reinstatement
 }
 
 func (w *writing) add(p Proposed, v Verdict, asks []Verdict) error {
 	e := p.Effect
+	if p.Instead != "" && v.Outcome != Allow {
+		w.again = append(w.again, store.Reinstatement{Waiting: p.Instead, Other: e.ActionID, Drop: v.Outcome == Ask})
+		if v.Outcome == Ask {
+			return nil
+		}
+	}
 	regard := store.Regard{ActionID: e.ActionID, RefusedBy: v.Rule, Note: v.Reason}
 	switch v.Outcome {
 	case Allow:
@@ -256,6 +268,9 @@ func (w *writing) write(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	if err := tx.Regard(ctx, w.regards); err != nil {
+		return err
+	}
+	if err := tx.Reinstate(ctx, w.again); err != nil {
 		return err
 	}
 	return tx.Ask(ctx, w.questions...)

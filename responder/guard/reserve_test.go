@@ -34,13 +34,13 @@ func TestBudgets(t *testing.T) {
 		same  func(q, like *guard.Question)
 	}{
 		"budget-playbook": {func(l *guard.Limits) { l.Playbook = three }, func(q, like *guard.Question) { q.Playbook = like.Playbook }},
-		"budget-namespace": {func(l *guard.Limits) { l.Namespace = three }, func(q, like *guard.Question) {
+		"budget-namespace": {func(l *guard.Limits) { l.Namespace = three }, func(q, _ *guard.Question) {
 			q.Pod.Namespace, q.Target.Namespace, q.Alert.Riposte.Pod.Namespace = "shop", "shop", "shop"
 		}},
 		"budget-workload": {func(l *guard.Limits) { l.Workload = three }, func(q, like *guard.Question) {
 			q.Pod.Namespace, q.Target.Namespace, q.Alert.Riposte.Pod.Namespace, q.Pod.Owner = "shop", "shop", "shop", like.Pod.Owner
 		}},
-		"budget-node": {func(l *guard.Limits) { l.Node = three }, func(q, like *guard.Question) {
+		"budget-node": {func(l *guard.Limits) { l.Node = three }, func(q, _ *guard.Question) {
 			q.Pod.Node, q.Target.Node, q.Alert.Riposte.Node = "n", "n", "n"
 		}},
 		"budget-cluster": {func(l *guard.Limits) { l.Cluster = three }, func(*guard.Question, *guard.Question) {}},
@@ -221,4 +221,27 @@ func TestStepsBackByErrors(t *testing.T) {
 	require.Equal(t, "refuse stepped-back", outcome{Verdict: d.release(waits.ID, about(10))}.String(), "what was planned before is not done either")
 	require.NoError(t, d.SetMode(t.Context(), guard.Mode{Playbook: "p", Actor: "user:jane"}))
 	require.Equal(t, "allow", d.one(about(12)).String(), "what failed before the mode was set is forgiven")
+}
+
+func TestUsage(t *testing.T) {
+	own := guard.Budget{Count: 2, Window: time.Minute}
+	d := newDesk(t, limits(func(l *guard.Limits) { l.Playbook, l.Playbooks = three, map[string]guard.Budget{"q": own} }))
+	q := func(i int) guard.Question { return about(i, func(q *guard.Question) { q.Playbook = "q" }) }
+	require.Equal(t, []string{"allow", "allow", "allow"}, verdicts(d.ask(about(1), q(2), q(3))))
+	used := func() map[string]guard.Used {
+		all, err := d.Usage(t.Context())
+		require.NoError(t, err)
+		found := map[string]guard.Used{}
+		for _, u := range all {
+			found[u.Scope+" "+u.Name] = u
+		}
+		return found
+	}
+	require.Equal(t, guard.Used{Scope: "playbook", Cluster: "c", Name: "q", Used: 2, Budget: own}, used()["playbook q"])
+	require.Equal(t, guard.Used{Scope: "playbook", Cluster: "c", Name: "p", Used: 1, Budget: three}, used()["playbook p"])
+	require.Equal(t, 3, used()["workload shop/ReplicaSet/web"].Used)
+	require.Equal(t, 3, used()["cluster "].Used)
+	d.age(2 * time.Minute)
+	require.NotContains(t, used(), "playbook q", "its own window is short")
+	require.Equal(t, 1, used()["playbook p"].Used)
 }

@@ -147,22 +147,25 @@ func (g *Guard) count(v Verdict) {
 // Usage lists what the budgets have used now.
 func (g *Guard) Usage(ctx context.Context) ([]Used, error) {
 	l := &g.options.Limits
-	spans := map[string]time.Duration{
-		scopePlaybook: l.Playbook.Window, scopeWorkload: l.Workload.Window, scopeNamespace: l.Namespace.Window,
-		scopeNode: l.Node.Window, scopeCluster: l.Cluster.Window,
+	budgets := map[string]Budget{
+		scopePlaybook: l.Playbook, scopeWorkload: l.Workload, scopeNamespace: l.Namespace, scopeNode: l.Node, scopeCluster: l.Cluster,
+	}
+	var spans []store.Span
+	for scope, b := range budgets {
+		spans = append(spans, store.Span{Scope: scope, Span: b.Window})
+	}
+	for name, b := range l.Playbooks {
+		spans = append(spans, store.Span{Scope: scopePlaybook, Name: name, Span: b.Window})
 	}
 	rows, err := g.parts.Store.Usage(ctx, spans)
 	if err != nil {
 		return nil, err
 	}
-	budgets := map[string]Budget{
-		scopePlaybook: l.Playbook, scopeWorkload: l.Workload, scopeNamespace: l.Namespace, scopeNode: l.Node, scopeCluster: l.Cluster,
-	}
 	all := make([]Used, len(rows))
 	for i, r := range rows {
 		b := budgets[r.Scope]
-		if own, ok := l.Playbooks[r.Name]; ok && r.Scope == scopePlaybook {
-			b.Count = own.Count
+		if r.Scope == scopePlaybook {
+			b = l.of(r.Name)
 		}
 		all[i] = Used{Scope: r.Scope, Cluster: r.Cluster, Name: r.Name, Used: int(r.Used), Budget: b}
 	}

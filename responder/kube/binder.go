@@ -50,6 +50,8 @@ type Binder struct {
 	// delivered says that every pod of the first list is in pods.
 	delivered cache.InformerSynced
 	asks      flowcontrol.RateLimiter
+	// looks bounds the guard's questions.
+	looks flowcontrol.RateLimiter
 
 	lastError                 atomic.Pointer[error]
 	asked, askErrors, skipped atomic.Uint64
@@ -67,6 +69,7 @@ func newBinder(client kubernetes.Interface, log *slog.Logger, pods *directory) (
 		pods:     pods,
 		informer: cache.NewSharedIndexInformer(follow(client), &corev1.Pod{}, 0, indexers),
 		asks:     flowcontrol.NewTokenBucketRateLimiter(asksPerSecond, askBurst),
+		looks:    flowcontrol.NewTokenBucketRateLimiter(looksPerSecond, lookBurst),
 	}
 	err := errors.Join(b.informer.SetTransform(strip), b.informer.SetWatchErrorHandlerWithContext(b.watchFailed))
 	if err != nil {

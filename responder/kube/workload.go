@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,8 +12,16 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// lookTimeout bounds a question to the API server that a decision waits for.
-const lookTimeout = 2 * time.Second
+// lookTimeout bounds a question to the API server that a decision waits for, the
+// others how many there may be: the intake waits for each. They are apart from
+// Bind's, so that a node that makes up UIDs cannot use them up.
+const (
+	lookTimeout    = 2 * time.Second
+	looksPerSecond = 10
+	lookBurst      = 20
+)
+
+var errManyLooks = errors.New("the API server was asked too much already")
 
 // byWorkload is the index of the pods by what they are replicas of.
 const byWorkload = "workload"
@@ -44,6 +53,9 @@ func (b *Binder) Ready(ctx context.Context, namespace, workload string) (int, er
 	if len(known) > 0 {
 		return n, nil
 	}
+	if !b.looks.TryAccept() {
+		return 0, fmt.Errorf("list the pods of %s: %w", namespace, errManyLooks)
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	list, err := b.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
@@ -73,6 +85,9 @@ func ready(pod *corev1.Pod) bool {
 // Cordoned names the nodes that take no new pods. It asks the API server each
 // time: it is asked rarely, and an old answer would let one node too many go.
 func (b *Binder) Cordoned(ctx context.Context) ([]string, error) {
+	if !b.looks.TryAccept() {
+		return nil, fmt.Errorf("list the cordoned nodes: %w", errManyLooks)
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	list, err := b.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{

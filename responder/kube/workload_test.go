@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"riposte/deploy/e2e/kubetest"
 )
@@ -76,4 +77,20 @@ func TestUnknownIsAnError(t *testing.T) {
 	require.Error(t, err)
 	_, err = b.Cordoned(t.Context())
 	require.Error(t, err)
+}
+
+// However much the guard wants to know, the API server is asked so often only, and
+// what was not asked is not known.
+func TestLooksAreBounded(t *testing.T) {
+	cluster := kubetest.Shared(t)
+	b, _ := binder(t, cluster)
+	b.looks = flowcontrol.NewTokenBucketRateLimiter(0.001, 2)
+	_, err := b.Ready(t.Context(), "shop", "Deployment/web")
+	require.NoError(t, err)
+	_, err = b.Cordoned(t.Context())
+	require.NoError(t, err)
+	_, err = b.Ready(t.Context(), "shop", "Deployment/web")
+	require.ErrorIs(t, err, errManyLooks)
+	_, err = b.Cordoned(t.Context())
+	require.ErrorIs(t, err, errManyLooks)
 }

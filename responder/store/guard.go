@@ -62,9 +62,9 @@ type Ended struct{ Failed, All int }
 
 // Survey makes the transaction the only one that counts and reserves in these
 // clusters until it ends, and then looks. Rows of actions must be locked before,
-// the record's head after. Ended counts the actions that were planned within errors
+// the record's head after. Ended counts the actions that were planned within span
 // and after their playbook's mode was set, and that were tried and have ended.
-func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, errors time.Duration, asked []Tally) (s Survey, err error) {
+func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, span time.Duration, asked []Tally) (s Survey, err error) {
 	// All on one way to the database: others wait meanwhile. Each statement sees what
 	// was committed before it begins, so those behind the locks see all that counts.
 	batch := &pgx.Batch{}
@@ -84,7 +84,7 @@ func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, errors ti
 		WHERE a.playbook = ANY($1) AND a.state IN ('succeeded', 'failed', 'unknown')
 		AND a.planned_ns > (extract(epoch FROM statement_timestamp())::float8 - $2::float8) * 1e9
 		AND (m.at IS NULL OR a.planned_ns > extract(epoch FROM m.at)::float8 * 1e9)
-		GROUP BY a.playbook`, playbooks, errors.Seconds()).Query(func(rows pgx.Rows) error {
+		GROUP BY a.playbook`, playbooks, span.Seconds()).Query(func(rows pgx.Rows) error {
 		s.Ended = map[string]Ended{}
 		var playbook string
 		var e Ended
@@ -239,6 +239,32 @@ func (tx Tx) Regard(ctx context.Context, all []Regard) error {
 	return nil
 }
 
+// Reinstatement brings a waiting action back that Plan made needless too early,
+// because the guard does not let the other one be planned.
+type Reinstatement struct {
+	// Waiting is the action that waits again, Other the one that took its place.
+	Waiting, Other string
+	// Drop removes Other's row: it joins the waiting one.
+	Drop bool
+}
+
+// Reinstate is for the transaction that planned. What people answered still counts.
+func (tx Tx) Reinstate(ctx context.Context, all []Reinstatement) error {
+	for _, r := range all {
+		if r.Drop {
+			if _, err := tx.Exec(ctx, "DELETE FROM actions WHERE id = $1::text::uuid", r.Other); err != nil {
+				return fmt.Errorf("join a waiting action: %w", err)
+			}
+		}
+		_, err := tx.Exec(ctx, `UPDATE actions a SET state = 'waiting', note = coalesce((SELECT reason FROM approvals p WHERE p.action_id = a.id), '')
+			WHERE id = $1::text::uuid AND state = 'cancelled'`, r.Waiting)
+		if err != nil {
+			return fmt.Errorf("bring back a waiting action: %w", err)
+		}
+	}
+	return nil
+}
+
 // Judged is what is known of an action that the guard let pass before.
 type Judged struct {
 	Effect []byte
@@ -292,18 +318,23 @@ type Usage struct {
 	Used                 int64
 }
 
-// Usage lists what counts now in the scopes, each over its span, the fullest first.
-func (s *Store) Usage(ctx context.Context, scopes map[string]time.Duration) ([]Usage, error) {
-	var names []string
-	var spans []float64
-	for scope, span := range scopes {
-		names, spans = append(names, scope), append(spans, span.Seconds())
-	}
-	all, err := collect[Usage](ctx, s.pool, `SELECT r.scope, r.cluster, r.name, count(DISTINCT r.subject)
-		FROM unnest($1::text[], $2::float8[]) AS q (scope, span)
-		JOIN guard_reservations r ON r.scope = q.scope AND r.at > statement_timestamp() - make_interval(secs => q.span)
-		JOIN actions a ON a.id = r.action_id AND a.state IN `+counts+`
-		GROUP BY r.scope, r.cluster, r.name ORDER BY 4 DESC, 1, 2, 3 LIMIT 500`, names, spans)
+// Span is how far a scope's budgets look back, or those of one name in it.
+type Span struct {
+	Scope, Name string
+	Span        time.Duration
+}
+
+// Usage lists what counts now in the scopes, the fullest first, 500 at most. A name
+// with a span of its own is counted over that one.
+func (s *Store) Usage(ctx context.Context, spans []Span) ([]Usage, error) {
+	all, err := collect[Usage](ctx, s.pool, `WITH q AS (SELECT * FROM unnest($1::text[], $2::text[], $3::float8[]) AS q (scope, name, span))
+		SELECT r.scope, r.cluster, r.name, count(DISTINCT r.subject)
+		FROM guard_reservations r JOIN actions a ON a.id = r.action_id AND a.state IN `+counts+`
+		JOIN LATERAL (SELECT span FROM q WHERE q.scope = r.scope AND q.name IN ('', r.name) ORDER BY q.name DESC LIMIT 1) own ON true
+		WHERE r.at > statement_timestamp() - make_interval(secs => own.span)
+		GROUP BY r.scope, r.cluster, r.name ORDER BY 4 DESC, 1, 2, 3 LIMIT 500`,
+		column(spans, func(s *Span) string { return s.Scope }), column(spans, func(s *Span) string { return s.Name }),
+		column(spans, func(s *Span) float64 { return s.Span.Seconds() }))
 	if err != nil {
 		return nil, fmt.Errorf("read the budgets' use: %w", err)
 	}
