@@ -36,6 +36,6 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 	if err := binder.WaitSynced(ctx); err != nil {
 		return nil, err
 	}
-	r.binder = binder
+	r.binder, r.places = binder, kube.NewPlaces(client, r.o.Log)
 	return clusterActions(client, r.o.ProtectedNamespaces), nil
 }

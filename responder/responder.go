@@ -37,7 +37,8 @@ type Responder struct {
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
-	binder ingest.Binder // nil without a cluster
+	binder ingest.Binder // nil without a cluster, and so is places
+	places ingest.Places
 	api    *server.Server
 	addr   string
 
@@ -209,7 +210,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
 	in := ingest.New(ingest.Options{
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
-		Binder: r.binder, Cluster: r.o.Cluster, Log: log,
+		Binder: r.binder, Places: r.places, Cluster: r.o.Cluster, Log: log,
 	})
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup

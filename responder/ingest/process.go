@@ -130,6 +130,7 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 		if d.binding == playbook.Bound {
 			d.input.Pod = d.pod
 		}
+		in.locate(ctx, d)
 	}
 	return drafts, nil
 }
