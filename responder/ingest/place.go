@@ -14,6 +14,8 @@ import (
 type Places interface {
 	// Node is the UID of a node, empty if it is not known.
 	Node(ctx context.Context, name string) string
+	// Namespace is the UID of a namespace, empty if it is not known.
+	Namespace(ctx context.Context, name string) string
 	// Workload is what the pod is a replica of, nil if it is not known.
 	Workload(ctx context.Context, pod *playbook.Pod) *playbook.Workload
 }
@@ -25,6 +27,7 @@ func (in *Ingest) locate(ctx context.Context, d *draft) {
 	}
 	d.input.Node.UID = in.Places.Node(ctx, d.origin.Node)
 	if d.binding == playbook.Bound {
+		d.input.Namespace = &playbook.Identified{Name: d.pod.Namespace, UID: in.Places.Namespace(ctx, d.pod.Namespace)}
 		d.input.Workload = in.Places.Workload(ctx, d.pod)
 	}
 }
@@ -59,6 +62,9 @@ func (d *draft) around(said action.Target) (action.Target, error) {
 		own, ok := d.boundPod()
 		if !ok {
 			return said, fmt.Errorf("the alert is %s: only a pod that is known on the alert's node has a namespace to act in", d.binding)
+		}
+		if said.Resource == "v1/namespaces" && (d.input.Namespace == nil || said.Name != own.Namespace || said.UID != d.input.Namespace.UID) {
+			return said, errors.New("the target is not the namespace of the alert's own pod, as the API server knows it")
 		}
 		if said.Namespace != own.Namespace {
 			return said, fmt.Errorf("the target is not in the namespace of the alert's own pod, %s", own.Namespace)

@@ -21,6 +21,8 @@ func (places) Node(_ context.Context, name string) string {
 	return ""
 }
 
+func (places) Namespace(context.Context, string) string { return "namespace-uid" }
+
 func (places) Workload(_ context.Context, pod *playbook.Pod) *playbook.Workload {
 	if pod.UID != podUID {
 		return nil
@@ -67,6 +69,13 @@ func TestTargetsAround(t *testing.T) {
 		"object elsewhere": {
 			proposal: propose1("object", playbook.Target{Resource: "v1/services", Namespace: "bank", Name: "web", UID: "u"}), alert: []func(*alert.Alert){inPod},
 			note: "not in the namespace of the alert's own pod, shop",
+		},
+		"own namespace": {
+			proposal: propose1("object", playbook.Target{Resource: "v1/namespaces", Namespace: "shop", Name: "shop", UID: "namespace-uid"}), alert: []func(*alert.Alert){inPod},
+		},
+		"another namespace": {
+			proposal: propose1("object", playbook.Target{Resource: "v1/namespaces", Namespace: "shop", Name: "bank", UID: "namespace-uid"}), alert: []func(*alert.Alert){inPod},
+			note: "not the namespace of the alert's own pod",
 		},
 		"object without a pod": {proposal: propose1("object", playbook.Target{Resource: "v1/services", Namespace: "shop", Name: "web", UID: "u"}), note: "the alert is none"},
 		"object, pod forged": {

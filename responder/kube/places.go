@@ -24,8 +24,8 @@ const (
 	placeAsk   = time.Second
 )
 
-// Places knows the UIDs of what alerts are about besides pods: the node, and what
-// the pod is a replica of. It is safe for concurrent use.
+// Places knows the UIDs of what alerts are about besides pods: the node, the
+// namespace, and what the pod is a replica of. It is safe for concurrent use.
 type Places struct {
 	client kubernetes.Interface
 	log    *slog.Logger
@@ -44,8 +44,8 @@ type place struct {
 	until time.Time
 }
 
-// NewPlaces makes Places. The client needs the verb get on nodes, replicasets,
-// statefulsets, daemonsets, jobs and replicationcontrollers; of what it may not
+// NewPlaces makes Places. The client needs the verb get on nodes, namespaces,
+// replicasets, statefulsets, daemonsets, jobs and replicationcontrollers; of what it may not
 // read nothing is known.
 func NewPlaces(client kubernetes.Interface, log *slog.Logger) *Places {
 	return &Places{client: client, log: log.With("component", "kube"), now: time.Now, known: map[string]place{}}
@@ -57,6 +57,17 @@ func (p *Places) Node(ctx context.Context, name string) string {
 		node, err := p.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if err == nil {
 			w.UID = string(node.UID)
+		}
+		return w, err
+	}).UID
+}
+
+// Namespace is the UID of the namespace of this name, empty if it is not known.
+func (p *Places) Namespace(ctx context.Context, name string) string {
+	return p.find(ctx, "namespace "+name, func(ctx context.Context) (w playbook.Workload, err error) {
+		namespace, err := p.client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			w.UID = string(namespace.UID)
 		}
 		return w, err
 	}).UID

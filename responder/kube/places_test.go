@@ -55,6 +55,9 @@ func TestPlaces(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(node.UID), p.Node(t.Context(), "places-1"))
 	require.Empty(t, p.Node(t.Context(), "places-2"))
+	namespace, err := cluster.Client.CoreV1().Namespaces().Get(t.Context(), "places", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, string(namespace.UID), p.Namespace(t.Context(), "places"))
 }
 
 // What is known is not asked for again for a minute, what is not for some seconds.
