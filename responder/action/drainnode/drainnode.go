@@ -144,18 +144,21 @@ func (a *Action) Execute(ctx context.Context, r action.Request) (action.Result, 
 	}
 }
 
+// closed is what is wanted of the node.
+var closed = kubeobject.Want(true, "spec", "unschedulable")
+
 func (a *Action) cordon(ctx context.Context, r action.Request, mode kubeobject.Mode) (before, after *unstructured.Unstructured, image kubeobject.Image, err error) {
 	ref, err := kubeobject.RefOf(r.Target)
 	if err != nil {
 		return nil, nil, image, err
 	}
 	before, after, err = a.client.Change(ctx, ref, mode, func(o *unstructured.Unstructured) error {
-		if found, ok := kubeobject.Marked(o, Type, r.ID); ok {
+		if found, ok := kubeobject.Marked(o, Type, r.ID, kubeobject.These(closed)); ok {
 			image = found
 			return nil
 		}
 		var err error
-		image, err = kubeobject.Set(o, Type, r.ID, []kubeobject.Field{kubeobject.Want(true, "spec", "unschedulable")})
+		image, err = kubeobject.Set(o, Type, r.ID, []kubeobject.Field{closed})
 		return err
 	})
 	return before, after, image, err
@@ -227,7 +230,7 @@ func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, err
 	note := ""
 	_, _, err = a.client.Change(ctx, ref, kubeobject.Real, func(o *unstructured.Unstructured) error {
 		var err error
-		note, err = kubeobject.Lift(o, Type, r)
+		note, err = kubeobject.Lift(o, Type, r, kubeobject.These(closed))
 		return err
 	})
 	if gone, ok := kubeobject.GoneResult(err); ok {
