@@ -103,7 +103,7 @@ func (p *Places) find(ctx context.Context, key string, ask func(context.Context)
 	defer cancel()
 	w, err := ask(ctx)
 	at = place{Workload: w, until: now.Add(believeFor)}
-	if w.UID == "" {
+	if w.UID == "" && !apierrors.IsForbidden(err) { // rights do not come that soon
 		at.until = now.Add(silentFor)
 	}
 	refused := apierrors.IsNotFound(err) || apierrors.IsForbidden(err)
