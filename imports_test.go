@@ -65,6 +65,12 @@ var importRules = []struct {
 		direct: true, forbid: []string{"k8s.io/client-go"},
 	},
 	{
+		name:   "CRI and gRPC stay with the runtimes' metadata",
+		of:     []string{"riposte"},
+		exempt: []string{"riposte/agent/enrich/runtime"},
+		direct: true, forbid: []string{"k8s.io/cri-api", "google.golang.org/grpc"},
+	},
+	{
 		name:   "OPA stays with playbook and guard",
 		of:     []string{"riposte"},
 		exempt: []string{"riposte/responder/playbook", "riposte/responder/guard"},

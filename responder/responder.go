@@ -17,6 +17,7 @@ import (
 	"riposte/responder/guard"
 	"riposte/responder/incident"
 	"riposte/responder/ingest"
+	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
@@ -37,8 +38,8 @@ type Responder struct {
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
-	binder ingest.Binder // nil without a cluster, and so is places
-	places ingest.Places
+	binder *kube.Binder // nil without a cluster, and so is places
+	places *kube.Places
 	api    *server.Server
 	addr   string
 
@@ -69,9 +70,8 @@ func New(o Options) (*Responder, error) {
 	if r.playbooks, err = playbook.NewHolder(playbook.Options{}, sources...); err != nil {
 		return nil, fmt.Errorf("load the playbooks: %w", err)
 	}
-	r.guard, err = guard.New(guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, KillSwitchFile: o.KillSwitchFile})
-	if err != nil {
-		return nil, fmt.Errorf("load the guard's rules: %w", err)
+	if r.guard, err = newGuard(o); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -108,6 +108,7 @@ func (e oneLine) Unwrap() error { return e.error }
 //
 //   - The port first, because that another program has it is the likeliest
 //     mistake, and it should cost nothing. It is served last.
+//   - The guard before the executor, which asks it.
 //   - The executor before the intake: what is decided finds somebody who does it,
 //     and what an earlier process left is taken up before anything new comes.
 //   - The API last: who can ask gets answers.
@@ -135,6 +136,9 @@ func (r *Responder) start(ctx context.Context) error {
 	}
 	actions, err := r.startActions(ctx)
 	if err != nil {
+		return err
+	}
+	if err := r.startGuard(ctx, actions); err != nil {
 		return err
 	}
 	if err := r.startExecutor(ctx, actions); err != nil {
@@ -208,10 +212,13 @@ func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) 
 
 func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
-	in := ingest.New(ingest.Options{
-		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
-		Binder: r.binder, Places: r.places, Cluster: r.o.Cluster, Log: log,
-	})
+	o := ingest.Options{
+		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Cluster: r.o.Cluster, Log: log,
+	}
+	if r.binder != nil { // a nil Binder in the interface would not be nil
+		o.Binder, o.Places = r.binder, r.places
+	}
+	in := ingest.New(o)
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
@@ -243,21 +250,19 @@ func (r *Responder) startChores() {
 }
 
 // housekeep closes incidents that nothing joined for long, and forgets what the
-// stream cannot deliver again: a day more than it keeps its messages.
+// stream cannot deliver again, a day more than it keeps its messages, and what no
+// budget looks back to.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, closing := r.store.CloseIdleIncidents(ctx, now.Add(-incident.Window))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
-	return errors.Join(closing, pruning)
+	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
+	return errors.Join(closing, pruning, counting)
 }
 
 func (r *Responder) startAPI(listener net.Listener) {
-	turn := r.guard.SetKillSwitch
-	if r.o.KillSwitchFile == "" {
-		turn = nil
-	}
 	r.api = server.New(server.Options{
-		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, KillSwitch: r.killSwitch, SetKillSwitch: turn,
-		Playbooks: r.listPlaybooks, Ready: r.ready, Token: r.secrets.token, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, Guard: r.guard,
+		Playbooks: r.playbooks.Playbooks, Ready: r.ready, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

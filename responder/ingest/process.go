@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"riposte/responder/action"
+	"riposte/responder/guard"
 	"riposte/responder/incident"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
@@ -87,6 +88,8 @@ type draft struct {
 type proposed struct {
 	store.NewAction
 	target action.Target
+	// effect is what the guard counts, nil if nothing can come of the action.
+	effect *guard.Effect
 }
 
 // draft reads what the playbooks may know beside the alert.
