@@ -43,8 +43,8 @@ func toldActions(log *slog.Logger, webhooks *notify.Webhooks) []action.Action {
 }
 
 // clusterActions are done through the cluster's API server. What is in a protected
-// namespace the guard refuses; those that reach further than their target are told.
-func clusterActions(client *kube.Client, protected []string) []action.Action {
+// namespace the guard refuses; those that reach further than their target ask.
+func clusterActions(client *kube.Client, protects drainnode.Protects) []action.Action {
 	objects := kubeobject.New(client.Dynamic)
 	return []action.Action{
 		collectlogs.New(objects, client.Interface),
@@ -52,7 +52,7 @@ func clusterActions(client *kube.Client, protected []string) []action.Action {
 		cordonnode.NewUncordon(objects),
 		deletepod.New(objects),
 		deleteresource.New(objects),
-		drainnode.New(objects, protected),
+		drainnode.New(objects, protects),
 		evictpod.New(objects),
 		isolatepod.New(objects),
 		label.New(objects),

@@ -6,6 +6,7 @@ import (
 
 	"riposte/responder/action"
 	"riposte/responder/kube"
+	"riposte/responder/playbook"
 )
 
 // syncTime bounds the first list of the cluster's pods.
@@ -36,6 +37,11 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 	if err := binder.WaitSynced(ctx); err != nil {
 		return nil, err
 	}
-	r.binder = binder
-	return clusterActions(client, r.o.ProtectedNamespaces), nil
+	r.binder, r.places = binder, kube.NewPlaces(client, r.o.Log)
+	return clusterActions(client, r.protects), nil
+}
+
+// protects is what drain_node asks about each pod of a node.
+func (r *Responder) protects(namespace, name, owner string, labels map[string]string) bool {
+	return r.guard.Protects(namespace, name, (&playbook.Pod{Owner: owner, Labels: labels}).Workload(), labels)
 }

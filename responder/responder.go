@@ -38,7 +38,8 @@ type Responder struct {
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
-	binder *kube.Binder // nil without a cluster
+	binder *kube.Binder // nil without a cluster, and so is places
+	places *kube.Places
 	api    *server.Server
 	addr   string
 
@@ -215,7 +216,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Cluster: r.o.Cluster, Log: log,
 	}
 	if r.binder != nil { // a nil Binder in the interface would not be nil
-		o.Binder = r.binder
+		o.Binder, o.Places = r.binder, r.places
 	}
 	in := ingest.New(o)
 	r.cleanups.add("the intake", background(func(ctx context.Context) {

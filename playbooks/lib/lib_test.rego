@@ -47,6 +47,13 @@ test_workload_when_bound if {
 	not target.workload with input as {"binding": "bound"}
 }
 
+test_namespace_when_bound if {
+	want := {"kind": "object", "resource": "v1/namespaces", "namespace": "shop", "name": "shop", "uid": "4711"}
+	target.namespace == want with input as {"binding": "bound", "namespace": {"name": "shop", "uid": "4711"}}
+	not target.namespace with input as {"binding": "bound", "namespace": {"name": "shop"}}
+	not target.namespace with input as {"binding": "unbound", "namespace": {"name": "shop", "uid": "4711"}}
+}
+
 test_reason if {
 	alert.reason == `Critical alert "Shell"` with input as {"alert": {"priority": "Critical", "rule": "Shell"}}
 }

@@ -54,7 +54,21 @@ workload := {
 	input.binding == "bound"
 }
 
-# The guard's rules may use this library too, and their input has neither.
+# namespace is the namespace of the alert's pod, to be labelled or annotated. It
+# is undefined unless the API server confirms the pod.
+namespace := {
+	"kind": "object",
+	"resource": "v1/namespaces",
+	"namespace": _namespace.name,
+	"name": _namespace.name,
+	"uid": _namespace.uid,
+} if {
+	input.binding == "bound"
+}
+
+# The guard's rules may use this library too, and their input has none of these.
 _node := object.get(input, "node", {})
 
 _workload := object.get(input, "workload", {})
+
+_namespace := object.get(input, "namespace", {})

@@ -44,7 +44,8 @@ const (
 	KindContainer = "container"
 	KindProcess   = "process"
 	KindNode      = "node"
-	// KindWorkload is a pod's controller, KindObject any other namespaced object.
+	// KindWorkload is a pod's controller, KindObject any other namespaced object; a
+	// namespace itself counts as being in itself.
 	KindWorkload = "workload"
 	KindObject   = "object"
 )

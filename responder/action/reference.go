@@ -87,7 +87,7 @@ func writeRules(b *strings.Builder, specs []Spec) error {
 	if err != nil {
 		return err
 	}
-	b.WriteString("\n## All permissions\n\nThe rules of a ClusterRole for every action on this page. Leave out what you do not want Riposte to do: the action then fails and says\nwhich permission it lacks. Beside these the responder lists and watches pods.\n\n```yaml\nrules:\n")
+	b.WriteString("\n## All permissions\n\nThe rules of a ClusterRole for every action on this page. Leave out what you do not want Riposte to do: the action then fails and says\nwhich permission it lacks. Beside these the responder lists and watches pods, and gets\nnodes, namespaces and the pods' controllers.\n\n```yaml\nrules:\n")
 	for _, r := range rules {
 		fmt.Fprintf(b, "  - apiGroups: [%q]\n    resources: [%s]\n    verbs: [%s]\n", r.Group, strings.Join(r.Resources, ", "), strings.Join(r.Verbs, ", "))
 	}

@@ -124,3 +124,12 @@ func FuzzParseConfig(f *testing.F) {
 		require.LessOrEqual(t, c.Limits.LookBack(), 7*24*time.Hour)
 	})
 }
+
+// What an action asks about pods beside its target.
+func TestProtects(t *testing.T) {
+	g := newGuard(t, guard.Options{ProtectedNames: []string{"bank/web"}})
+	require.True(t, g.Protects("kube-system", "dns", "", nil))
+	require.True(t, g.Protects("shop", "cart", "", map[string]string{"riposte.dev/protected": "TRUE"}))
+	require.True(t, g.Protects("bank", "web-5d4f-x", "Deployment/web", nil))
+	require.False(t, g.Protects("shop", "web-5d4f-x", "Deployment/web", nil))
+}

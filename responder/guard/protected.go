@@ -124,3 +124,9 @@ func (g *Guard) protectedEffect(e *Effect) Verdict {
 	}
 	return g.named(e)
 }
+
+// Protects says whether a pod is protected, for an action that reaches pods beside
+// its target. workload is what the pod is a replica of, as Kind/name.
+func (g *Guard) Protects(namespace, name, workload string, labels map[string]string) bool {
+	return g.protectedEffect(&Effect{Namespace: namespace, Name: name, Workload: workload, Labels: labels}).Outcome != ""
+}

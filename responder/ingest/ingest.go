@@ -91,6 +91,8 @@ type Options struct {
 	Enqueue   Enqueue
 	// Binder is nil without a cluster: every pod is unbound then.
 	Binder Binder
+	// Places is nil without a cluster: playbooks know the UIDs of no node and workload then.
+	Places Places
 	// Cluster is the cluster that Binder knows. Pods of another are unbound.
 	Cluster string
 	Log     *slog.Logger

@@ -119,7 +119,7 @@ func TestTargets(t *testing.T) {
 		"no pod":                  {proposal: deletePod, state: "refused", refusedBy: "target-not-the-alerts", noteHas: "none"},
 		"pod on another node":     {proposal: deletePod, alert: []func(*alert.Alert){inPod, ofNode("n2")}, state: "refused", refusedBy: "target-not-the-alerts", noteHas: "forged"},
 		"pod of another cluster":  {proposal: deletePod, alert: []func(*alert.Alert){inPod, func(a *alert.Alert) { a.Riposte.Cluster = "test" }}, state: "refused", refusedBy: "target-not-the-alerts", noteHas: "unbound"},
-		"a kind that is none":     {proposal: pod(func(p *playbook.Proposal) { p.Target.Kind = "node" }), state: "refused", refusedBy: "target-not-the-alerts", noteHas: `"node"`},
+		"a kind that is none":     {proposal: pod(func(p *playbook.Proposal) { p.Target.Kind = "cluster" }), state: "refused", refusedBy: "target-not-the-alerts", noteHas: `"cluster"`},
 		"an action that is none":  {proposal: container(func(p *playbook.Proposal) { p.Type = "rm_rf" }), state: "refused", refusedBy: "invalid-action", noteHas: "rm_rf"},
 		"an end to what has none": {proposal: container(func(p *playbook.Proposal) { p.TTL = "10m" }), state: "refused", refusedBy: "ttl-without-undo"},
 		"text that is hard to keep": {proposal: container(func(p *playbook.Proposal) {

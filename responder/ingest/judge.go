@@ -78,13 +78,17 @@ func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, tar
 }
 
 // resolve finds the object that a proposal means. It can only be the alert's own
-// container, or the pod that the responder itself found on the alert's node; the
-// cluster and node are those that the broker vouches for. On an error the target
-// says what was asked for.
-func (a *arrival) resolve(asked playbook.Target) (action.Target, error) {
+// container, the pod that the responder itself found on the alert's node, or what
+// is around them; the cluster and node are those that the broker vouches for. On an
+// error the target says what was asked for.
+func (a *draft) resolve(asked playbook.Target) (action.Target, error) {
 	said := action.Target{
-		Kind: asked.Kind, Cluster: a.origin.Cluster, Node: a.origin.Node, Namespace: asked.Namespace, Name: asked.Name, UID: asked.UID,
-		ContainerID: asked.ContainerID, CgroupID: asked.CgroupID, StartNS: asked.StartNS,
+		Kind: asked.Kind, Cluster: a.origin.Cluster, Node: a.origin.Node, Resource: asked.Resource,
+		Namespace: asked.Namespace, Name: asked.Name, UID: asked.UID,
+		ContainerID: asked.ContainerID, CgroupID: asked.CgroupID, StartNS: asked.StartNS, PID: asked.PID,
+	}
+	if asked.Kind == action.KindProcess {
+		said.StartNS, said.ProcessNS = 0, asked.StartNS
 	}
 	switch asked.Kind {
 	case "container":
@@ -106,7 +110,7 @@ func (a *arrival) resolve(asked playbook.Target) (action.Target, error) {
 		}
 		return own, nil
 	}
-	return said, fmt.Errorf("target.kind: %.60q is neither container nor pod", asked.Kind)
+	return a.around(said)
 }
 
 // container is the alert's own container.

@@ -126,13 +126,14 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 		d.newIncident = joined.ID
 		d.input = playbook.Input{
 			Schema: playbook.InputSchema, Alert: d.alert, Binding: d.binding,
-			Node: playbook.Node{Name: d.origin.Node}, Cluster: playbook.Named{Name: d.origin.Cluster},
+			Node: playbook.Identified{Name: d.origin.Node}, Cluster: playbook.Named{Name: d.origin.Cluster},
 			Incident: &playbook.Incident{ID: joined.ID, Alerts: joined.Alerts, FirstAt: joined.FirstAt.UTC()},
 			History:  past(history, d.objects()), Now: now,
 		}
 		if d.binding == playbook.Bound {
 			d.input.Pod = d.pod
 		}
+		in.locate(ctx, d)
 	}
 	return drafts, nil
 }

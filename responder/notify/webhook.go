@@ -8,6 +8,8 @@
 //	Riposte-Timestamp  seconds since 1970 of this try
 //	Riposte-Signature  sha256= and, in hexadecimal, the HMAC-SHA-256 under the
 //	                   shared secret of the timestamp, a full stop and the body
+//
+// A redirect is not followed, and of an answer only the beginning is read.
 package notify
 
 import (

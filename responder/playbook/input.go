@@ -23,9 +23,11 @@ type Input struct {
 	Pod     *Pod    `json:"pod,omitempty"`
 	// Workload is what the pod is a replica of, nil for none or where it is not known.
 	Workload *Workload `json:"workload,omitempty"`
-	Node     Node      `json:"node"`
-	Cluster  Named     `json:"cluster"`
-	Incident *Incident `json:"incident,omitempty"`
+	// Namespace is the pod's, nil where it is not known.
+	Namespace *Identified `json:"namespace,omitempty"`
+	Node      Identified  `json:"node"`
+	Cluster   Named       `json:"cluster"`
+	Incident  *Incident   `json:"incident,omitempty"`
 	// History is the latest actions on the same target, newest first, twenty at most.
 	History []Past    `json:"history"`
 	Now     time.Time `json:"now"`
@@ -66,11 +68,11 @@ type Workload struct {
 	UID       string `json:"uid"`
 }
 
-// Node is the node that reported the alert.
-type Node struct {
+// Identified is a thing with the UID of its object in the API server, which is
+// empty where it is not known.
+type Identified struct {
 	Name string `json:"name"`
-	// UID is that of the node's object in the API server, empty where it is not known.
-	UID string `json:"uid,omitempty"`
+	UID  string `json:"uid,omitempty"`
 }
 
 // Named is a thing of which only the name is given.

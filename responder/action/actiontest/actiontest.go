@@ -151,8 +151,8 @@ func resource(t testing.TB, cluster *kubetest.Cluster, target action.Target) dyn
 	ref, err := kubeobject.RefOf(target)
 	require.NoError(t, err)
 	all := Admin(t, cluster).Resource(ref.Resource)
-	if target.Namespace == "" {
+	if ref.Namespace == "" {
 		return all
 	}
-	return all.Namespace(target.Namespace)
+	return all.Namespace(ref.Namespace)
 }

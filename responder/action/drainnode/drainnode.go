@@ -2,9 +2,9 @@
 // elsewhere are evicted.
 //
 // Pods of DaemonSets would come straight back, and mirror pods are only pictures of
-// what the kubelet reads from files: both stay. So do pods of protected namespaces
-// and with the label riposte.dev/protected=true, for the guard looks at the node
-// and not at each pod, and pods without a controller, which nothing would make anew.
+// what the kubelet reads from files: both stay. So do pods that the guard protects,
+// which itself is asked about the node alone, and pods without a controller, which
+// nothing would make anew.
 // Disruption budgets have their say, and min_healthy is asked on top of them.
 package drainnode
 
@@ -77,21 +77,17 @@ func (p params) grace() int64 {
 
 // Action is the action.Action.
 type Action struct {
-	client    *kubeobject.Client
-	protected map[string]bool
+	client   *kubeobject.Client
+	protects Protects
 }
 
-// New makes the action; nothing in the protected namespaces is evicted. nil means
-// those of Kubernetes itself and riposte.
-func New(client *kubeobject.Client, protected []string) *Action {
-	if protected == nil {
-		protected = []string{"kube-system", "kube-public", "kube-node-lease", "riposte"}
-	}
-	a := &Action{client: client, protected: map[string]bool{}}
-	for _, namespace := range protected {
-		a.protected[namespace] = true
-	}
-	return a
+// Protects says whether a pod must be left alone; owner is its controller as
+// Kind/name, empty for none.
+type Protects func(namespace, name, owner string, labels map[string]string) bool
+
+// New makes the action.
+func New(client *kubeobject.Client, protects Protects) *Action {
+	return &Action{client: client, protects: protects}
 }
 
 // Spec describes the action.
@@ -144,18 +140,21 @@ func (a *Action) Execute(ctx context.Context, r action.Request) (action.Result, 
 	}
 }
 
+// closed is what is wanted of the node.
+var closed = kubeobject.Want(true, "spec", "unschedulable")
+
 func (a *Action) cordon(ctx context.Context, r action.Request, mode kubeobject.Mode) (before, after *unstructured.Unstructured, image kubeobject.Image, err error) {
 	ref, err := kubeobject.RefOf(r.Target)
 	if err != nil {
 		return nil, nil, image, err
 	}
 	before, after, err = a.client.Change(ctx, ref, mode, func(o *unstructured.Unstructured) error {
-		if found, ok := kubeobject.Marked(o, Type, r.ID); ok {
+		if found, ok := kubeobject.Marked(o, Type, r.ID, kubeobject.These(closed)); ok {
 			image = found
 			return nil
 		}
 		var err error
-		image, err = kubeobject.Set(o, Type, r.ID, []kubeobject.Field{kubeobject.Want(true, "spec", "unschedulable")})
+		image, err = kubeobject.Set(o, Type, r.ID, []kubeobject.Field{closed})
 		return err
 	})
 	return before, after, image, err
@@ -227,7 +226,7 @@ func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, err
 	note := ""
 	_, _, err = a.client.Change(ctx, ref, kubeobject.Real, func(o *unstructured.Unstructured) error {
 		var err error
-		note, err = kubeobject.Lift(o, Type, r)
+		note, err = kubeobject.Lift(o, Type, r, kubeobject.These(closed))
 		return err
 	})
 	if gone, ok := kubeobject.GoneResult(err); ok {

@@ -25,7 +25,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
-func drain(c *kubeobject.Client, _ kubernetes.Interface) action.Action { return drainnode.New(c, nil) }
+func drain(c *kubeobject.Client, _ kubernetes.Interface) action.Action {
+	return drainnode.New(c, func(namespace, _, owner string, labels map[string]string) bool {
+		return namespace == "kube-system" || owner == "ReplicaSet/kept" || labels["riposte.dev/protected"] == "true"
+	})
+}
 
 func owned(kind string, by action.Target) func(*corev1.Pod) {
 	yes := true

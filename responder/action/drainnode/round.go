@@ -77,7 +77,7 @@ func (d *drain) stays(pod *unstructured.Unstructured) string {
 		return "mirror pods"
 	case owner != nil && owner.Kind == "DaemonSet":
 		return "of DaemonSets"
-	case d.action.protected[pod.GetNamespace()], strings.EqualFold(pod.GetLabels()["riposte.dev/protected"], "true"):
+	case d.action.protects(pod.GetNamespace(), pod.GetName(), ownerName(owner), pod.GetLabels()):
 		return "protected"
 	case phase == "Succeeded" || phase == "Failed":
 		return "that have ended"
@@ -85,6 +85,13 @@ func (d *drain) stays(pod *unstructured.Unstructured) string {
 		return "without a controller"
 	}
 	return ""
+}
+
+func ownerName(owner *metav1.OwnerReference) string {
+	if owner == nil {
+		return ""
+	}
+	return owner.Kind + "/" + owner.Name
 }
 
 // round evicts what can go now.

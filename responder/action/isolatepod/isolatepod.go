@@ -67,6 +67,11 @@ func (*Action) Check(t action.Target, params json.RawMessage) error {
 	return spec.Decode(params, &struct{}{})
 }
 
+// labelsAlone are what this action changes of a pod.
+func labelsAlone(f kubeobject.Field) bool {
+	return len(f.Path) == 3 && f.Path[0] == "metadata" && f.Path[1] == "labels" && f.Match == nil
+}
+
 // policyRef is the name of the one pod's policy.
 func policyRef(t action.Target) kubeobject.Ref {
 	return kubeobject.To(kubeobject.NetworkPolicies, t.Namespace, "riposte-isolate-"+strings.ToLower(t.UID), "")
@@ -108,7 +113,7 @@ func (a *Action) isolate(ctx context.Context, r action.Request, mode kubeobject.
 		return d, err
 	}
 	d.podBefore, d.podAfter, err = a.client.Change(ctx, ref, mode, func(o *unstructured.Unstructured) error {
-		if found, ok := kubeobject.Marked(o, Type, r.ID); ok {
+		if found, ok := kubeobject.Marked(o, Type, r.ID, labelsAlone); ok {
 			d.image = found
 			return nil
 		}
@@ -231,7 +236,7 @@ func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, err
 	note := ""
 	_, pod, err := a.client.Change(ctx, ref, kubeobject.Real, func(o *unstructured.Unstructured) error {
 		var err error
-		note, err = kubeobject.Lift(o, Type, r)
+		note, err = kubeobject.Lift(o, Type, r, labelsAlone)
 		return err
 	})
 	if gone, ok := kubeobject.GoneResult(err); ok {

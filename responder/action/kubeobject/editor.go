@@ -52,7 +52,7 @@ func (e *Editor) Execute(ctx context.Context, r action.Request) (action.Result, 
 	note := "set " + names(image.Fields)
 	if len(image.Fields) == 0 {
 		note = "nothing to change: it was so already"
-	} else if _, ok := Marked(after, e.Of.Type, r.ID); ok && image.Note == earlier {
+	} else if image.Note == earlier {
 		note += ", at an earlier attempt"
 	}
 	image.Note = ""
@@ -68,7 +68,11 @@ func (e *Editor) set(ctx context.Context, r action.Request, mode Mode) (before, 
 		return nil, nil, image, err
 	}
 	before, after, err = e.Client.Change(ctx, ref, mode, func(o *unstructured.Unstructured) error {
-		if found, ok := Marked(o, e.Of.Type, r.ID); ok {
+		own, err := e.own(r)
+		if err != nil {
+			return err
+		}
+		if found, ok := Marked(o, e.Of.Type, r.ID, own); ok {
 			image, image.Note = found, earlier
 			return nil
 		}
@@ -80,6 +84,15 @@ func (e *Editor) set(ctx context.Context, r action.Request, mode Mode) (before, 
 		return err
 	})
 	return before, after, image, err
+}
+
+// own are the fields that the params are about.
+func (e *Editor) own(r action.Request) (Own, error) {
+	fields, err := e.Fields(nil, r)
+	if err != nil {
+		return nil, asPermanent(err)
+	}
+	return These(fields...), nil
 }
 
 // asPermanent gives an error about params or about what an object is its kind,
@@ -130,8 +143,11 @@ func (e *Editor) Undo(ctx context.Context, r action.Request) (action.Result, err
 	}
 	note := ""
 	_, _, err = e.Client.Change(ctx, ref, Real, func(o *unstructured.Unstructured) error {
-		var err error
-		note, err = Lift(o, e.Of.Type, r)
+		own, err := e.own(r)
+		if err != nil {
+			return err
+		}
+		note, err = Lift(o, e.Of.Type, r, own)
 		return err
 	})
 	if done, ok := GoneResult(err); ok {
@@ -144,8 +160,8 @@ func (e *Editor) Undo(ctx context.Context, r action.Request) (action.Result, err
 }
 
 // Lift gives an object's fields back what they held, as an Undo does, and says so.
-func Lift(o *unstructured.Unstructured, kind string, r action.Request) (note string, err error) {
-	image, err := ReadImage(o, kind, r)
+func Lift(o *unstructured.Unstructured, kind string, r action.Request, own Own) (note string, err error) {
+	image, err := readImage(o, kind, r, own)
 	if err != nil {
 		return "", err
 	}
@@ -156,11 +172,11 @@ func Lift(o *unstructured.Unstructured, kind string, r action.Request) (note str
 	return note, err
 }
 
-// ReadImage is what an action of this type recorded, or, if a crash kept it from
+// readImage is what an action of this type recorded, or, if a crash kept it from
 // being recorded, what it noted on the object.
-func ReadImage(o *unstructured.Unstructured, kind string, r action.Request) (Image, error) {
+func readImage(o *unstructured.Unstructured, kind string, r action.Request, own Own) (Image, error) {
 	if len(r.Before) == 0 {
-		image, _ := Marked(o, kind, r.ID)
+		image, _ := Marked(o, kind, r.ID, own)
 		image.ID = r.ID
 		return image, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -117,13 +119,26 @@ type Image struct {
 func markKey(kind string) string { return "riposte.dev/" + strings.ReplaceAll(kind, "_", "-") }
 
 // Marked is the Image that the action of this id and type has noted on the object.
-func Marked(o *unstructured.Unstructured, kind, id string) (Image, bool) {
+// Whoever may annotate the object can write there too, so that of the fields only
+// those are taken that are the action's own: a note must not lead it to any other.
+func Marked(o *unstructured.Unstructured, kind, id string, own Own) (Image, bool) {
 	var image Image
 	text, ok := o.GetAnnotations()[markKey(kind)]
 	if !ok || id == "" || json.Unmarshal([]byte(text), &image) != nil || image.ID != id {
 		return Image{}, false
 	}
+	image.Fields = slices.DeleteFunc(image.Fields, func(f Field) bool { return own == nil || !own(f) })
 	return image, true
+}
+
+// Own says whether an action of some type and target may change a field at all.
+type Own func(Field) bool
+
+// These owns the fields, whatever their values, and no other.
+func These(fields ...Field) Own {
+	return func(f Field) bool {
+		return slices.ContainsFunc(fields, func(x Field) bool { return slices.Equal(x.Path, f.Path) && maps.Equal(x.Match, f.Match) })
+	}
 }
 
 // Mark notes the Image on the object.
@@ -138,7 +153,7 @@ func (i Image) Mark(o *unstructured.Unstructured, kind string) {
 
 // Unmark takes away what the action of this id noted, and nothing of another's.
 func Unmark(o *unstructured.Unstructured, kind, id string) {
-	if _, ok := Marked(o, kind, id); !ok {
+	if _, ok := Marked(o, kind, id, nil); !ok {
 		return
 	}
 	annotations := o.GetAnnotations()

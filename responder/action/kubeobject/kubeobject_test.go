@@ -104,11 +104,18 @@ func TestForgedMarks(t *testing.T) {
 	for _, text := range []string{``, `{`, `[]`, `{"id": ""}`, `{"id": "other"}`} {
 		o := object(t, `{"metadata": {"annotations": {}}}`)
 		o.SetAnnotations(map[string]string{"riposte.dev/x": text})
-		_, ok := Marked(o, "x", "id")
+		_, ok := Marked(o, "x", "id", nil)
 		require.False(t, ok, text)
-		_, ok = Marked(o, "x", "")
+		_, ok = Marked(o, "x", "", nil)
 		require.False(t, ok, text)
 	}
+	// The id is right, for it can be read on the object, but the note leads elsewhere.
+	o := object(t, `{"metadata": {}}`)
+	Image{ID: "id", Fields: []Field{Want("evil", "spec", "template"), Want("x", "spec", "replicas")}}.Mark(o, "x")
+	image, ok := Marked(o, "x", "id", These(Want(nil, "spec", "replicas")))
+	require.True(t, ok)
+	require.Len(t, image.Fields, 1)
+	require.Equal(t, "spec.replicas", image.Fields[0].String())
 }
 
 func TestCIDRs(t *testing.T) {

@@ -49,6 +49,11 @@ type named struct {
 	policy Ref
 }
 
+// label is the pod's, by which the policy selects it.
+func (n named) label(value string) Field { return Want(value, "metadata", "labels", n.key) }
+
+func (n named) own() Own { return These(n.label("")) }
+
 func (p *PodPolicy) names(t action.Target, params json.RawMessage) named {
 	sum := sha256.Sum256(append([]byte(p.Of.Type+" "), params...))
 	short := hex.EncodeToString(sum[:4])
@@ -86,12 +91,12 @@ func (p *PodPolicy) apply(ctx context.Context, r action.Request, mode Mode) (d p
 		return d, err
 	}
 	d.podBefore, d.podAfter, err = p.Client.Change(ctx, ref, mode, func(o *unstructured.Unstructured) error {
-		if found, ok := Marked(o, p.Of.Type, r.ID); ok {
+		if found, ok := Marked(o, p.Of.Type, r.ID, n.own()); ok {
 			d.image = found
 			return nil
 		}
 		var err error
-		d.image, err = Set(o, p.Of.Type, r.ID, []Field{Want(r.Target.UID, "metadata", "labels", n.key)})
+		d.image, err = Set(o, p.Of.Type, r.ID, []Field{n.label(r.Target.UID)})
 		return err
 	})
 	if err != nil || p.Notes == nil {
@@ -180,7 +185,7 @@ func (p *PodPolicy) Undo(ctx context.Context, r action.Request) (action.Result, 
 	note := ""
 	_, pod, err := p.Client.Change(ctx, ref, Real, func(o *unstructured.Unstructured) error {
 		var err error
-		note, err = Lift(o, p.Of.Type, r)
+		note, err = Lift(o, p.Of.Type, r, n.own())
 		return err
 	})
 	if gone, ok := GoneResult(err); ok {

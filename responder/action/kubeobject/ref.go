@@ -66,7 +66,11 @@ func RefOf(t action.Target) (Ref, error) {
 	if err != nil {
 		return Ref{}, &action.Error{Kind: action.Permanent, Err: fmt.Errorf("target.resource: %w", err)}
 	}
-	return Ref{Resource: gvr, Namespace: t.Namespace, Name: t.Name, UID: t.UID, uid: types.UID(t.UID)}, nil
+	ref := Ref{Resource: gvr, Namespace: t.Namespace, Name: t.Name, UID: t.UID, uid: types.UID(t.UID)}
+	if resource == Namespaces {
+		ref.Namespace = "" // to the guard a namespace is in itself, to the API in none
+	}
+	return ref, nil
 }
 
 var resourceShape = regexp.MustCompile(`^(?:([a-z][a-z0-9.-]{0,200})/)?(v[0-9][a-z0-9]{0,20})/([a-z]{1,60})$`)
@@ -127,7 +131,7 @@ func Check(s action.Spec, t action.Target, resources ...string) error {
 	if kinds := s.Kinds(); !slices.Contains(kinds, t.Kind) {
 		return fmt.Errorf("target.kind: %s acts on a %s, not on a %.60q", s.Type, strings.Join(kinds, " or "), t.Kind)
 	}
-	clusterWide := t.Kind == action.KindNode || t.Resource == Namespaces
+	clusterWide := t.Kind == action.KindNode
 	switch t.Kind {
 	case action.KindWorkload, action.KindObject:
 		if !slices.Contains(resources, t.Resource) {
@@ -139,7 +143,10 @@ func Check(s action.Spec, t action.Target, resources ...string) error {
 		}
 	}
 	if clusterWide && t.Namespace != "" {
-		return errors.New("target.namespace: a node or a namespace is in none")
+		return errors.New("target.namespace: a node is in none")
+	}
+	if t.Resource == Namespaces && t.Namespace != t.Name {
+		return fmt.Errorf("target.namespace: a namespace counts as being in itself, not in %.80q", t.Namespace)
 	}
 	if wrong := validation.IsDNS1123Label(t.Namespace); !clusterWide && len(wrong) > 0 {
 		return fmt.Errorf("target.namespace: %.80q: %s", t.Namespace, strings.Join(wrong, "; "))

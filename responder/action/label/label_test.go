@@ -52,7 +52,7 @@ func TestKinds(t *testing.T) {
 	for _, resource := range []string{kubeobject.Deployments, kubeobject.StatefulSets, kubeobject.DaemonSets, kubeobject.ReplicaSets, kubeobject.CronJobs} {
 		targets[resource] = actiontest.Workload(t, cluster, resource, "kinds", "cart")
 	}
-	namespace := action.Target{Kind: action.KindObject, Cluster: "c", Resource: kubeobject.Namespaces, Name: "kinds"}
+	namespace := action.Target{Kind: action.KindObject, Cluster: "c", Resource: kubeobject.Namespaces, Namespace: "kinds", Name: "kinds"}
 	namespace.UID = string(actiontest.Get(t, cluster, namespace).GetUID())
 	targets["namespace"] = namespace
 	for name, target := range targets {

@@ -33,6 +33,21 @@ func (a account) subject() kubeobject.Field {
 	return f
 }
 
+// taken is the same, with what is to be given back: it follows from the account. A
+// note on a binding is never trusted with that, for whoever may annotate it could
+// name somebody else, and we may bind what they may not.
+func (a account) taken() kubeobject.Field {
+	f := a.subject()
+	f.Before, _ = json.Marshal(f.Match) // a map of texts
+	return f
+}
+
+// notedOn says whether the action of this id has taken the account out of the binding.
+func (a account) notedOn(o *unstructured.Unstructured, id string) bool {
+	image, ok := kubeobject.Marked(o, Type, id, kubeobject.These(a.subject()))
+	return ok && len(image.Fields) > 0
+}
+
 // groups are those that every service account of the namespace is in.
 func (a account) groups() []string {
 	return []string{"system:serviceaccounts", "system:serviceaccounts:" + a.namespace, "system:authenticated"}
@@ -48,8 +63,7 @@ type found struct {
 func (a *Action) find(ctx context.Context, of account, id string) (f found, err error) {
 	want := []kubeobject.Field{of.subject()}
 	err = a.each(ctx, func(resource string, o *unstructured.Unstructured) {
-		_, ours := kubeobject.Marked(o, Type, id)
-		if ours || len(kubeobject.Missing(o, want)) > 0 {
+		if of.notedOn(o, id) || len(kubeobject.Missing(o, want)) > 0 {
 			f.bindings = append(f.bindings, binding{Resource: resource, Namespace: o.GetNamespace(), Name: o.GetName(), UID: string(o.GetUID())})
 		}
 		// Kubernetes' own bindings give everybody the same few rights.
@@ -81,7 +95,8 @@ func (a *Action) each(ctx context.Context, do func(resource string, o *unstructu
 }
 
 // taken are the bindings that an action took its account from, as recorded; if a
-// crash kept them from being recorded, as they say themselves.
+// crash kept them from being recorded, as they say themselves, for which the pod
+// must still be there.
 func (a *Action) taken(ctx context.Context, r action.Request) ([]binding, error) {
 	var before struct{ Bindings []binding }
 	if len(r.Before) > 0 {
@@ -90,9 +105,13 @@ func (a *Action) taken(ctx context.Context, r action.Request) ([]binding, error)
 		}
 		return before.Bindings, nil
 	}
-	err := a.each(ctx, func(resource string, o *unstructured.Unstructured) {
-		if image, ok := kubeobject.Marked(o, Type, r.ID); ok {
-			before.Bindings = append(before.Bindings, binding{resource, o.GetNamespace(), o.GetName(), string(o.GetUID()), image.Fields})
+	of, err := a.account(ctx, r.Target)
+	if err != nil {
+		return nil, err
+	}
+	err = a.each(ctx, func(resource string, o *unstructured.Unstructured) {
+		if of.notedOn(o, r.ID) {
+			before.Bindings = append(before.Bindings, binding{resource, o.GetNamespace(), o.GetName(), string(o.GetUID()), []kubeobject.Field{of.taken()}})
 		}
 	})
 	return before.Bindings, err

@@ -120,8 +120,8 @@ func (a *Action) Execute(ctx context.Context, r action.Request) (action.Result, 
 // takes a binding without subjects.
 func (a *Action) revoke(ctx context.Context, ref kubeobject.Ref, of account, id string, mode kubeobject.Mode) (before, after *unstructured.Unstructured, image kubeobject.Image, err error) {
 	before, after, err = a.client.Change(ctx, ref, mode, func(o *unstructured.Unstructured) error {
-		if noted, ok := kubeobject.Marked(o, Type, id); ok {
-			image = noted
+		if of.notedOn(o, id) {
+			image = kubeobject.Image{ID: id, Fields: []kubeobject.Field{of.taken()}}
 			return nil
 		}
 		var err error
@@ -180,6 +180,10 @@ func (a *Action) Verify(ctx context.Context, r action.Request) (time.Time, error
 // else has not done so.
 func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, error) {
 	bindings, err := a.taken(ctx, r)
+	if missing, ok := kubeobject.GoneResult(err); ok {
+		missing.Note = "nothing was recorded, and " + missing.Note + ": nobody can say whose access to give back"
+		return missing, nil
+	}
 	if err != nil {
 		return action.Result{}, err
 	}

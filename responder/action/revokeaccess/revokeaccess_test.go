@@ -157,6 +157,33 @@ func TestUndoAfterSomebodyElsesChange(t *testing.T) {
 	require.Equal(t, []string{"ServiceAccount undo/cart"}, now["undo-other/reader"])
 }
 
+// Somebody who may annotate a binding, but not bind its role, writes our note on it.
+func TestForgedNoteGivesNobodyAccess(t *testing.T) {
+	s := stage(t, "forged")
+	a := actiontest.Declared(t, s.cluster, revoke)
+	r := actiontest.Request(a, s.pod, "")
+	rbac := s.cluster.Client.RbacV1()
+	forge := func(match string) {
+		b, err := rbac.ClusterRoleBindings().Get(t.Context(), "forged-foreign", metav1.GetOptions{})
+		require.NoError(t, err)
+		b.Annotations = map[string]string{"riposte.dev/revoke-access": `{"id": "` + r.ID + `", "fields": [{"path": ["subjects"], "match": ` + match + `,
+			"before": {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "mallory"}, "after": null}]}`}
+		_, err = rbac.ClusterRoleBindings().Update(t.Context(), b, metav1.UpdateOptions{})
+		require.NoError(t, err)
+	}
+	was := s.named(t)
+	forge(`{"kind": "ServiceAccount", "namespace": "forged", "name": "mallory"}`)
+	result, err := a.(action.Undoer).Undo(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, "the service account is back in 0 role bindings", result.Note)
+	require.Equal(t, was, s.named(t))
+	// Of the right account: what comes back is the account, and not what the note says.
+	forge(`{"kind": "ServiceAccount", "namespace": "forged", "name": "cart"}`)
+	_, err = a.(action.Undoer).Undo(t.Context(), r)
+	require.NoError(t, err)
+	require.NotContains(t, s.named(t)["foreign"], "User /mallory")
+}
+
 func TestGoneReplacedRefused(t *testing.T) {
 	s := stage(t, "gone")
 	a := actiontest.Declared(t, s.cluster, revoke)

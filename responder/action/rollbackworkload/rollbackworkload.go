@@ -79,7 +79,7 @@ type kept struct {
 
 // noted is the image of an action with this id that the object has.
 func noted(o *unstructured.Unstructured, id string) (i image, ok bool) {
-	mark, ok := kubeobject.Marked(o, Type, id)
+	mark, ok := kubeobject.Marked(o, Type, id, nil)
 	return i, ok && json.Unmarshal([]byte(mark.Note), &i) == nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func keep(t testing.TB, cluster *kubetest.Cluster, target action.Target, number 
 	}
 	labels := map[string]any{"app": target.Name, "pod-template-hash": name}
 	require.NoError(t, unstructured.SetNestedMap(template, labels, "metadata", "labels"))
-	meta["annotations"] = map[string]any{"deployment.kubernetes.io/revision": fmt.Sprint(number)}
+	meta["annotations"] = map[string]any{"deployment.kubernetes.io/revision": strconv.Itoa(number)}
 	actiontest.Create(t, cluster, action.KindObject, kubeobject.ReplicaSets, &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta,
 		"spec": map[string]any{"selector": map[string]any{"matchLabels": labels}, "template": template},
