@@ -119,6 +119,17 @@ func (k *known) Container(id string) (event.Container, bool) {
 	return c, ok
 }
 
+func (k *known) ContainerAt(cgroup string) (event.Container, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.all {
+		if cgroup == c.Cgroup || strings.HasPrefix(cgroup, c.Cgroup+"/") {
+			return c, true
+		}
+	}
+	return event.Container{}, false
+}
+
 // node is a handler with the responder that sends it orders.
 type node struct {
 	*contain.Handler

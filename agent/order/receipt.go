@@ -27,8 +27,8 @@ type Receipt struct {
 	VerifiedNS int64 `json:"verified_ns,omitempty"`
 	// Processes is how many processes were in the container before.
 	Processes int `json:"processes,omitempty"`
-	// LeaseNS is when the hold of a Freeze or Cut ends by itself, Unix nanoseconds.
-	LeaseNS int64 `json:"lease_ns,omitempty"`
+	// UntilNS is when the hold of a Freeze or Cut ends by itself, Unix nanoseconds.
+	UntilNS int64 `json:"until_ns,omitempty"`
 	// LiftedNS is when that hold ended, Unix nanoseconds; 0 while it lasts.
 	LiftedNS int64 `json:"lifted_ns,omitempty"`
 	// Dropped is how many packets a cut has dropped so far.
