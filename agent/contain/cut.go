@@ -112,9 +112,6 @@ func (k *cut) opened(do func(*ebpf.Map) error) error {
 	return do(m)
 }
 
-// alive says whether any program of the cut is still attached.
-func (k *cut) alive() bool { return k.opened(func(*ebpf.Map) error { return nil }) == nil }
-
 // end sets when the cut ends, since boot.
 func (k *cut) end(until uint64) error {
 	return k.opened(func(m *ebpf.Map) error { return m.Put(slotUntil, until) })
@@ -150,6 +147,9 @@ func (k *cut) dropped() (all uint64) {
 // missing says what of the cut is not in force, empty if all is: each packet of the
 // cgroup and of its devices then goes through a program that drops it.
 func (k *cut) missing(c *cgroup) string {
+	if why := k.broken(c); why != "" {
+		return why
+	}
 	var until uint64
 	if err := k.opened(func(m *ebpf.Map) error { return m.Lookup(slotUntil, &until) }); err != nil {
 		return "the cut is not in force: " + err.Error()
@@ -157,15 +157,23 @@ func (k *cut) missing(c *cgroup) string {
 	if until <= bootNS() {
 		return "the cut's lease has ended"
 	}
+	return k.Gap
+}
+
+// broken says where the programs are not attached any more, or not yet.
+func (k *cut) broken(c *cgroup) string {
 	for _, to := range []ebpf.AttachType{ebpf.AttachCGroupInetEgress, ebpf.AttachCGroupInetIngress} {
 		found, err := k.attached(int(c.dir.Fd()), to)
-		if err != nil || len(found) == 0 {
-			return fmt.Sprintf("the cut is not in force at the container's cgroup (%s): %v", to, err)
-		}
 		closeAll(found)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("look for the cut at the container's cgroup: %v", err)
+		case len(found) == 0:
+			return "the cut is not in force at the container's cgroup"
+		}
 	}
 	if k.Gap != "" {
-		return k.Gap
+		return "" // known not to be whole
 	}
 	for _, d := range k.Devices {
 		if why := d.missing(k); why != "" {

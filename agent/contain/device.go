@@ -32,9 +32,10 @@ const (
 	maxDevices = 64
 )
 
-// hostNetns is the network namespace of the machine: capture needs the host's pid
-// namespace, so process 1 is the machine's.
-const hostNetns = "/proc/1/ns/net"
+// hostNetns is the network namespace of the machine: process 2 is the parent of the
+// kernel's own threads, which are always there. (We may have fewer capabilities than
+// process 1, and may not look at it then.) Capture needs the host's pid namespace.
+const hostNetns = "/proc/2/ns/net"
 
 // findDevices looks for the way that packets take out of the container's network
 // namespaces. A namespace is shared by all containers of a pod, and so is its cut.
@@ -45,7 +46,7 @@ func findDevices(c *target) (all []device, gap string, err error) {
 		return nil, "", fmt.Errorf("find the host's network namespace: %w", err)
 	}
 	defer host.Close()
-	spaces, raw, err := netnsIn(c, host.ino)
+	spaces, gap, err := netnsIn(c, host.ino)
 	defer func() {
 		for _, s := range spaces {
 			s.Close()
@@ -53,9 +54,6 @@ func findDevices(c *target) (all []device, gap string, err error) {
 	}()
 	if err != nil {
 		return nil, "", err
-	}
-	if raw {
-		gap = "the container shares the host's network and may have packet sockets: they are not stopped"
 	}
 	for _, ino := range slices.Sorted(maps.Keys(spaces)) {
 		found, err := spaces[ino].devices(host)
@@ -90,17 +88,21 @@ func netnsOf(name string) (*netns, error) {
 	return &netns{File: f, ino: st.Ino}, nil
 }
 
-// netnsIn opens the namespaces of the container's processes but the host's, and says
-// whether one that is in the host's may open raw sockets.
-func netnsIn(c *target, host uint64) (spaces map[uint64]*netns, raw bool, err error) {
+// netnsIn opens the namespaces of the container's processes but the host's, at which
+// nothing may be dropped: gap says so if a process that is there may open packet
+// sockets.
+func netnsIn(c *target, host uint64) (spaces map[uint64]*netns, gap string, err error) {
 	spaces = map[uint64]*netns{}
 	for pid := range c.inside {
 		n, err := netnsOf(fmt.Sprintf("/proc/%d/ns/net", pid))
 		if err != nil {
-			continue // ended meanwhile, or a zombie
+			if ignoreGone(err) != nil && !errors.Is(err, unix.ESRCH) {
+				gap = fmt.Sprintf("packet sockets of process %d may not be stopped: %v", pid, err)
+			}
+			continue // else it ended meanwhile
 		}
-		if n.ino == host {
-			raw = raw || mayOpenRaw(pid)
+		if n.ino == host && mayOpenRaw(pid) {
+			gap = "the container shares the host's network and may have packet sockets: they are not stopped"
 		}
 		if _, known := spaces[n.ino]; known || n.ino == host || len(spaces) == maxNetns {
 			n.Close()
@@ -112,7 +114,7 @@ func netnsIn(c *target, host uint64) (spaces map[uint64]*netns, raw bool, err er
 	// Who has taken a pid meanwhile is not in the container.
 	still, err := c.processes()
 	if err != nil {
-		return spaces, raw, fmt.Errorf("list the container's processes: %w", err)
+		return spaces, gap, fmt.Errorf("list the container's processes: %w", err)
 	}
 	for ino, n := range spaces {
 		if !still[n.pid] {
@@ -120,7 +122,7 @@ func netnsIn(c *target, host uint64) (spaces map[uint64]*netns, raw bool, err er
 			delete(spaces, ino)
 		}
 	}
-	return spaces, raw, nil
+	return spaces, gap, nil
 }
 
 // mayOpenRaw says whether a process has, or can get, the capability for raw and

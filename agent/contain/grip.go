@@ -36,7 +36,13 @@ func (h *Handler) grip(c *target, kind order.Kind, holder string, until uint64, 
 	if _, known := d.Holders[holder]; !known && len(d.Holders) >= maxHolders {
 		return nil, fmt.Errorf("%d orders hold this container already", maxHolders)
 	}
-	if kind == order.Cut && (first || !d.Cut.alive()) {
+	if kind == order.Cut && (first || d.Cut.broken(c.cgroup) != "") {
+		// A crash or somebody else has left less than a cut.
+		if !first {
+			if err := d.Cut.detach(c.cgroup); err != nil {
+				return nil, err
+			}
+		}
 		made, err := newCut(c, loopback)
 		if err != nil {
 			return nil, err

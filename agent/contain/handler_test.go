@@ -21,7 +21,13 @@ import (
 	"riposte/agent/order"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childRole) != "" {
+		netChild()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // root finds the cgroup v2 tree, or skips the test.
 func root(t testing.TB) string {
