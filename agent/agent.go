@@ -39,6 +39,7 @@ type source interface {
 type table interface {
 	Apply(e *event.Event)
 	Container(id string) (event.Container, bool)
+	ContainerAt(cgroup string) (event.Container, bool)
 	Counts() map[string]uint64
 }
 
@@ -189,6 +190,9 @@ func (a *Agent) Lost() map[string]uint64 {
 	maps.Copy(all, a.table.Counts())
 	for _, o := range a.outputs {
 		maps.Copy(all, o.Lost())
+	}
+	if a.contain != nil {
+		maps.Copy(all, a.contain.Counts())
 	}
 	if n := a.unmade.Load(); n > 0 {
 		all["alert_unmade"] = n

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"riposte/agent/alert"
+	"riposte/agent/contain"
 	"riposte/agent/event"
 	"riposte/agent/rules"
 )
@@ -23,6 +24,10 @@ type pipeline struct {
 	self int32
 	// muted are types that no rule sees.
 	muted [256]bool
+
+	// immediate contains the event's container before the alert is made, if a standing
+	// order says so; nil where there are no orders.
+	immediate func(event.Container, contain.Firing) *alert.Contained
 
 	// event is the one in work, set its rules, fired those that have fired.
 	event *event.Event
@@ -82,14 +87,25 @@ func (p *pipeline) fire(r *rules.Rule) {
 		return // in the other view of the same event
 	}
 	p.fired = append(p.fired, r)
+	contained := p.contain(r)
 	message, fields := r.Format(p.event)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count(r)
 	a, err := p.stamp.alert(p.event, firing{
 		rule: r.Name, priority: r.Priority, source: r.Source, tags: r.Tags, message: message, fields: fields, ruleset: p.set.Hash(),
+		contained: contained,
 	})
 	p.hand(a, err, r.Name)
+}
+
+// contain comes first of all, because each millisecond counts.
+func (p *pipeline) contain(r *rules.Rule) *alert.Contained {
+	e := p.event
+	if p.immediate == nil || e.Recorded || e.Proc == nil || e.Proc.Container == event.Host {
+		return nil
+	}
+	return p.immediate(*e.Proc.Container, contain.Firing{Rule: r.Name, Source: r.Source, Priority: r.Priority, Tags: r.Tags})
 }
 
 func (p *pipeline) count(r *rules.Rule) {

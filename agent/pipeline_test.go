@@ -30,9 +30,10 @@ func (k *kept) rules() (names []string) {
 // still is a table that has nothing to add.
 type still struct{}
 
-func (still) Apply(*event.Event)                       {}
-func (still) Container(string) (event.Container, bool) { return event.Container{}, false }
-func (still) Counts() map[string]uint64                { return nil }
+func (still) Apply(*event.Event)                         {}
+func (still) Container(string) (event.Container, bool)   { return event.Container{}, false }
+func (still) ContainerAt(string) (event.Container, bool) { return event.Container{}, false }
+func (still) Counts() map[string]uint64                  { return nil }
 
 const testRules = `
 - rule: Shadow by name
