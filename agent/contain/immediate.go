@@ -3,6 +3,7 @@ package contain
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"riposte/agent/alert"
@@ -25,7 +26,7 @@ func (h *Handler) Immediate(c event.Container, f Firing) *alert.Contained {
 	if h.opt.Recorded || c.ID == "" {
 		return nil
 	}
-	t, protect := h.keep.trigger(f, h.opt.Now())
+	t, protect := h.keep.trigger(c, f, h.opt.Now())
 	if t == nil {
 		return nil
 	}
@@ -45,7 +46,7 @@ func (h *Handler) Immediate(c event.Container, f Firing) *alert.Contained {
 
 // trigger is the first that fits, a freeze before a cut, while standing orders are
 // in force.
-func (k *keeper) trigger(f Firing, now time.Time) (*order.Trigger, order.Protect) {
+func (k *keeper) trigger(c event.Container, f Firing, now time.Time) (*order.Trigger, order.Protect) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.standing == nil || !now.Before(k.standing.Expires) {
@@ -54,15 +55,33 @@ func (k *keeper) trigger(f Firing, now time.Time) (*order.Trigger, order.Protect
 	var found *order.Trigger
 	for i := range k.standing.Triggers {
 		t := &k.standing.Triggers[i]
-		if (found == nil || found.Contain == order.Cut && t.Contain == order.Freeze) && t.Matches(f.Rule, f.Source, f.Priority, f.Tags) {
+		if (found == nil || found.Contain == order.Cut && t.Contain == order.Freeze) &&
+			t.Matches(f.Rule, f.Source, f.Priority, f.Tags) && inCanary(*t, c) {
 			found = t
 		}
 	}
 	return found, k.standing.Protect
 }
 
+// inCanary says whether a container is in the part of the cluster in which the
+// trigger's playbook acts.
+func inCanary(t order.Trigger, c event.Container) bool {
+	if len(t.Namespaces)+len(t.Labels) == 0 {
+		return true
+	}
+	if c.Pod == nil || len(t.Namespaces) > 0 && !slices.Contains(t.Namespaces, c.Pod.Namespace) {
+		return false
+	}
+	for key, value := range t.Labels {
+		if got, ok := c.Pod.Labels[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
 func (h *Handler) containNow(known event.Container, t order.Trigger, protect order.Protect) (*alert.Contained, error) {
-	if why := h.keep.switchedOff(); why != "" {
+	if why := h.keep.stopped(t.Playbook); why != "" {
 		return nil, refused(why)
 	}
 	if known.Pod != nil && known.Pod.Namespace == "" {

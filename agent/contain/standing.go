@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -136,6 +138,19 @@ func (k *keeper) switchedOff() string {
 	return strings.TrimSuffix("the kill switch is on: "+k.kill.Reason, ": ")
 }
 
+// stopped says why a playbook contains nothing at once, empty while it may.
+func (k *keeper) stopped(playbook string) string {
+	if why := k.switchedOff(); why != "" {
+		return why
+	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if slices.Contains(k.kill.Playbooks, playbook) {
+		return fmt.Sprintf("the kill switch of playbook %.80s is on", playbook)
+	}
+	return ""
+}
+
 // protects says why a container must not be touched, by what the responder said
 // last, be it expired or not. Nothing is said where the responder has sent nothing:
 // its own guard has judged each order before it came here.
@@ -148,10 +163,27 @@ func (k *keeper) protects(c event.Container) string {
 	return protects(k.standing.Protect, c)
 }
 
+// names are what a container may be protected by: its own name, its pod's and the
+// pod's owner's.
+func names(c event.Container) (all []string) {
+	all = []string{c.Name}
+	if c.Pod != nil {
+		_, owner, _ := strings.Cut(c.Pod.Owner, "/")
+		all = append(all, c.Pod.Name, owner)
+	}
+	return slices.DeleteFunc(all, func(name string) bool { return name == "" })
+}
+
 func protects(p order.Protect, c event.Container) string {
-	for _, name := range p.Names {
-		if c.Name != "" && name == c.Name || c.Pod != nil && name == c.Pod.Namespace+"/"+c.Pod.Name {
-			return fmt.Sprintf("the name %.253s is protected", name)
+	for _, name := range names(c) {
+		for _, pattern := range p.Names {
+			whole := name
+			if strings.Contains(pattern, "/") && c.Pod != nil {
+				whole = c.Pod.Namespace + "/" + name
+			}
+			if ok, _ := path.Match(pattern, whole); ok { // the patterns were checked
+				return fmt.Sprintf("it is protected by the name %.253s", pattern)
+			}
 		}
 	}
 	if c.Pod == nil {

@@ -112,7 +112,7 @@ func TestImmediateCut(t *testing.T) {
 func TestProtectionBindsTheAgent(t *testing.T) {
 	s := newSandbox(t, "a", 1)
 	n := newNode(t, s)
-	protect := order.Protect{Namespaces: []string{"kube-system"}, Names: []string{"shop/db-0", "vault"}, Labels: map[string]string{"keep": "true"}}
+	protect := order.Protect{Namespaces: []string{"kube-system"}, Names: []string{"shop/db-*", "vault"}, Labels: map[string]string{"keep": "true"}}
 	st := standing(1, onShell(order.Freeze))
 	st.Protect = protect
 	require.NoError(t, n.stand(t, st))
@@ -120,6 +120,9 @@ func TestProtectionBindsTheAgent(t *testing.T) {
 		"namespace": func(c *event.Container) { c.Pod = &event.Pod{Namespace: "kube-system", Name: "x"} },
 		"pod":       func(c *event.Container) { c.Pod = &event.Pod{Namespace: "shop", Name: "db-0"} },
 		"container": func(c *event.Container) { c.Name = "vault" },
+		"owner": func(c *event.Container) {
+			c.Pod = &event.Pod{Namespace: "apps", Name: "x-0", Owner: "StatefulSet/vault"}
+		},
 		"label": func(c *event.Container) {
 			c.Pod = &event.Pod{Namespace: "shop", Name: "web", Labels: map[string]string{"keep": "True"}}
 		},
@@ -139,7 +142,7 @@ func TestProtectionBindsTheAgent(t *testing.T) {
 			require.Contains(t, r.Message, "protect", name)
 		}
 	}
-	require.Equal(t, uint64(5), n.Counts()["contain_immediate_withheld"])
+	require.Equal(t, uint64(6), n.Counts()["contain_immediate_withheld"])
 	st.Serial, st.Expires = 2, time.Now().Add(-time.Hour)
 	require.NoError(t, n.stand(t, st))
 	n.k.all["a"] = s.Container
@@ -224,4 +227,31 @@ func TestARecordingIsNeverContained(t *testing.T) {
 	n.reopen(t)
 	require.NoError(t, n.stand(t, standing(1, onShell(order.Freeze))))
 	require.Nil(t, n.Immediate(s.Container, shell))
+}
+
+func TestACanaryBoundsImmediateContainment(t *testing.T) {
+	s := newSandbox(t, "a", 1)
+	n := newNode(t, s)
+	tr := onShell(order.Freeze)
+	tr.Namespaces, tr.Labels = []string{"shop"}, map[string]string{"canary": "yes"}
+	require.NoError(t, n.stand(t, standing(1, tr)))
+	for _, pod := range []*event.Pod{nil, {Namespace: "shop"}, {Namespace: "other", Labels: map[string]string{"canary": "yes"}}} {
+		c := s.Container
+		c.Pod = pod
+		require.Nil(t, n.Immediate(c, shell), "%+v", pod)
+	}
+	c := s.Container
+	c.Pod = &event.Pod{Namespace: "shop", Labels: map[string]string{"canary": "yes"}}
+	require.NotNil(t, n.Immediate(c, shell))
+}
+
+func TestAPlaybooksKillSwitch(t *testing.T) {
+	s := newSandbox(t, "a", 1)
+	n := newNode(t, s)
+	require.NoError(t, n.stand(t, standing(1, onShell(order.Freeze))))
+	message, err := order.SignSwitch(n.key, order.Switch{Cluster: "c", Serial: 1, Playbooks: []string{"shell"}})
+	require.NoError(t, err)
+	require.NoError(t, n.TakeSwitch(message))
+	require.Nil(t, n.Immediate(s.Container, shell))
+	require.Equal(t, order.Done, n.send(t, held(order.Freeze, "1", s.target(), time.Minute)).Outcome, "orders are the responder's own to stop")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -46,6 +47,10 @@ type Trigger struct {
 	Tags     []string        `json:"tags,omitempty"`
 	Sources  []string        `json:"sources,omitempty"`
 	Priority *alert.Priority `json:"priority,omitempty"`
+	// Namespaces and Labels are the playbook's canary: only a pod in one of these
+	// namespaces and with all of these labels is contained. Empty: every container.
+	Namespaces []string          `json:"namespaces,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
 	// LeaseNS is how long it lasts if nobody confirms it; DefaultImmediate if 0.
 	LeaseNS int64 `json:"lease_ns,omitempty"`
 }
@@ -66,7 +71,8 @@ func (t Trigger) Matches(rule, source string, priority alert.Priority, tags []st
 // Protect is what no order and no immediate containment may touch.
 type Protect struct {
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Names are pods as namespace/name, or containers by their runtime's name.
+	// Names are patterns as path.Match has them, for the names of pods, of their
+	// owners and of containers; with a slash for namespace/name.
 	Names []string `json:"names,omitempty"`
 	// Labels protect each pod that has one of them with that value, in any case of letters.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -76,12 +82,14 @@ type Protect struct {
 // ordered or immediate; it still lifts what is held. It does not expire: only a
 // Switch with a higher serial changes it.
 type Switch struct {
-	Cluster string    `json:"cluster"`
-	Serial  uint64    `json:"serial"`
-	On      bool      `json:"on"`
-	Reason  string    `json:"reason,omitempty"`
-	Actor   string    `json:"actor,omitempty"`
-	At      time.Time `json:"at"`
+	Cluster string `json:"cluster"`
+	Serial  uint64 `json:"serial"`
+	On      bool   `json:"on"`
+	// Playbooks are switched off while the rest is not: they contain nothing at once.
+	Playbooks []string  `json:"playbooks,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Actor     string    `json:"actor,omitempty"`
+	At        time.Time `json:"at"`
 }
 
 // StandingSubject is where a cluster's agents hear Standings.
@@ -143,6 +151,11 @@ func (s Standing) check(cluster string) error {
 		return errors.New("expires: is missing")
 	case len(s.Triggers) > MaxTriggers:
 		return fmt.Errorf("triggers: there are %d, %d are allowed", len(s.Triggers), MaxTriggers)
+	}
+	for _, p := range s.Protect.Names {
+		if _, err := path.Match(p, ""); err != nil {
+			return fmt.Errorf("protect.names: %.80q is no pattern", p)
+		}
 	}
 	for i, t := range s.Triggers {
 		if err := t.check(); err != nil {
