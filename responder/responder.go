@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"riposte/responder/action"
+	"riposte/responder/action/cutnetwork"
+	"riposte/responder/action/freezecontainer"
 	"riposte/responder/action/killcontainer"
+	"riposte/responder/action/killprocess"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/bus"
@@ -179,7 +182,7 @@ func (r *Responder) startBus(ctx context.Context) error {
 // startActions registers what can be done. Without a cluster there is no
 // delete_pod, and a playbook that proposes it gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := []action.Action{killcontainer.New(r.bus)}
+	all := []action.Action{freezecontainer.New(r.bus), cutnetwork.New(r.bus), killcontainer.New(r.bus), killprocess.New(r.bus)}
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err

@@ -121,6 +121,9 @@ func (h *Handler) orderLift(_ context.Context, o order.Order, r *order.Receipt, 
 	if err := begin(); err != nil {
 		return err
 	}
+	if d.Kind == order.Cut {
+		r.Dropped = d.Cut.dropped()
+	}
 	if err := h.loosen(d, lifted...); err != nil {
 		return err
 	}
