@@ -108,6 +108,8 @@ func (e oneLine) Unwrap() error { return e.error }
 //     mistake, and it should cost nothing. It is served last.
 //   - The executor before the intake: what is decided finds somebody who does it,
 //     and what an earlier process left is taken up before anything new comes.
+//   - What stands before the intake: an agent's immediate containment is lifted or
+//     confirmed by what comes in.
 //   - The API last: who can ask gets answers.
 //
 // They stop in the reverse order: nobody asks any more, then nothing new comes
@@ -138,6 +140,7 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startExecutor(ctx, actions); err != nil {
 		return err
 	}
+	r.startStanding()
 	r.startIntake(actions)
 	r.startChores()
 	r.startAPI(listener)
