@@ -245,3 +245,22 @@ func (a *Announcer) serial() uint64 {
 	a.last = max(a.last+1, uint64(time.Now().UnixNano()))
 	return a.last
 }
+
+// LiftImmediate ends what an agent began by itself, for an alert that nobody wants
+// its container contained for. Without it the lease ends soon.
+func (b *Bus) LiftImmediate(ctx context.Context, a *alert.Alert, reason string) (order.Receipt, error) {
+	r := a.Riposte
+	if r == nil || r.Contained == nil || r.Container == nil {
+		return order.Receipt{}, errors.New("the alert's container is not contained")
+	}
+	kind := order.Thaw
+	if r.Contained.Kind == string(order.Cut) {
+		kind = order.Reconnect
+	}
+	now := time.Now()
+	return b.SendOrder(ctx, order.Order{
+		ID: a.UUID + "/lift", Kind: kind, Of: order.HoldStanding, Cluster: r.Cluster, Node: r.Node, Reason: reason,
+		Target: order.Target{ContainerID: r.Container.ID, CgroupID: r.Container.CgroupID, StartNS: r.Container.StartNS},
+		Issued: now, Expires: now.Add(time.Duration(r.Contained.LeaseNS)), // then it has ended by itself
+	})
+}

@@ -108,3 +108,25 @@ func TestWhatNoAgentWouldTakeIsAnError(t *testing.T) {
 	require.ErrorContains(t, a.SetStanding(bus.Standing{Triggers: []order.Trigger{all}}), "fit every alert")
 	require.ErrorContains(t, a.SetStanding(bus.Standing{Triggers: make([]order.Trigger, order.MaxTriggers+1)}), "are allowed")
 }
+
+func TestLiftImmediate(t *testing.T) {
+	b := start(t)
+	c := b.bus()
+	orders := make(chan order.Order, 1)
+	b.agent(func(_ int, o order.Order) []byte { orders <- o; return receipt(o, order.Done) })
+	a := &alert.Alert{UUID: "u", Riposte: &alert.Riposte{
+		Cluster: "prod", Node: "n.1", Container: &alert.Container{ID: "c", CgroupID: 1, StartNS: 2},
+	}}
+	_, err := c.LiftImmediate(t.Context(), a, "observed")
+	require.ErrorContains(t, err, "not contained")
+	for kind, want := range map[string]order.Kind{"freeze": order.Thaw, "cut": order.Reconnect} {
+		a.Riposte.Contained = &alert.Contained{Kind: kind, LeaseNS: int64(time.Minute)}
+		r, err := c.LiftImmediate(t.Context(), a, "observed")
+		require.NoError(t, err)
+		require.Equal(t, order.Done, r.Outcome)
+		o := <-orders
+		require.Equal(t, want, o.Kind)
+		require.Equal(t, order.HoldStanding, o.Of)
+		require.Equal(t, order.Target{ContainerID: "c", CgroupID: 1, StartNS: 2}, o.Target)
+	}
+}
