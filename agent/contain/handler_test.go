@@ -22,8 +22,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childRole) != "" {
+	switch os.Getenv(childRole) {
+	case "":
+	case "net":
 		netChild()
+		return
+	default:
+		agentChild()
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childRole makes the test program the process in a container's network.
+// childRole makes the test program the process in a container's network ("net"), or
+// an agent (its setup).
 const childRole = "RIPOSTE_CONTAIN_TEST_CHILD"
 
 // The two ends of the container's cable.
@@ -141,7 +142,7 @@ func newNetwork(t *testing.T, own bool) *network {
 	}
 	w := &network{sandbox: newSandbox(t, "net", 0), t: t, host: fmt.Sprintf("rip%d", os.Getpid()%100000)}
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), childRole+"=1")
+	c.Env = append(os.Environ(), childRole+"=net")
 	if own {
 		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	}
