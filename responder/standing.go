@@ -13,7 +13,7 @@ import (
 
 // watchStanding is how often it is looked whether the agents must be told something
 // new. Looking costs reading a file.
-const watchStanding = 500 * time.Millisecond
+const watchStanding = 100 * time.Millisecond
 
 // startStanding keeps the agents told of what they may contain at once, what is
 // protected, and the kill switches. It needs no database.
