@@ -4,7 +4,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -190,6 +193,34 @@ func TestACutThatAnotherRemovedIsNoticed(t *testing.T) {
 	require.Equal(t, order.Done, n.send(t, o).Outcome)
 	require.Equal(t, order.Done, n.send(t, lift(order.Reconnect, "2", w.target(), "")).Outcome)
 	require.NotContains(t, n.leases(t), "devices")
+}
+
+// TestACutAtAContainersOwnDevice has the other end of the cable where the host cannot
+// reach it, as with a device that is no veth pair.
+func TestACutAtAContainersOwnDevice(t *testing.T) {
+	w := newNetwork(t, true)
+	far := exec.Command("sleep", "1000")
+	far.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	require.NoError(t, far.Start())
+	defer func() { far.Process.Kill(); far.Wait() }()
+	dev, err := net.InterfaceByName(w.host)
+	require.NoError(t, err)
+	ip(t, "link", "set", w.host, "netns", strconv.Itoa(far.Process.Pid))
+	out, err := exec.Command("nsenter", "-t", strconv.Itoa(far.Process.Pid), "-n", "ip", "link", "set", w.host, "up").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	n := newNode(t, w.sandbox)
+	o := held(order.Cut, "1", w.target(), time.Minute)
+	r := n.send(t, o)
+	require.Equal(t, order.Done, r.Outcome, r.Message)
+	require.Zero(t, r.VerifiedNS)
+	require.Contains(t, r.Message, "device eth0 is no veth pair's end")
+	require.Equal(t, "ok", w.do("packet"))
+	before := n.send(t, o).Dropped
+	w.do("frame %s %s", dev.HardwareAddr, "lost")
+	require.Eventually(t, func() bool { return n.send(t, o).Dropped > before }, 10*time.Second, time.Millisecond)
+	require.Contains(t, n.leases(t), `"netns"`)
+	require.Equal(t, order.Done, n.send(t, lift(order.Reconnect, "2", w.target(), "1")).Outcome)
+	require.Equal(t, "ok", w.do("frame %s %s", dev.HardwareAddr, "away"))
 }
 
 // TestKilledBetweenLeaseAndCut leaves what an agent leaves that is killed after it

@@ -56,11 +56,16 @@ func findDevices(c *target) (all []device, gap string, err error) {
 		return nil, "", err
 	}
 	for _, ino := range slices.Sorted(maps.Keys(spaces)) {
-		found, err := spaces[ino].devices(host)
+		n := spaces[ino]
+		found, err := n.devices(host)
 		if err != nil {
 			return nil, "", err
 		}
 		all = append(all, found...)
+		inside := slices.IndexFunc(found, func(d device) bool { return d.Netns != 0 })
+		if inside >= 0 && slices.ContainsFunc(n.members, mayOpenRaw) {
+			gap = fmt.Sprintf("device %s is no veth pair's end: packet sockets that skip its queue may not be stopped", found[inside].Name)
+		}
 	}
 	if len(all) > maxDevices || len(spaces) == maxNetns {
 		all, gap = all[:min(len(all), maxDevices)], "the container has more networks than are looked at: packet sockets may not be stopped"
@@ -72,8 +77,9 @@ func findDevices(c *target) (all []device, gap string, err error) {
 type netns struct {
 	*os.File
 	ino uint64
-	// pid is a process in it.
-	pid int
+	// members are the container's processes in it, pid is one of them.
+	members []int
+	pid     int
 }
 
 func netnsOf(name string) (*netns, error) {
@@ -104,11 +110,15 @@ func netnsIn(c *target, host uint64) (spaces map[uint64]*netns, gap string, err 
 		if n.ino == host && mayOpenRaw(pid) {
 			gap = "the container shares the host's network and may have packet sockets: they are not stopped"
 		}
-		if _, known := spaces[n.ino]; known || n.ino == host || len(spaces) == maxNetns {
+		known := spaces[n.ino]
+		if known != nil {
+			known.members = append(known.members, pid)
+		}
+		if known != nil || n.ino == host || len(spaces) == maxNetns {
 			n.Close()
 			continue
 		}
-		n.pid = pid
+		n.pid, n.members = pid, []int{pid}
 		spaces[n.ino] = n
 	}
 	// Who has taken a pid meanwhile is not in the container.

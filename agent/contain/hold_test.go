@@ -14,14 +14,14 @@ import (
 	"riposte/agent/order"
 )
 
-func (s *sandbox) says(t *testing.T, line string) bool {
+func (s *sandbox) says(t testing.TB, line string) bool {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.dir, "cgroup.events"))
 	require.NoError(t, err)
 	return strings.Contains(string(b), line)
 }
 
-func (s *sandbox) frozen(t *testing.T) bool { t.Helper(); return s.says(t, "frozen 1") }
+func (s *sandbox) frozen(t testing.TB) bool { t.Helper(); return s.says(t, "frozen 1") }
 
 // held is an order whose lease lasts for d.
 func held(kind order.Kind, id string, target order.Target, d time.Duration) order.Order {
@@ -37,7 +37,7 @@ func lift(kind order.Kind, id string, target order.Target, of string) order.Orde
 }
 
 // run has leases end until the test does, or until the returned function is called.
-func (n *node) run(t *testing.T) (stop func()) {
+func (n *node) run(t testing.TB) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -49,7 +49,7 @@ func (n *node) run(t *testing.T) (stop func()) {
 }
 
 // leases is the file of leases.
-func (n *node) leases(t *testing.T) string {
+func (n *node) leases(t testing.TB) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(n.opt.Dir, "leases.json"))
 	require.NoError(t, err)

@@ -2,8 +2,10 @@ package contain_test
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,14 +27,14 @@ func onShell(kind order.Kind) order.Trigger {
 
 var shell = contain.Firing{Rule: "Shell", Source: "syscall", Priority: alert.Critical, Tags: []string{"container"}}
 
-func (n *node) stand(t *testing.T, s order.Standing) error {
+func (n *node) stand(t testing.TB, s order.Standing) error {
 	t.Helper()
 	message, err := order.SignStanding(n.key, s)
 	require.NoError(t, err)
 	return n.TakeStanding(message)
 }
 
-func (n *node) turn(t *testing.T, serial uint64, on bool) error {
+func (n *node) turn(t testing.TB, serial uint64, on bool) error {
 	t.Helper()
 	message, err := order.SignSwitch(n.key, order.Switch{Cluster: "c", Serial: serial, On: on, Reason: "drill", Actor: "me", At: time.Now()})
 	require.NoError(t, err)
@@ -254,4 +256,29 @@ func TestAPlaybooksKillSwitch(t *testing.T) {
 	require.NoError(t, n.TakeSwitch(message))
 	require.Nil(t, n.Immediate(s.Container, shell))
 	require.Equal(t, order.Done, n.send(t, held(order.Freeze, "1", s.target(), time.Minute)).Outcome, "orders are the responder's own to stop")
+}
+
+// BenchmarkImmediate takes the time from a rule's firing until every process of its
+// container has stopped, without the way of the event to the rule.
+func BenchmarkImmediate(b *testing.B) {
+	s := newSandbox(b, "a", 3)
+	n := newNode(b, s)
+	require.NoError(b, n.stand(b, standing(1, onShell(order.Freeze))))
+	var all []time.Duration
+	for i := 0; b.Loop(); i++ {
+		start := time.Now()
+		require.NotNil(b, n.Immediate(s.Container, shell))
+		called := time.Now()
+		for !s.frozen(b) {
+			require.Less(b, time.Since(called), 10*time.Second)
+		}
+		all = append(all, time.Since(start))
+		b.StopTimer()
+		require.Equal(b, order.Done, n.send(b, lift(order.Thaw, fmt.Sprint(i), s.target(), order.HoldStanding)).Outcome)
+		b.StartTimer()
+	}
+	slices.Sort(all)
+	for _, p := range []int{50, 99} {
+		b.ReportMetric(float64(all[(len(all)-1)*p/100].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
+	}
 }
