@@ -5,11 +5,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
@@ -123,7 +123,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		if i%2 == 1 {
 			kind, back = order.Cut, order.Reconnect
 		}
-		id := fmt.Sprint(i)
+		id := strconv.Itoa(i)
 		delay := func() time.Duration { return time.Duration(random.IntN(12_000)) * time.Microsecond }
 		r := k.order(private, held(kind, id, w.target(), time.Minute), delay())
 		require.Equal(t, order.Done, r.Outcome, r.Message)

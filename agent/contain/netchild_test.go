@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,7 +161,7 @@ func newNetwork(t *testing.T, own bool) *network {
 	if !own {
 		return w
 	}
-	pid := fmt.Sprint(c.Process.Pid)
+	pid := strconv.Itoa(c.Process.Pid)
 	ip(t, "link", "add", w.host, "type", "veth", "peer", "name", "eth0", "netns", pid)
 	t.Cleanup(func() { exec.Command("ip", "link", "del", w.host).Run() })
 	ip(t, "addr", "add", hostAddr+"/30", "dev", w.host)

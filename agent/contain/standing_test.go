@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -274,7 +275,7 @@ func BenchmarkImmediate(b *testing.B) {
 		}
 		all = append(all, time.Since(start))
 		b.StopTimer()
-		require.Equal(b, order.Done, n.send(b, lift(order.Thaw, fmt.Sprint(i), s.target(), order.HoldStanding)).Outcome)
+		require.Equal(b, order.Done, n.send(b, lift(order.Thaw, strconv.Itoa(i), s.target(), order.HoldStanding)).Outcome)
 		b.StartTimer()
 	}
 	slices.Sort(all)
