@@ -99,7 +99,8 @@ int riposte_cut_in(struct __sk_buff *skb)
 
 // Every packet at a device, whichever socket it is from: a packet socket, one that
 // skips the queueing (PACKET_QDISC_BYPASS) and AF_XDP go around the cgroup, but
-// nothing goes around the host's end of a veth pair. Since 6.6.
+// nothing goes around the host's end of a veth pair. By tcx since 6.6, as filters of
+// a clsact qdisc since 4.5: the answers mean the same there.
 SEC("tcx/ingress")
 int riposte_cut_rx(struct __sk_buff *skb __attribute__((unused)))
 {

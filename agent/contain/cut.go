@@ -48,6 +48,11 @@ func newCut(c *target, loopback bool) (*freshCut, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the programs of a cut: %w", err)
 	}
+	if !hasTCX() {
+		for _, name := range []string{"riposte_cut_rx", "riposte_cut_tx"} {
+			spec.Programs[name].AttachType = ebpf.AttachNone // a kernel that does not know tcx
+		}
+	}
 	var f freshCut
 	if err := spec.LoadAndAssign(&f.programs, nil); err != nil {
 		return nil, fmt.Errorf("load the programs of a cut: %w", err)
@@ -191,20 +196,26 @@ func (k *cut) attached(at int, to ebpf.AttachType) ([]*ebpf.Program, error) {
 	}
 	var own []*ebpf.Program
 	for _, a := range all.Programs {
-		p, err := ebpf.NewProgramFromID(a.ID)
-		if err != nil {
-			continue // detached meanwhile
+		if p := k.own(a.ID); p != nil {
+			own = append(own, p)
 		}
-		info, err := p.Info()
-		if err == nil {
-			if ids, ok := info.MapIDs(); ok && slices.Contains(ids, k.Map) {
-				own = append(own, p)
-				continue
-			}
-		}
-		p.Close()
 	}
 	return own, nil
+}
+
+// own opens a program if it is one of the cut's, else it returns nil.
+func (k *cut) own(id ebpf.ProgramID) *ebpf.Program {
+	p, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return nil // detached meanwhile
+	}
+	if info, err := p.Info(); err == nil {
+		if ids, ok := info.MapIDs(); ok && slices.Contains(ids, k.Map) {
+			return p
+		}
+	}
+	p.Close()
+	return nil
 }
 
 // detach ends the cut; c is nil if its cgroup has gone. Safe to repeat.

@@ -1,12 +1,14 @@
 package contain_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/stretchr/testify/require"
 
+	"riposte/agent/contain"
 	"riposte/agent/order"
 )
 
@@ -43,8 +46,11 @@ func (w *network) dropped(n *node, o order.Order, mark string) {
 // TestCutStopsEveryWayOut sends by packet sockets that were opened before and after
 // the cut, which go around the cgroup.
 func TestCutStopsEveryWayOut(t *testing.T) {
-	for _, kind := range []string{"", "bypass"} {
-		t.Run("packet socket "+kind, func(t *testing.T) {
+	for name, kind := range map[string]string{"packet socket": "", "packet socket without queueing": "bypass", "kernel before 6.6": "bypass"} {
+		t.Run(name, func(t *testing.T) {
+			if strings.HasPrefix(name, "kernel") {
+				contain.WithoutTCX(t)
+			}
 			w := newNetwork(t, true)
 			n := newNode(t, w.sandbox)
 			require.Equal(t, "ok", w.do("packet %s", kind))
@@ -63,6 +69,7 @@ func TestCutStopsEveryWayOut(t *testing.T) {
 			require.NotZero(t, r.VerifiedNS)
 			w.passes("after") // and so nothing of what was sent meanwhile arrives late
 			require.Zero(t, attachedTo(t, w.host))
+			require.Empty(t, filtersOf(t, w.host))
 		})
 	}
 }
@@ -78,6 +85,40 @@ func attachedTo(t *testing.T, device string) (n int) {
 		n += len(found.Programs)
 	}
 	return n
+}
+
+// filtersOf shows the filters of a device.
+func filtersOf(t *testing.T, device string) string {
+	t.Helper()
+	all := ""
+	for _, way := range []string{"ingress", "egress"} {
+		out, err := exec.Command("tc", "filter", "show", "dev", device, way).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		all += string(out)
+	}
+	return all
+}
+
+// TestACutLeavesOthersFiltersAlone puts the programs before a filter of somebody else,
+// as a network plugin has them.
+func TestACutLeavesOthersFiltersAlone(t *testing.T) {
+	contain.WithoutTCX(t)
+	w := newNetwork(t, true)
+	n := newNode(t, w.sandbox)
+	require.Equal(t, "ok", w.do("packet"))
+	for _, args := range []string{"qdisc add dev %s clsact", "filter add dev %s ingress prio 1 bpf da object-file ../../bpf/contain_bpfel.o section tcx/ingress"} {
+		out, err := exec.Command("tc", strings.Fields(fmt.Sprintf(args, w.host))...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	before := filtersOf(t, w.host)
+	o := held(order.Cut, "1", w.target(), time.Minute)
+	r := n.send(t, o)
+	require.Equal(t, order.Done, r.Outcome)
+	require.NotZero(t, r.VerifiedNS, r.Message)
+	w.dropped(n, o, "cut")
+	require.Equal(t, order.Done, n.send(t, lift(order.Reconnect, "2", w.target(), "1")).Outcome)
+	require.Equal(t, before, filtersOf(t, w.host))
+	w.passes("after")
 }
 
 func TestCutEndsEstablishedConnections(t *testing.T) {

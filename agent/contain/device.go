@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -24,6 +25,8 @@ type device struct {
 	Netns uint64 `json:"netns,omitempty"`
 	// PID was a process in that namespace.
 	PID int `json:"pid,omitempty"`
+	// Filter says that the programs are filters of a qdisc; see filter.go.
+	Filter bool `json:"filter,omitempty"`
 }
 
 // Bounds of one container's network.
@@ -180,6 +183,7 @@ func (n *netns) devices(host *netns) ([]device, error) {
 				d = device{Name: peer.name, Index: peer.index}
 			}
 		}
+		d.Filter = !hasTCX()
 		all = append(all, d)
 	}
 	return all, nil
@@ -202,11 +206,23 @@ func (d device) enter(do func() error) error {
 	return n.enter(do)
 }
 
+// hasTCX says whether devices take programs without a qdisc, since 6.6; tests say no.
+var hasTCX = sync.OnceValue(func() bool {
+	_, err := link.QueryPrograms(link.QueryOptions{Target: loopbackIndex, Attach: ebpf.AttachTCXIngress})
+	return err == nil
+})
+
+// loopbackIndex is the loopback device's in every network namespace.
+const loopbackIndex = 1
+
 var deviceHooks = []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress}
 
 // attach puts the programs before all others of the device.
 func (d device) attach(rx, tx *ebpf.Program) error {
 	return d.enter(func() error {
+		if d.Filter {
+			return errors.Join(addQdisc(d.Index), addFilter(d.Index, filterParents[0], rx), addFilter(d.Index, filterParents[1], tx))
+		}
 		for i, p := range []*ebpf.Program{rx, tx} {
 			err := link.RawAttachProgram(link.RawAttachProgramOptions{Target: d.Index, Program: p, Attach: deviceHooks[i], Anchor: link.Head()})
 			if err != nil {
@@ -221,15 +237,14 @@ func (d device) attach(rx, tx *ebpf.Program) error {
 // device has gone no packet passes it.
 func (d device) missing(k *cut) (why string) {
 	err := d.enter(func() error {
-		for _, hook := range deviceHooks {
-			own, err := k.attached(d.Index, hook)
+		for i := range deviceHooks {
+			n, err := d.count(k, i)
 			if err != nil {
 				return err
 			}
-			if len(own) == 0 {
+			if n == 0 {
 				why = fmt.Sprintf("the cut is not in force at device %s", d.Name)
 			}
-			closeAll(own)
 		}
 		return nil
 	})
@@ -239,16 +254,43 @@ func (d device) missing(k *cut) (why string) {
 	return why
 }
 
+func (d device) count(k *cut, hook int) (n int, err error) {
+	if !d.Filter {
+		own, err := k.attached(d.Index, deviceHooks[hook])
+		closeAll(own)
+		return len(own), err
+	}
+	err = d.eachFilter(k, hook, func(filter) error { n++; return nil })
+	return n, err
+}
+
+func (d device) eachFilter(k *cut, hook int, do func(filter) error) error {
+	all, err := filters(d.Index, filterParents[hook])
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if p := k.own(f.program); p != nil {
+			p.Close()
+			if err := do(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (d device) detach(k *cut) error {
 	err := d.enter(func() error {
 		var errs []error
-		for _, hook := range deviceHooks {
-			errs = append(errs, k.detachFrom(d.Index, hook))
+		for i, hook := range deviceHooks {
+			if d.Filter {
+				errs = append(errs, d.eachFilter(k, i, func(f filter) error { return f.remove(d.Index, filterParents[i]) }))
+			} else {
+				errs = append(errs, k.detachFrom(d.Index, hook))
+			}
 		}
 		return errors.Join(errs...)
 	})
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, ebpf.ErrNotSupported) {
-		return nil // a kernel before 6.6, where nothing could be attached
-	}
 	return ignoreGone(err)
 }

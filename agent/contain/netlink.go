@@ -118,34 +118,15 @@ func attribute(b []byte, want uint16) ([]byte, bool) {
 // netnsID is the number by which the current thread's namespace calls another one,
 // -1 if it has none for it.
 func netnsID(other *os.File) (int, error) {
-	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	// The family, padded to 4 bytes, stands before the attribute.
+	replies, err := request(unix.RTM_GETNSID, 0, append(make([]byte, 4), attr(unix.NETNSA_FD, u32(uint32(other.Fd())))...))
 	if err != nil {
 		return -1, fmt.Errorf("ask for the namespace's id: %w", err)
 	}
-	defer unix.Close(s)
-	// A netlink header, the family padded to 4 bytes, and one attribute of 4 bytes.
-	const attrAt = unix.SizeofNlMsghdr + 4
-	b := make([]byte, attrAt+unix.SizeofRtAttr+4)
-	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], unix.RTM_GETNSID)
-	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST)
-	binary.NativeEndian.PutUint16(b[attrAt:], unix.SizeofRtAttr+4)
-	binary.NativeEndian.PutUint16(b[attrAt+2:], unix.NETNSA_FD)
-	binary.NativeEndian.PutUint32(b[attrAt+4:], uint32(other.Fd()))
-	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return -1, fmt.Errorf("ask for the namespace's id: %w", err)
+	for _, b := range replies {
+		if id, ok := attribute(b[min(4, len(b)):], unix.NETNSA_NSID); ok && len(id) >= 4 {
+			return int(int32(binary.NativeEndian.Uint32(id))), nil
+		}
 	}
-	reply := make([]byte, 4096)
-	n, _, err := unix.Recvfrom(s, reply, 0)
-	if err != nil {
-		return -1, fmt.Errorf("ask for the namespace's id: %w", err)
-	}
-	if n < attrAt || binary.NativeEndian.Uint16(reply[4:]) == unix.NLMSG_ERROR {
-		return -1, errors.New("ask for the namespace's id: the kernel refuses")
-	}
-	id, ok := attribute(reply[attrAt:n], unix.NETNSA_NSID)
-	if !ok || len(id) < 4 {
-		return -1, errors.New("ask for the namespace's id: the kernel's answer has none")
-	}
-	return int(int32(binary.NativeEndian.Uint32(id))), nil
+	return -1, errors.New("ask for the namespace's id: the kernel's answer has none")
 }
