@@ -209,9 +209,11 @@ func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) 
 
 func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
+	lift := newLifter(log)
+	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
 	in := ingest.New(ingest.Options{
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
-		Binder: r.binder, Cluster: r.o.Cluster, Log: log,
+		Binder: r.binder, Lift: lift.put, Cluster: r.o.Cluster, Log: log,
 	})
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"riposte/agent/event"
 	"riposte/agent/order"
@@ -27,7 +29,9 @@ type keeper struct {
 
 	mu       sync.RWMutex
 	standing *order.Standing
-	kill     order.Switch
+	// written is when the standing orders on disk expire.
+	written time.Time
+	kill    order.Switch
 }
 
 const (
@@ -41,7 +45,7 @@ func (k *keeper) load() {
 	if err == nil && b != nil {
 		var s order.Standing
 		if s, err = order.OpenStanding(k.opt.Key, b, k.opt.Cluster); err == nil {
-			k.standing = &s
+			k.standing, k.written = &s, s.Expires
 		}
 	}
 	if err != nil {
@@ -95,9 +99,22 @@ func (h *Handler) TakeStanding(message []byte) error {
 	if err != nil {
 		return k.refuse("standing orders", err)
 	}
+	if k.standing == nil || !same(*k.standing, s) || s.Expires.Sub(k.written) > rewrite {
+		k.write(standingFile, message)
+		k.written = s.Expires
+	}
 	k.standing = &s
-	k.write(standingFile, message)
 	return nil
+}
+
+// rewrite is how much later standing orders must expire to be written for that alone.
+const rewrite = time.Hour
+
+// same says that two say the same. An older one that is taken after a restart then
+// makes no difference.
+func same(a, b order.Standing) bool {
+	a.Serial, a.Expires = b.Serial, b.Expires
+	return reflect.DeepEqual(a, b)
 }
 
 // TakeSwitch takes a signed Switch from the bus, as TakeStanding does.

@@ -223,6 +223,30 @@ func TestOldAndForgedStandingOrders(t *testing.T) {
 	require.NotNil(t, n.Immediate(s.Container, shell), "and so do the orders")
 }
 
+// TestRepeatedStandingOrdersDoNotWearTheDisk: the responder repeats itself every few
+// seconds.
+func TestRepeatedStandingOrdersDoNotWearTheDisk(t *testing.T) {
+	n := newNode(t)
+	file := filepath.Join(n.opt.Dir, "standing.json")
+	written := func() os.FileInfo {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		return info
+	}
+	require.NoError(t, n.stand(t, standing(1, onShell(order.Freeze))))
+	first := written()
+	require.NoError(t, n.stand(t, standing(2, onShell(order.Freeze))))
+	require.True(t, os.SameFile(first, written()))
+	require.NoError(t, n.stand(t, standing(3, onShell(order.Cut))))
+	require.False(t, os.SameFile(first, written()), "news are written")
+	later := standing(4, onShell(order.Cut))
+	later.Expires = time.Now().Add(10 * time.Hour)
+	second := written()
+	require.NoError(t, n.stand(t, later))
+	require.False(t, os.SameFile(second, written()), "and so is a much later expiry")
+	require.ErrorIs(t, n.stand(t, standing(3)), contain.ErrOlder)
+}
+
 func TestARecordingIsNeverContained(t *testing.T) {
 	s := newSandbox(t, "a", 1)
 	n := newNode(t, s)

@@ -89,6 +89,9 @@ type Options struct {
 	Enqueue   Enqueue
 	// Binder is nil without a cluster: every pod is unbound then.
 	Binder Binder
+	// Lift, if not nil, is told of each stored alert whose container an agent has
+	// contained at once, if nothing is to be done about it. It must not wait.
+	Lift func(a *alert.Alert)
 	// Cluster is the cluster that Binder knows. Pods of another are unbound.
 	Cluster string
 	Log     *slog.Logger
