@@ -158,7 +158,7 @@ func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: err.Error()}
 	}
 	r := h.carryOut(ctx, o, known)
-	h.opt.Log.Info("an order was handled", "order", o.ID, "kind", o.Kind, "container", o.Target.ContainerID,
+	h.opt.Log.Info("an order was handled", "order", o.ID, "kind", o.Kind, "container", o.Target.ContainerID, "pid", o.Target.PID,
 		"outcome", r.Outcome, "processes", r.Processes, "message", r.Message)
 	return r
 }

@@ -32,8 +32,7 @@ func (h *Handler) Immediate(c event.Container, f Firing) *alert.Contained {
 	}
 	done, err := h.containNow(c, *t, protect)
 	if err != nil {
-		var final *verdict
-		if errors.As(err, &final) {
+		if _, final := errors.AsType[*verdict](err); final {
 			h.counts.withheld.Add(1)
 		} else {
 			h.counts.failed.Add(1)
