@@ -47,7 +47,7 @@ generate: ## Make generated files again: BPF objects and references
 ##@ Check
 .PHONY: test unit e2e lint verify fuzz bench bench-rules fmt
 test: web/dist/index.html ## Set everything up and run every test
-	@.make/need postgres chromium race net
+	@.make/need postgres chromium race runtime net
 	@.make/test
 
 unit: ## Only the Go tests that need neither root, database nor cluster
@@ -80,6 +80,7 @@ bench: ## Run the Go benchmarks
 
 bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
 	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
+	@.make/bench-rules
 
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')

@@ -22,6 +22,9 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/bus"
 	"riposte/agent/contain"
+	"riposte/agent/enrich/host"
+	"riposte/agent/enrich/runtime"
+	"riposte/agent/enrich/user"
 	"riposte/agent/event"
 	"riposte/agent/health"
 	"riposte/agent/publish"
@@ -35,19 +38,29 @@ type source interface {
 	Close() error
 }
 
+// selective is a source that can leave out types of events; see capture.Live.
+type selective interface {
+	SetTypes(types []event.Type) error
+}
+
 // table completes events and knows the node's containers; see enrich.Table.
 type table interface {
 	Apply(e *event.Event)
+	GiveUp(c *event.Container)
 	Container(id string) (event.Container, bool)
 	ContainerAt(cgroup string) (event.Container, bool)
 	Counts() map[string]uint64
 }
 
-// output takes alerts without ever waiting and brings them somewhere while it runs.
+// facts takes what was found out about containers and users; see enrich.Table.
+type facts interface {
+	Learn(id string, metadata *event.Container, failed bool)
+	UsersChanged(container string)
+}
+
+// output takes alerts without ever waiting.
 type output interface {
 	Put(a *alert.Alert) error
-	Run(ctx context.Context) error
-	Lost() map[string]uint64
 }
 
 // Agent is one node's agent.
@@ -57,19 +70,31 @@ type Agent struct {
 	outbox  *publish.Outbox
 	bus     *bus.Conn
 	contain *contain.Handler
-	// channels are the outputs that Falco has too.
-	channels  []*publish.Channel
-	web       *health.Server
+	tally   tally
+	web     *health.Server
+	// live are the options that hold by now; ruleFiles and filesSeen belong to them. All
+	// three are of the goroutine that watches files.
+	live      Options
 	ruleFiles ruleFiles
+	filesSeen marks
 	reloads   reloads
 	drops     dropWatch
+	snapshots snapshotState
 	started   time.Time
 	// running is set while events are read.
 	running atomic.Bool
 	// background runs beside the pipeline until the end, for instance the pods' informer.
 	background []func(context.Context)
-	// awaitPods waits until the node's pods have names; nil without a cluster.
-	awaitPods func(context.Context) bool
+	// await waits at the start for what the first events should have: the names of the
+	// node's pods, the metadata of its containers.
+	await []awaited
+
+	// runtimes, users and hosts are nil for a recording.
+	runtimes *runtime.Lookup
+	users    *user.Lookup
+	hosts    *host.Lookup
+	// facts is the table, for those who tell it something.
+	facts facts
 
 	pipeline
 
@@ -81,13 +106,14 @@ type Agent struct {
 // connects to the bus. After an error nothing is left behind; where the kernel
 // cannot be watched it is a *capture.Unavailable. After success call Run, or Close.
 func New(opt Options) (*Agent, error) {
-	if err := opt.setDefaults(); err != nil {
+	if err := opt.Complete(); err != nil {
 		return nil, err
 	}
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
-	a := &Agent{opt: opt}
+	a := &Agent{opt: opt, live: opt}
+	a.reloads.ask, a.snapshots.changed = make(chan struct{}, 1), make(chan struct{}, 1)
 	a.log, a.self = opt.Log.With("component", "agent"), int32(os.Getpid())
 	if err := a.open(); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -102,8 +128,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	outputs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var g errgroup.Group
-	for _, o := range a.outputs {
-		g.Go(func() error { return o.Run(outputs) })
+	if a.outbox != nil {
+		g.Go(func() error { return a.outbox.Run(outputs) })
+	}
+	start := func(c channel) { g.Go(func() error { return a.runChannel(outputs, c) }) }
+	for _, c := range a.current.Load().channels {
+		start(c)
 	}
 	for _, run := range a.background {
 		g.Go(func() error { run(outputs); return nil })
@@ -114,13 +144,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.web != nil {
 		g.Go(func() error { return a.web.Run(outputs) })
 	}
-	g.Go(func() error { a.watchFiles(outputs); return nil })
+	g.Go(func() error { a.watchFiles(outputs, start); return nil })
+	g.Go(func() error { a.watchSnapshots(outputs); return nil })
 	reading, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	if a.opt.Drops != nil {
-		g.Go(func() error { a.watchDrops(outputs, end); return nil })
-	}
-	a.nameFirst(ctx)
+	g.Go(func() error { a.watchDrops(outputs, end); return nil })
+	a.knowFirst(ctx)
 	a.running.Store(true)
 	err := a.source.Run(reading, a.handle)
 	if err == nil && ctx.Err() == nil && reading.Err() != nil {
@@ -129,23 +158,44 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err == nil && a.opt.Linger {
 		<-ctx.Done()
 	}
+	a.releaseAll()
 	a.events.Store(a.seen)
 	a.running.Store(false)
 	stop()
 	return errors.Join(err, g.Wait(), a.Close())
 }
 
-// nameFirst gives the pods' names a moment to arrive before the first event is
-// looked at: the events wait in the ring buffer. Without the API server the
-// agent works all the same, with UIDs alone.
-func (a *Agent) nameFirst(ctx context.Context) {
-	if a.awaitPods == nil {
-		return
+// runChannel delivers what a channel gets until ctx ends or it is retired.
+func (a *Agent) runChannel(ctx context.Context, c channel) error {
+	err := c.Run(ctx)
+	if ctx.Err() == nil {
+		// It was retired. What its sink says at the end is no reason to end the agent.
+		a.tally.end(c.Channel)
+		if err != nil {
+			a.log.Warn("an output that is no longer wanted did not close", "error", err)
+		}
+		return nil
 	}
-	short, cancel := context.WithTimeout(ctx, podsTime)
+	return err
+}
+
+// awaited is something that is waited for at the start.
+type awaited struct {
+	ready func(context.Context) bool
+	// without says what alerts lack if it does not come in time.
+	without string
+}
+
+// knowFirst gives the pods' names and the containers' metadata a moment to arrive
+// before the first event is looked at: the events wait in the ring buffer. Without the
+// API server and the runtimes the agent works all the same, with ids alone.
+func (a *Agent) knowFirst(ctx context.Context) {
+	short, cancel := context.WithTimeout(ctx, awaitTime)
 	defer cancel()
-	if !a.awaitPods(short) && ctx.Err() == nil {
-		a.log.Warn("the API server has not named this node's pods yet: alerts carry their UIDs alone", "waited", podsTime)
+	for _, w := range a.await {
+		if !w.ready(short) && ctx.Err() == nil {
+			a.log.Warn(w.without, "waited", awaitTime)
+		}
 	}
 }
 
@@ -155,8 +205,10 @@ func (a *Agent) Close() error {
 		if a.web != nil {
 			a.closeErr = a.web.Close()
 		}
-		for _, c := range a.channels {
-			a.closeErr = errors.Join(a.closeErr, c.Close())
+		if s := a.current.Load(); s != nil {
+			for _, c := range s.channels {
+				a.closeErr = errors.Join(a.closeErr, c.Close())
+			}
 		}
 		// The bus before the ledger: no order may come while the ledger closes.
 		if a.bus != nil {
@@ -171,12 +223,18 @@ func (a *Agent) Close() error {
 		if a.source != nil {
 			a.closeErr = errors.Join(a.closeErr, a.source.Close())
 		}
+		if a.users != nil {
+			// A reader may hang in a container's file system; it is left behind.
+			short, cancel := context.WithTimeout(context.Background(), time.Second)
+			a.users.Close(short)
+			cancel()
+		}
 	})
 	return a.closeErr
 }
 
 func (a *Agent) heartbeat() alert.Heartbeat {
-	set := a.rules.Load()
+	set := a.current.Load().rules
 	return alert.Heartbeat{
 		Cluster: a.opt.Cluster, Node: a.opt.Node, BootID: a.stamp.boot, Version: a.opt.Version, Source: a.source.Name(),
 		Rules: set.Len(), Ruleset: set.Hash(), Seq: a.seq.Load(), Lost: a.Lost(), TimeNS: time.Now().UnixNano(),
@@ -188,12 +246,22 @@ func (a *Agent) Lost() map[string]uint64 {
 	all := map[string]uint64{}
 	maps.Copy(all, a.source.Lost())
 	maps.Copy(all, a.table.Counts())
-	for _, o := range a.outputs {
-		maps.Copy(all, o.Lost())
+	if a.outbox != nil {
+		maps.Copy(all, a.outbox.Lost())
 	}
 	if a.contain != nil {
 		maps.Copy(all, a.contain.Counts())
 	}
+	if a.parked != nil {
+		all["metadata_late"], all["metadata_wait_full"] = a.parked.late.Load(), a.parked.full.Load()
+	}
+	if a.users != nil {
+		maps.Copy(all, a.users.Counts())
+		maps.Copy(all, a.hosts.Counts())
+		maps.Copy(all, a.runtimes.Counts())
+	}
+	lost, _, _ := a.tally.counts()
+	maps.Copy(all, lost)
 	if n := a.unmade.Load(); n > 0 {
 		all["alert_unmade"] = n
 	}

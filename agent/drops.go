@@ -29,8 +29,17 @@ const dropRule = "Falco internal: syscall event drop"
 // lostEvents are the places that lose a whole event; the others lose a part of one.
 var lostEvents = []string{"ring_full", "scratch_busy", "recursion", "undecodable"}
 
+func lostTotal(lost map[string]uint64) (n uint64) {
+	for _, place := range lostEvents {
+		n += lost[place]
+	}
+	return n
+}
+
 // dropWatch compares the counters of one second with those of the last.
 type dropWatch struct {
+	// policy is the one that the bucket was filled for.
+	policy       *DropPolicy
 	events, lost uint64
 	bucket       float64
 	filled       time.Time
@@ -42,8 +51,6 @@ type dropWatch struct {
 func (a *Agent) watchDrops(ctx context.Context, end func(error)) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	w := &a.drops
-	w.bucket, w.filled = float64(a.opt.Drops.Burst), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,13 +66,16 @@ func (a *Agent) watchDrops(ctx context.Context, end func(error)) {
 
 // checkDrops acts on what was lost since the last call.
 func (a *Agent) checkDrops(now time.Time, events uint64, all map[string]uint64) error {
-	w, policy := &a.drops, a.opt.Drops
-	var total uint64
-	for _, place := range lostEvents {
-		total += all[place]
-	}
+	w, policy := &a.drops, a.current.Load().drops
+	total := lostTotal(all)
 	lost, seen := total-w.lost, events-w.events
 	w.lost, w.events = total, events
+	if policy == nil {
+		return nil
+	}
+	if w.policy != policy {
+		w.policy, w.bucket, w.filled = policy, float64(policy.Burst), now
+	}
 	w.bucket = min(float64(policy.Burst), w.bucket+policy.Rate*now.Sub(w.filled).Seconds())
 	w.filled = now
 	if lost == 0 || float64(lost) <= policy.Threshold*float64(lost+seen) {

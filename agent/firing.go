@@ -8,6 +8,7 @@ import (
 
 	"riposte/agent/alert"
 	"riposte/agent/event"
+	"riposte/agent/publish"
 )
 
 // firing is a rule that fired, as far as an alert needs it.
@@ -50,7 +51,7 @@ func (s *stamp) alert(e *event.Event, f firing) (*alert.Alert, error) {
 	}
 	return &alert.Alert{
 		UUID: id.String(), Time: at, Rule: f.rule, Priority: f.priority, Source: f.source, Hostname: s.hostname, Tags: f.tags, OutputFields: f.fields,
-		Output: at.Format("15:04:05.000000000") + ": " + f.priority.String() + " " + shorten(f.message, maxMessage),
+		Output: publish.Output(at, f.priority, shorten(f.message, maxMessage)),
 		Riposte: &alert.Riposte{
 			Schema: alert.Schema, Cluster: s.cluster, Node: s.node, BootID: s.boot, Seq: s.seq,
 			KernelTimeNS: e.TimeNS, AlertTimeNS: time.Now().UnixNano(), Ruleset: f.ruleset, Recorded: e.Recorded,
@@ -85,7 +86,10 @@ func containerOf(p *event.Process) *alert.Container {
 		return nil
 	}
 	c := p.Container
-	return &alert.Container{ID: c.ID, Name: shorten(c.Name, maxLabel), Image: shorten(c.Image, maxLabel), CgroupID: c.CgroupID, StartNS: c.StartNS}
+	return &alert.Container{
+		ID: c.ID, Name: shorten(c.Name, maxLabel), Image: shorten(c.Image, maxLabel), CgroupID: c.CgroupID, StartNS: c.StartNS,
+		MetadataMissing: c.Metadata == event.MetadataAwaited || c.Metadata == event.MetadataLate,
+	}
 }
 
 func podOf(p *event.Process) *alert.Pod {

@@ -26,11 +26,8 @@ const (
 func (a *Agent) metrics() []health.Metric {
 	const gauge, counter = health.Gauge, health.Counter
 	events, lost := float64(a.events.Load()), a.Lost()
-	var drops uint64
-	for _, place := range lostEvents {
-		drops += lost[place]
-	}
-	set := a.rules.Load()
+	drops := lostTotal(lost)
+	set := a.current.Load().rules
 	all := []health.Metric{
 		health.One(gauge, falco+"version_info", "The agent's version.", 1, "version", a.opt.Version),
 		health.One(gauge, falco+"kernel_release_info", "The kernel's release.", 1, "kernel_release", strings.TrimSpace(content("/proc/sys/kernel/osrelease"))),
@@ -46,7 +43,7 @@ func (a *Agent) metrics() []health.Metric {
 		health.One(counter, scap+"n_drops_scratch_map_total", "Events lost for want of scratch memory.", float64(lost["scratch_busy"])),
 		a.queueDrops(), a.ruleMatches(), a.ruleFileHashes(), a.configFileHashes(),
 		health.One(gauge, own+"rules", "Rules that are switched on.", float64(set.Len()), "ruleset", set.Hash()),
-		health.One(counter, own+"reloads_failed_total", "Changed rules that did not load, so that the old ones stayed.", float64(a.reloads.failed.Load())),
+		health.One(counter, own+"reloads_failed_total", "Changed rules or configurations that did not hold, so that the old ones stayed.", float64(a.reloads.failed.Load())),
 		health.One(counter, own+"alerts_total", "Alerts that were made.", float64(a.seq.Load())),
 		a.sent(), lostByPlace(lost),
 	}
@@ -54,17 +51,15 @@ func (a *Agent) metrics() []health.Metric {
 }
 
 func (a *Agent) queueDrops() health.Metric {
-	var n uint64
-	for _, c := range a.channels {
-		n += c.Dropped()
-	}
+	_, _, n := a.tally.counts()
 	return health.One(health.Counter, falco+"outputs_queue_num_drops_total", "Alerts that an output's queue had no room for.", float64(n))
 }
 
 func (a *Agent) sent() health.Metric {
 	m := health.Metric{Name: own + "output_alerts_total", Help: "Alerts that an output took.", Kind: health.Counter}
-	for _, c := range a.channels {
-		m.Samples = append(m.Samples, health.Sample{Labels: []string{"output", c.Name()}, Value: float64(c.Sent())})
+	_, sent, _ := a.tally.counts()
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		m.Samples = append(m.Samples, health.Sample{Labels: []string{"output", name}, Value: float64(sent[name])})
 	}
 	return m
 }
@@ -98,17 +93,16 @@ func (a *Agent) ruleMatches() health.Metric {
 }
 
 func (a *Agent) ruleFileHashes() health.Metric {
-	a.reloads.mu.Lock()
-	defer a.reloads.mu.Unlock()
-	files := make([]config.File, len(a.ruleFiles.content))
-	for i, f := range a.ruleFiles.content {
+	read := a.current.Load().ruleFiles
+	files := make([]config.File, len(read))
+	for i, f := range read {
 		files[i] = config.File{Name: f.Name, Content: f.Content}
 	}
 	return hashes(falco+"sha256_rules_files_info", "The loaded rules files.", files)
 }
 
 func (a *Agent) configFileHashes() health.Metric {
-	return hashes(falco+"sha256_config_files_info", "The configuration files.", a.opt.ConfigFiles)
+	return hashes(falco+"sha256_config_files_info", "The configuration files.", a.current.Load().configFiles)
 }
 
 // hashes has one sample a file: two equal ones would spoil the whole answer.
@@ -124,8 +118,12 @@ func hashes(name, help string, files []config.File) health.Metric {
 			continue
 		}
 		used[short] = true
-		sum := sha256.Sum256(f.Content)
-		m.Samples = append(m.Samples, health.Sample{Labels: []string{"file_name", short, "sha256", hex.EncodeToString(sum[:])}, Value: 1})
+		m.Samples = append(m.Samples, health.Sample{Labels: []string{"file_name", short, "sha256", sum(f.Content)}, Value: 1})
 	}
 	return m
+}
+
+func sum(content []byte) string {
+	s := sha256.Sum256(content)
+	return hex.EncodeToString(s[:])
 }

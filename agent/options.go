@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"riposte/agent/alert"
@@ -51,20 +52,34 @@ type Options struct {
 	// Falco does for those of its configuration. A file that was loaded once and is
 	// gone at a reload is an error all the same.
 	RuleFilesOptional bool
-	// WatchFiles loads rule files again when they change; see also Agent.Reload.
+	// WatchFiles looks for changed rule files, and with Reconfigure for changed
+	// ConfigPaths; see also Agent.Reload.
 	WatchFiles bool
+	// Reconfigure reads the options again. What can change while events come does;
+	// see docs/agent-configuration.md. Nil: the options stay.
+	Reconfigure func() (Options, error)
+	// ConfigPaths are the files and folders that Reconfigure reads.
+	ConfigPaths []string
 	// Selection, Priority, Matching and Append are what the configuration says about
 	// rules. Nil and empty: all rules, the first match, the suggested output.
 	Selection []config.Selection
 	Priority  *alert.Priority
 	Matching  config.RuleMatching
 	Append    []config.Append
+	// Static are the values of the fields "static.NAME", by NAME.
+	Static map[string]string
 	// Muted are types of events that no rule sees. Those that change the process
 	// table still do so.
 	Muted []event.Type
 	// Kubeconfig names a cluster of which the pods' names and labels are taken.
 	// InCluster uses the service account. Empty: pods are known by UID only.
 	Kubeconfig string
+	// Containers says how containers get their names and images. Nil: from the sockets
+	// where runtimes usually listen, and an event waits 500 ms for them. A recording's
+	// containers are not asked for.
+	Containers *Containers
+	// MaxProcesses bounds the process table. Default: 262144.
+	MaxProcesses int
 	// Recording replaces the kernel's events by a recorded file's, or by the
 	// EmbeddedRecording. Alerts are marked, and every order is refused.
 	Recording string
@@ -90,13 +105,19 @@ type Options struct {
 	// Drops is what happens when many of the kernel's events are lost; nil: nothing
 	// but counting.
 	Drops *DropPolicy
+	// Snapshots tells the agent's figures at intervals; nil: it does not.
+	Snapshots *Snapshots
 	// Web is the listener for health checks and metrics; nil: there is none.
 	Web *Web
-	// ConfigFiles are what the options came from, for the metrics and the watch.
+	// ConfigFiles are what the options came from, for the metrics.
 	ConfigFiles []config.File
 
 	// Log takes what the agent says about itself. Default: nothing is logged.
 	Log *slog.Logger
+	// LogLevel is what Log should tell; SetLogLevel changes it when LogLevel has
+	// changed. Nil: it stays.
+	LogLevel    slog.Level
+	SetLogLevel func(slog.Level)
 
 	// watchEvery is how often files are looked at; tests look more often.
 	watchEvery time.Duration
@@ -123,13 +144,29 @@ type Web struct {
 // heartbeatEvery is how often the agent says that it lives.
 const heartbeatEvery = 10 * time.Second
 
-// podsTime bounds the wait for the pods' names at the start.
-const podsTime = 3 * time.Second
+// awaitTime bounds the wait for names and metadata at the start.
+const awaitTime = 3 * time.Second
+
+// Containers says how the containers' runtimes are asked.
+type Containers struct {
+	// CRI and Docker are sockets by the API that they speak, or patterns of them. Nil:
+	// where they usually are; empty: none.
+	CRI, Docker []string
+	// Wait bounds how long an event waits for its container's metadata; 0: it does not.
+	Wait time.Duration
+}
+
+// maxWait is the longest wait: what waits is held in memory.
+const maxWait = 10 * time.Second
+
+// defaultWait is how long an event waits for metadata unless told otherwise.
+const defaultWait = 500 * time.Millisecond
 
 // maxName bounds cluster and node: Kubernetes allows 253 bytes.
 const maxName = 253
 
-func (o *Options) setDefaults() error {
+// Complete fills in the defaults.
+func (o *Options) Complete() error {
 	host, err := os.Hostname()
 	if err != nil && (o.Node == "" || o.Hostname == "") {
 		return fmt.Errorf("find this host's name: %w", err)
@@ -140,14 +177,34 @@ func (o *Options) setDefaults() error {
 	o.DataDir = cmp.Or(o.DataDir, "/var/lib/riposte/agent")
 	o.Encoding.Format = cmp.Or(o.Encoding.Format, publish.Text)
 	o.OutputTimeout = cmp.Or(o.OutputTimeout, 2*time.Second)
+	if o.Containers == nil {
+		o.Containers = &Containers{Wait: defaultWait}
+	}
 	o.watchEvery = cmp.Or(o.watchEvery, watchEvery)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if _, ok := o.Output.(*shared); o.Output != nil && !ok {
+		o.Output = &shared{to: o.Output}
+	}
 	return nil
 }
 
-func (o *Options) check() error {
+// shared is a writer for two outputs: one that is no longer wanted, and the one
+// that takes its place.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(b)
+}
+
+// Check says what an agent with these options, when they are complete, cannot do.
+func (o *Options) Check() error {
 	var errs []error
 	if len(o.Cluster) > maxName || len(o.Node) > maxName {
 		errs = append(errs, fmt.Errorf("the name of the cluster or node is longer than %d bytes", maxName))
@@ -163,6 +220,12 @@ func (o *Options) check() error {
 	}
 	if o.NATS == "" && o.Output == nil && o.File == nil && o.HTTP == nil && o.Syslog == nil && o.Program == nil {
 		errs = append(errs, errors.New("alerts would go nowhere: give a NATS address or an output"))
+	}
+	if o.Containers.Wait < 0 || o.Containers.Wait > maxWait {
+		errs = append(errs, fmt.Errorf("events can wait for their container's metadata from 0 to %s, not %s", maxWait, o.Containers.Wait))
+	}
+	if o.MaxProcesses < 0 {
+		errs = append(errs, errors.New("the process table cannot have a negative size"))
 	}
 	return errors.Join(errs...)
 }

@@ -12,33 +12,36 @@ import (
 	"riposte/agent/rules"
 )
 
-// pipeline is what happens to one event, on one goroutine.
+// pipeline is what happens to one event, one event at a time.
 type pipeline struct {
-	log     *slog.Logger
-	table   table
-	outputs []output
-	// rules is the set in force. An event takes it once, so that a reload changes
-	// the rules between two events and never within one.
-	rules atomic.Pointer[rules.Ruleset]
+	log *slog.Logger
+	// turn is held by whoever works on an event or tells the table something.
+	turn  sync.Mutex
+	table table
+	// parked keeps events whose container's metadata is awaited; nil if none waits.
+	parked *hold
+	// current are the settings in force.
+	current atomic.Pointer[settings]
 	// self is the agent's own process: what it does is not reported.
 	self int32
-	// muted are types that no rule sees.
-	muted [256]bool
 
 	// immediate contains the event's container before the alert is made, if a standing
 	// order says so; nil where there are no orders.
 	immediate func(event.Container, contain.Firing) *alert.Contained
 
-	// event is the one in work, set its rules, fired those that have fired.
-	event *event.Event
-	set   *rules.Ruleset
-	fired []*rules.Rule
+	// event is the one in work, settings those it is looked at with, fired the rules
+	// that have fired. holding says that mu is held, which is from its first alert to
+	// its last; stale that other settings came into force before the first.
+	event          *event.Event
+	settings       *settings
+	fired          []*rules.Rule
+	holding, stale bool
 	// seen counts events; events is the same for other goroutines, a little late.
 	seen   uint64
 	events atomic.Uint64
 
 	// mu makes numbering an alert and handing it to the outputs one step: alerts
-	// about the agent itself come from other goroutines.
+	// about the agent itself come from other goroutines. It also keeps the settings.
 	mu      sync.Mutex
 	stamp   stamp
 	matches map[string]*matched
@@ -60,40 +63,73 @@ type matched struct {
 // each one would cost more than counting it.
 const lateBy = 32
 
-// handle takes one event all the way. Where the name that was given and the file
-// that was reached differ, the rules see the event twice, so that a symbolic link
-// gets past neither kind of rule. The second look comes whatever the first one
-// found: a harmless rule about the name must not hide a grave one about the file.
+// handle takes one event all the way, or to where it waits.
 func (p *pipeline) handle(e *event.Event) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	p.table.Apply(e)
 	if p.seen++; p.seen%lateBy == 0 {
 		p.events.Store(p.seen)
 	}
-	if e.Task.PID == p.self && !e.Recorded || p.muted[e.Type] {
+	if e.Task.PID == p.self && !e.Recorded {
 		return
 	}
-	p.event, p.set, p.fired = e, p.rules.Load(), p.fired[:0]
-	p.set.Match(e, p.fire)
+	if p.parked != nil {
+		if taken, over := p.parked.take(e); over != nil {
+			p.release([]*waiting{over})
+			return
+		} else if taken {
+			return
+		}
+	}
+	p.evaluate(e)
+}
+
+// evaluate shows an event to the rules. Where the name that was given and the file
+// that was reached differ, they see it twice, so that a symbolic link gets past neither
+// kind of rule. The second look comes whatever the first one found: a harmless rule
+// about the name must not hide a grave one about the file.
+func (p *pipeline) evaluate(e *event.Event) {
+	p.event = e
+	for !p.look() {
+	}
+}
+
+// look matches the event with the settings in force. It is false if others took
+// their place before the first alert: nothing was told then, and the new ones count.
+func (p *pipeline) look() bool {
+	e := p.event
+	p.settings, p.fired, p.stale = p.current.Load(), p.fired[:0], false
+	if p.settings.muted[e.Type] {
+		return true
+	}
+	p.settings.rules.Match(e, p.fire)
 	if e.NameDiffers() {
 		e.RealView = true
-		p.set.Match(e, p.fire)
+		p.settings.rules.Match(e, p.fire)
 		e.RealView = false
 	}
+	if p.holding {
+		p.holding = false
+		p.mu.Unlock()
+	}
+	return !p.stale
 }
 
 // fire makes the alert of one rule and hands it to every output.
 func (p *pipeline) fire(r *rules.Rule) {
-	if slices.Contains(p.fired, r) {
+	if p.stale || slices.Contains(p.fired, r) {
 		return // in the other view of the same event
+	}
+	if !p.hold() {
+		return
 	}
 	p.fired = append(p.fired, r)
 	contained := p.contain(r)
 	message, fields := r.Format(p.event)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.count(r)
 	a, err := p.stamp.alert(p.event, firing{
-		rule: r.Name, priority: r.Priority, source: r.Source, tags: r.Tags, message: message, fields: fields, ruleset: p.set.Hash(),
+		rule: r.Name, priority: r.Priority, source: r.Source, tags: r.Tags, message: message, fields: fields, ruleset: p.settings.rules.Hash(),
 		contained: contained,
 	})
 	p.hand(a, err, r.Name)
@@ -106,6 +142,22 @@ func (p *pipeline) contain(r *rules.Rule) *alert.Contained {
 		return nil
 	}
 	return p.immediate(*e.Proc.Container, contain.Firing{Rule: r.Name, Source: r.Source, Priority: r.Priority, Tags: r.Tags})
+}
+
+// hold takes mu until the event is done. It is false, and mu free, if the
+// settings are no longer those in force.
+func (p *pipeline) hold() bool {
+	if p.holding {
+		return true
+	}
+	p.mu.Lock()
+	if p.current.Load() != p.settings {
+		p.mu.Unlock()
+		p.stale = true
+		return false
+	}
+	p.holding = true
+	return true
 }
 
 func (p *pipeline) count(r *rules.Rule) {
@@ -125,7 +177,7 @@ func (p *pipeline) count(r *rules.Rule) {
 func (p *pipeline) internal(f firing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.source, f.ruleset = "internal", p.rules.Load().Hash()
+	f.source, f.ruleset = "internal", p.current.Load().rules.Hash()
 	a, err := p.stamp.internal(f)
 	p.hand(a, err, f.rule)
 }
@@ -138,7 +190,7 @@ func (p *pipeline) hand(a *alert.Alert, err error, rule string) {
 		return
 	}
 	p.seq.Store(p.stamp.seq)
-	for _, o := range p.outputs {
+	for _, o := range p.current.Load().outputs {
 		if err := o.Put(a); err != nil {
 			p.log.Error("an alert is lost", "rule", rule, "error", err)
 		}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -18,8 +17,7 @@ import (
 type kept struct{ all []*alert.Alert }
 
 func (k *kept) Put(a *alert.Alert) error { k.all = append(k.all, a); return nil }
-func (*kept) Run(context.Context) error  { return nil }
-func (*kept) Lost() map[string]uint64    { return nil }
+
 func (k *kept) rules() (names []string) {
 	for _, a := range k.all {
 		names = append(names, a.Rule)
@@ -30,9 +28,14 @@ func (k *kept) rules() (names []string) {
 // still is a table that has nothing to add.
 type still struct{}
 
-func (still) Apply(*event.Event)                         {}
-func (still) Container(string) (event.Container, bool)   { return event.Container{}, false }
+func (still) Apply(*event.Event) {}
+func (still) GiveUp(c *event.Container) {
+	if c.Metadata == event.MetadataAwaited {
+		c.Metadata = event.MetadataLate
+	}
+}
 func (still) ContainerAt(string) (event.Container, bool) { return event.Container{}, false }
+func (still) Container(string) (event.Container, bool)   { return event.Container{}, false }
 func (still) Counts() map[string]uint64                  { return nil }
 
 const testRules = `
@@ -55,10 +58,10 @@ func newPipeline(t testing.TB) (*pipeline, *kept) {
 	require.NoError(t, err)
 	out := &kept{}
 	p := &pipeline{
-		log: slog.New(slog.DiscardHandler), table: still{}, outputs: []output{out}, self: 7,
+		log: slog.New(slog.DiscardHandler), table: still{}, self: 7,
 		stamp: stamp{cluster: "lab", node: "n1", hostname: "h", boot: "b"},
 	}
-	p.rules.Store(set)
+	p.current.Store(&settings{rules: set, outputs: []output{out}})
 	return p, out
 }
 
@@ -96,7 +99,7 @@ func TestAnAlertSaysAllOfItsEvent(t *testing.T) {
 	require.NotZero(t, r.AlertTimeNS)
 	r.AlertTimeNS = 0
 	require.Equal(t, alert.Riposte{
-		Schema: 1, Cluster: "lab", Node: "n1", BootID: "b", Seq: 1, KernelTimeNS: e.TimeNS, Ruleset: p.rules.Load().Hash(), Recorded: true,
+		Schema: 1, Cluster: "lab", Node: "n1", BootID: "b", Seq: 1, KernelTimeNS: e.TimeNS, Ruleset: p.current.Load().rules.Hash(), Recorded: true,
 		Process:   &alert.Process{PID: 42, StartNS: 17, Name: "cat", Exe: "cat", ExePath: "/bin/cat", Args: []string{"/tmp/x"}, UID: 33, Ancestors: []string{"init"}},
 		Container: &alert.Container{ID: strings.Repeat("ab", 32), Name: "web", Image: "nginx:1", CgroupID: 99, StartNS: 5},
 		Pod:       &alert.Pod{Namespace: "shop", Name: "web-0", UID: "u-1", Labels: map[string]string{"app": "web"}, Owner: "StatefulSet/web"},

@@ -87,7 +87,7 @@ func TestChangedRulesArePickedUpAndBadOnesAreNot(t *testing.T) {
 	a, log := lingering(t, Options{RuleFiles: []string{dir, filepath.Join(dir, "none.yaml")}, RuleFilesOptional: true, WatchFiles: true})
 	require.True(t, log.has("left out")())
 	names := func() (all []string) {
-		for _, r := range a.rules.Load().Rules() {
+		for _, r := range a.current.Load().rules.Rules() {
 			all = append(all, r.Name)
 		}
 		return all
@@ -103,17 +103,17 @@ func TestChangedRulesArePickedUpAndBadOnesAreNot(t *testing.T) {
 	write(t, filepath.Join(dir, "2.yaml"), ruleText("two", "/b"))
 	await("a new file", func() bool { return len(names()) == 2 })
 
-	before := a.rules.Load()
+	before := a.current.Load().rules
 	write(t, first, "- rule: bad\n  desc: d\n  condition: evt.type = openat and fd.nam = x\n  output: o\n  priority: ERROR\n")
-	await("a bad file is told", log.has("the changed rules do not load"))
+	await("a bad file is told", log.has("what has changed does not load"))
 	require.True(t, log.has("1.yaml:3:")(), "and where it is bad")
-	require.Same(t, before, a.rules.Load(), "the old set stays whole")
+	require.Same(t, before, a.current.Load().rules, "the old set stays whole")
 	require.Equal(t, uint64(1), a.reloads.failed.Load())
 
 	write(t, first, ruleText("good", "/a"))
 	await("a corrected file", func() bool { return names()[0] == "good" })
 	require.NotEqual(t, before.Hash(), a.heartbeat().Ruleset)
-	require.Equal(t, a.rules.Load().Hash(), a.heartbeat().Ruleset)
+	require.Equal(t, a.current.Load().rules.Hash(), a.heartbeat().Ruleset)
 
 	// A file is gone from its folder: that is a change. All are gone: that is a mistake.
 	require.NoError(t, os.Remove(filepath.Join(dir, "2.yaml")))
@@ -132,16 +132,7 @@ func TestANamedRulesFileThatGoesAwayKeepsItsRules(t *testing.T) {
 	require.NoError(t, os.Remove(two))
 	a.Reload()
 	require.Eventually(t, log.has("2.yaml was loaded before and is gone"), 20*time.Second, 5*time.Millisecond)
-	require.Len(t, a.rules.Load().Rules(), 2)
-}
-
-func TestAChangedConfigurationIsTold(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.yaml")
-	write(t, file, "json_output: true\n")
-	_, log := lingering(t, Options{WatchFiles: true, ConfigFiles: []config.File{{Name: file}}})
-	// Files with equal sizes and times would be the same: the size changes.
-	write(t, file, "json_output: false\n")
-	require.Eventually(t, log.has("the configuration has changed"), 20*time.Second, 5*time.Millisecond)
+	require.Len(t, a.current.Load().rules.Rules(), 2)
 }
 
 // TestNoEventSeesHalfASet swaps between two sets while events come. A set finds
@@ -155,7 +146,7 @@ func TestNoEventSeesHalfASet(t *testing.T) {
 		sets[i] = set
 	}
 	p, out := newPipeline(t)
-	p.rules.Store(sets[0])
+	p.swap(&settings{rules: sets[0], outputs: []output{out}})
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -164,7 +155,7 @@ func TestNoEventSeesHalfASet(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				p.rules.Store(sets[i%2])
+				p.swap(&settings{rules: sets[i%2], outputs: []output{out}})
 			}
 		}
 	}()
@@ -186,7 +177,9 @@ func TestNoEventSeesHalfASet(t *testing.T) {
 
 func TestMutedEventsChangeStateAlone(t *testing.T) {
 	p, out := newPipeline(t)
-	p.muted[event.Openat] = true
+	muted := *p.current.Load()
+	muted.muted[event.Openat] = true
+	p.swap(&muted)
 	p.handle(opened("/etc/shadow", ""))
 	require.Empty(t, out.all)
 }
@@ -194,11 +187,12 @@ func TestMutedEventsChangeStateAlone(t *testing.T) {
 func TestDrops(t *testing.T) {
 	var log bytes.Buffer
 	p, out := newPipeline(t)
-	a := &Agent{opt: Options{Drops: &DropPolicy{Threshold: 0.1, Log: true, Alert: true, Rate: 1.0 / 30, Burst: 1}}}
-	a.log, a.outputs, a.stamp = slog.New(slog.NewTextHandler(&log, nil)), p.outputs, p.stamp
-	a.rules.Store(p.rules.Load())
+	policy := DropPolicy{Threshold: 0.1, Log: true, Alert: true, Rate: 1.0 / 30, Burst: 1}
+	a := &Agent{}
+	a.log, a.stamp = slog.New(slog.NewTextHandler(&log, nil)), p.stamp
+	a.current.Store(&settings{rules: p.current.Load().rules, outputs: []output{out}, drops: &policy})
 	now := time.Now()
-	a.drops.bucket, a.drops.filled = 1, now
+	a.drops.policy, a.drops.bucket, a.drops.filled = &policy, 1, now
 	second := func(events, lost uint64) error {
 		now = now.Add(time.Second)
 		a.drops.events, a.drops.lost = 0, 0
@@ -225,7 +219,7 @@ func TestDrops(t *testing.T) {
 	require.Len(t, out.all, 1, "the rate holds it back")
 	require.Equal(t, uint64(1), a.drops.silent.Load())
 	now = now.Add(40 * time.Second)
-	a.opt.Drops.Exit = true
+	policy.Exit = true
 	require.ErrorContains(t, second(0, 50), "action exit")
 	require.Len(t, out.all, 2)
 	require.Equal(t, uint64(2), out.all[1].Riposte.Seq)
@@ -266,7 +260,7 @@ func TestMetricsAndHealth(t *testing.T) {
 		`falcosecurity_scap_engine_name_info{engine_name="recorded",evt_source="syscall"} 1`,
 		`falcosecurity_scap_n_drops_total 0`,
 		`falcosecurity_falco_memory_rss_bytes `, `falcosecurity_falco_host_boot_timestamp_nanoseconds `, `falcosecurity_falco_host_procs_running_total `,
-		`riposte_agent_output_alerts_total{output="stdout"} `, `riposte_agent_rules{ruleset="` + a.rules.Load().Hash() + `"} 1`,
+		`riposte_agent_output_alerts_total{output="stdout"} `, `riposte_agent_rules{ruleset="` + a.current.Load().rules.Hash() + `"} 1`,
 	} {
 		require.Contains(t, text, want)
 	}
@@ -283,15 +277,10 @@ func TestMetricsAndHealth(t *testing.T) {
 	}
 }
 
-func TestWhatTheEngineCannotDoIsAnError(t *testing.T) {
-	_, err := New(Options{Recording: EmbeddedRecording, Output: io.Discard, Append: []config.Append{{Output: "x"}}})
-	require.ErrorContains(t, err, "append_output is not supported yet")
-}
-
 // TestTheConfigurationChoosesTheRules loads the built-in rules as each of its keys says.
 func TestTheConfigurationChoosesTheRules(t *testing.T) {
 	load := func(o Options) int {
-		set, err := loadRules(&o, defaults.Files())
+		set, err := o.RuleOptions().Load(defaults.Files()...)
 		require.NoError(t, err)
 		return set.Len()
 	}

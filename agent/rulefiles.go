@@ -19,11 +19,6 @@ type ruleFiles struct {
 	optional bool
 	// loaded are the files that were read last.
 	loaded []string
-	// content is what was loaded last, for the metrics.
-	content []rules.File
-	// mark and settings are the marks of the rules files and the configuration files
-	// from before they were loaded first: a change since then is a change.
-	mark, settings string
 }
 
 // names lists the files of all paths; absent are those that do not exist.
@@ -81,35 +76,45 @@ func readFile(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
-// load makes the ruleset of the files and options, and changes nothing else.
-func (a *Agent) load() (*rules.Ruleset, []rules.File, error) {
-	files, absent, err := a.ruleFiles.read()
-	if err != nil {
-		return nil, nil, err
+// load makes the ruleset of the files, and changes nothing else.
+func (r *ruleFiles) load(o *Options) (set *rules.Ruleset, files []rules.File, absent []string, err error) {
+	if files, absent, err = r.read(); err != nil {
+		return nil, nil, nil, err
 	}
-	set, err := loadRules(&a.opt, files)
-	if err != nil {
-		return nil, nil, err
-	}
+	set, err = o.RuleOptions().Load(files...)
+	return set, files, absent, err
+}
+
+// tellOdd logs what is odd about the rules files.
+func (a *Agent) tellOdd(set *rules.Ruleset, absent []string) {
 	for _, path := range absent {
 		a.log.Warn("a rules file does not exist and is left out", "file", path)
 	}
 	for _, w := range set.Warnings {
 		a.log.Warn("a rules file is odd", "warning", w)
 	}
-	return set, files, nil
 }
 
-// loadRules is the one place where what the configuration says about rules meets
-// the engine. What the engine cannot do is an error, never a setting that is
-// silently without effect.
-func loadRules(o *Options, files []rules.File) (*rules.Ruleset, error) {
-	for _, x := range o.Append {
-		if x.Output != "" || len(x.Fields) > 0 || !x.Suggested || x.Match.Rule != "" || x.Match.Source != "" || len(x.Match.Tags) > 0 {
-			return nil, errors.New("append_output is not supported yet but for suggested_output: true")
-		}
-	}
-	opt := rules.Options{MinPriority: o.Priority, MatchAll: o.Matching == config.MatchAll}
+// LoadRules loads the rules as an agent with these options would. absent are
+// files that do not exist and may be left out.
+func (o *Options) LoadRules() (set *rules.Ruleset, absent []string, err error) {
+	set, _, absent, err = o.ruleFiles().load(o)
+	return set, absent, err
+}
+
+// ReadRules reads the files that LoadRules loads.
+func (o *Options) ReadRules() (files []rules.File, absent []string, err error) {
+	return o.ruleFiles().read()
+}
+
+func (o *Options) ruleFiles() *ruleFiles {
+	return &ruleFiles{paths: o.RuleFiles, optional: o.RuleFilesOptional}
+}
+
+// RuleOptions is the one place where what the configuration says about rules
+// meets the engine.
+func (o *Options) RuleOptions() rules.Options {
+	opt := rules.Options{MinPriority: o.Priority, MatchAll: o.Matching == config.MatchAll, Static: o.Static}
 	for _, s := range o.Selection {
 		if s.Rule != "" {
 			opt.Selections = append(opt.Selections, rules.Selection{Rule: s.Rule, Disable: !s.Enable})
@@ -118,18 +123,38 @@ func loadRules(o *Options, files []rules.File) (*rules.Ruleset, error) {
 			opt.Selections = append(opt.Selections, rules.Selection{Tag: s.Tag, Disable: !s.Enable})
 		}
 	}
-	return opt.Load(files...)
+	if o.Append != nil {
+		opt.Append = make([]rules.Append, 0, len(o.Append))
+	}
+	for _, x := range o.Append {
+		a := rules.Append{Rule: x.Match.Rule, Source: x.Match.Source, Tags: x.Match.Tags, Output: x.Output, Suggested: x.Suggested}
+		for _, f := range x.Fields {
+			a.Fields = append(a.Fields, rules.ExtraField{Name: f.Name, Raw: f.Raw, Format: f.Format})
+		}
+		opt.Append = append(opt.Append, a)
+	}
+	return opt
+}
+
+// keep remembers which files were read.
+func (r *ruleFiles) keep(files []rules.File) {
+	r.loaded = nil
+	for _, f := range files {
+		r.loaded = append(r.loaded, f.Name)
+	}
 }
 
 // openRules loads the rules for the first time.
-func (a *Agent) openRules() error {
-	a.ruleFiles = ruleFiles{paths: a.opt.RuleFiles, optional: a.opt.RuleFilesOptional}
-	a.ruleFiles.mark, a.ruleFiles.settings = a.ruleMark(), a.configMark()
-	set, files, err := a.load()
+func (a *Agent) openRules() (*rules.Ruleset, []rules.File, error) {
+	a.ruleFiles = *a.opt.ruleFiles()
+	// From before they are read: a change since then is a change.
+	a.filesSeen = a.opt.marks(&a.ruleFiles)
+	set, files, absent, err := a.ruleFiles.load(&a.opt)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	a.take(set, files)
+	a.tellOdd(set, absent)
+	a.ruleFiles.keep(files)
 	a.log.Info("rules are loaded", "rules", set.Len(), "ruleset", set.Hash())
-	return nil
+	return set, files, nil
 }

@@ -14,37 +14,55 @@ import (
 	"riposte/agent/capture/replay"
 	"riposte/agent/contain"
 	"riposte/agent/enrich"
+	"riposte/agent/enrich/host"
 	"riposte/agent/enrich/pod"
+	"riposte/agent/enrich/runtime"
+	"riposte/agent/enrich/user"
+	"riposte/agent/event"
 	"riposte/agent/health"
 	"riposte/agent/publish"
+	"riposte/agent/rules"
 )
 
 // open makes all parts, in the order in which they depend on each other.
 func (a *Agent) open() error {
-	for _, step := range []func() error{a.openRules, a.openEvents, a.openBus, a.openOutputs, a.openWeb} {
-		if err := step(); err != nil {
-			return err
-		}
+	set, files, err := a.openRules()
+	if err != nil {
+		return err
 	}
+	if err := a.openEvents(set); err != nil {
+		return err
+	}
+	if err := a.openBus(); err != nil {
+		return err
+	}
+	channels, _, err := a.openChannels(&a.opt, nil)
+	if err != nil {
+		return err
+	}
+	for _, c := range channels {
+		a.tally.add(c.Channel)
+	}
+	a.current.Store(a.newSettings(&a.opt, set, files, channels))
 	a.stamp = stamp{cluster: a.opt.Cluster, node: a.opt.Node, hostname: a.opt.Hostname, boot: uuid.NewString()}
 	a.started = time.Now()
-	for _, t := range a.opt.Muted {
-		a.muted[t] = true
-	}
-	return nil
+	a.reloads.lastNS.Store(a.started.UnixNano())
+	return a.openWeb()
 }
 
 // openEvents attaches to the kernel first and reads the process table then: what
 // happens in between waits in the ring buffer and is applied on top.
-func (a *Agent) openEvents() (err error) {
-	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, Log: a.opt.Log.With("component", "enrich")}
+func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
+	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, MaxProcesses: a.opt.MaxProcesses, Log: a.opt.Log.With("component", "enrich")}
 	if a.opt.Recording != "" {
 		recorded, err := openRecording(a.opt.Recording)
 		if err != nil {
 			return err
 		}
 		a.source, opt.Recording = recorded, recorded.Recording()
-	} else if a.source, err = capture.Open(capture.Options{Log: a.opt.Log.With("component", "capture")}); err != nil {
+	} else if a.source, err = capture.Open(capture.Options{
+		Log: a.opt.Log.With("component", "capture"), Types: append([]event.Type{}, set.Types()...),
+	}); err != nil {
 		return err
 	}
 	if a.opt.Kubeconfig != "" {
@@ -53,14 +71,49 @@ func (a *Agent) openEvents() (err error) {
 			return err
 		}
 		opt.Pods = pods
-		a.background, a.awaitPods = append(a.background, pods.Run), pods.WaitListed
+		a.background = append(a.background, pods.Run)
+		a.await = append(a.await, awaited{pods.WaitListed, "the API server has not named this node's pods yet: alerts may carry their UIDs alone"})
+	}
+	if a.opt.Recording == "" {
+		a.openFacts(&opt, set)
 	}
 	t, err := enrich.New(opt)
 	if err != nil {
 		return err
 	}
-	a.table = t
+	a.table, a.facts = t, t
 	return t.Snapshot()
+}
+
+// openFacts prepares what is looked up beside the pipeline: the runtimes' metadata and
+// the names of users. Their answers take the pipeline's turn.
+func (a *Agent) openFacts(opt *enrich.Options, set *rules.Ruleset) {
+	a.users = user.New(user.Options{Changed: func(container string) {
+		a.turn.Lock()
+		defer a.turn.Unlock()
+		a.facts.UsersChanged(container)
+	}})
+	c := a.opt.Containers
+	a.runtimes = runtime.New(runtime.Options{CRI: c.CRI, Docker: c.Docker, Log: a.opt.Log.With("component", "runtimes"), Tell: a.learn})
+	a.hosts = host.New(host.Options{Log: a.opt.Log.With("component", "hosts")})
+	a.hosts.Watch(set.Hosts())
+	opt.Users, opt.Runtimes, opt.Hosts = a.users, a.runtimes, a.hosts.Names
+	a.background = append(a.background, a.runtimes.Run, a.hosts.Run)
+	a.await = append(a.await, awaited{a.runtimes.WaitListed, "a container runtime has not told of its containers yet: alerts may carry their ids alone"})
+	if c.Wait > 0 {
+		a.parked = newHold(c.Wait)
+		a.background = append(a.background, a.releaseInTime)
+	}
+}
+
+// learn takes a runtime's answer and lets go of what waited for it.
+func (a *Agent) learn(r runtime.Answer) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	a.facts.Learn(r.ID, r.Facts, r.Failed)
+	if a.parked != nil {
+		a.release(a.parked.settled(time.Now()))
+	}
 }
 
 func openPods(opt Options) (*pod.Lookup, error) {
@@ -132,57 +185,9 @@ func (a *Agent) openContain() error {
 	return errors.Join(a.bus.HandleStanding(standing, kill), a.bus.HandleOrders(a.contain.Answer))
 }
 
-func (a *Agent) openOutputs() error {
-	if a.outbox != nil {
-		a.outputs = append(a.outputs, a.outbox)
-	}
-	o := &a.opt
-	if o.Output != nil {
-		a.addChannel("stdout", publish.Writer(o.Output), o.OutputTimeout)
-	}
-	if o.File != nil {
-		s, err := publish.OpenFile(*o.File)
-		if err != nil {
-			return err
-		}
-		a.addChannel("file", s, o.OutputTimeout)
-	}
-	if o.HTTP != nil {
-		h := *o.HTTP
-		h.Timeout, h.Log = o.OutputTimeout, o.Log.With("component", "http output")
-		if h.ContentType = "text/plain"; o.Encoding.Format == publish.JSON {
-			h.ContentType = "application/json"
-		}
-		s, err := publish.OpenHTTP(h)
-		if err != nil {
-			return err
-		}
-		a.addChannel("http", s, o.OutputTimeout*time.Duration(h.MaxTimeouts+1)+time.Second)
-	}
-	if o.Syslog != nil {
-		s := *o.Syslog
-		s.Hostname = o.Hostname
-		a.addChannel("syslog", publish.OpenSyslog(s), o.OutputTimeout)
-	}
-	if o.Program != nil {
-		p := *o.Program
-		p.Timeout = o.OutputTimeout
-		a.addChannel("program", publish.OpenProgram(p), o.OutputTimeout)
-	}
-	return nil
-}
-
-func (a *Agent) addChannel(name string, s publish.Sink, timeout time.Duration) {
-	c := publish.NewChannel(publish.ChannelOptions{
-		Name: name, Sink: s, Encoding: a.opt.Encoding, Lines: a.opt.QueueLines, Timeout: timeout, Log: a.log,
-	})
-	a.channels = append(a.channels, c)
-	a.outputs = append(a.outputs, c)
-}
-
 // Reopen has the outputs open their files again, after a log rotation.
 func (a *Agent) Reopen() {
-	for _, c := range a.channels {
+	for _, c := range a.current.Load().channels {
 		c.Reopen()
 	}
 }

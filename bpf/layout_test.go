@@ -18,25 +18,26 @@ import (
 func TestLayouts(t *testing.T) {
 	syscall, err := LoadSyscall()
 	require.NoError(t, err)
-	process, err := LoadProcess()
-	require.NoError(t, err)
 	for _, c := range []struct {
-		spec *ebpf.CollectionSpec
 		name string
 		v    any
 	}{
-		{syscall, "wire_header", SyscallWireHeader{}},
-		{syscall, "wire_open", SyscallWireOpen{}},
-		{syscall, "wire_connect", SyscallWireConnect{}},
-		{process, "wire_header", ProcessWireHeader{}},
-		{process, "wire_exec", ProcessWireExec{}},
-		{process, "wire_fork", ProcessWireFork{}},
-		{process, "wire_exit", ProcessWireExit{}},
-		{process, "wire_cgroup", ProcessWireCgroup{}},
+		{"wire_header", SyscallWireHeader{}},
+		{"wire_call", SyscallWireCall{}},
+		{"wire_object", SyscallWireObject{}},
+		{"wire_file", SyscallWireFile{}},
+		{"wire_socket", SyscallWireSocket{}},
+		{"wire_state", SyscallWireState{}},
+		{"wire_change", SyscallWireChange{}},
+		{"wire_exec", SyscallWireExec{}},
+		{"wire_fork", SyscallWireFork{}},
+		{"wire_exit", SyscallWireExit{}},
+		{"wire_cgroup", SyscallWireCgroup{}},
+		{"wire_shape", SyscallWireShape{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var in *btf.Struct
-			require.NoError(t, c.spec.Types.TypeByName(c.name, &in))
+			require.NoError(t, syscall.Types.TypeByName(c.name, &in))
 			compare(t, in, reflect.TypeOf(c.v))
 		})
 	}
@@ -73,18 +74,27 @@ func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 	}
 }
 
-// TestObjectsAgree checks that both objects have the same header and maps, for they
-// share the ring buffer.
+// TestObjectsAgree checks that all objects have the same maps, for they share them.
 func TestObjectsAgree(t *testing.T) {
-	syscall, err := LoadSyscall()
-	require.NoError(t, err)
-	process, err := LoadProcess()
-	require.NoError(t, err)
-	require.Equal(t, reflect.TypeFor[SyscallWireHeader]().Size(), reflect.TypeFor[ProcessWireHeader]().Size())
-	for _, name := range []string{SyscallMapEvents, SyscallMapLosses, SyscallMapScratches} {
-		a, b := syscall.Maps[name], process.Maps[name]
-		require.Equal(t,
-			[]any{a.Type, a.KeySize, a.ValueSize, a.MaxEntries, a.Flags},
-			[]any{b.Type, b.KeySize, b.ValueSize, b.MaxEntries, b.Flags}, name)
+	first := map[string]*ebpf.MapSpec{}
+	for _, load := range []func() (*ebpf.CollectionSpec, error){LoadSyscall, LoadFile, LoadSocket, LoadProcess, LoadUring} {
+		spec, err := load()
+		require.NoError(t, err)
+		for name, b := range spec.Maps {
+			if strings.HasPrefix(name, ".") { // an object's own variables
+				continue
+			}
+			a, ok := first[name]
+			if !ok {
+				first[name] = b
+				continue
+			}
+			require.Equal(t,
+				[]any{a.Type, a.KeySize, a.ValueSize, a.MaxEntries, a.Flags},
+				[]any{b.Type, b.KeySize, b.ValueSize, b.MaxEntries, b.Flags}, name)
+		}
+	}
+	for _, name := range []string{SyscallMapEvents, SyscallMapLosses, SyscallMapScratches, SyscallMapShapes, SyscallMapHandlers} {
+		require.Contains(t, first, name)
 	}
 }

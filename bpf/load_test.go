@@ -28,7 +28,7 @@ func TestVerifier(t *testing.T) {
 		t.Skip("loading BPF programs needs root")
 	}
 	require.NoError(t, rlimit.RemoveMemlock())
-	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){"syscall": LoadSyscall, "process": LoadProcess, "contain": LoadContain} {
+	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){"syscall": LoadSyscall, "file": LoadFile, "socket": LoadSocket, "process": LoadProcess, "uring": LoadUring, "contain": LoadContain} {
 		spec, err := load()
 		require.NoError(t, err)
 		for _, prog := range slices.Sorted(maps.Keys(spec.Programs)) {
@@ -56,7 +56,7 @@ func TestVerifier(t *testing.T) {
 
 // TestEveryHookHasBothKinds checks that the fallback for older kernels is complete.
 func TestEveryHookHasBothKinds(t *testing.T) {
-	for _, load := range []func() (*ebpf.CollectionSpec, error){LoadSyscall, LoadProcess} {
+	for _, load := range []func() (*ebpf.CollectionSpec, error){LoadSyscall, LoadFile, LoadSocket, LoadProcess, LoadUring} {
 		spec, err := load()
 		require.NoError(t, err)
 		for name, prog := range spec.Programs {

@@ -20,81 +20,27 @@ type ProcessScratch struct {
 	Used    uint32
 	PathAt  uint32
 	PathLen uint32
-	Spare   uint32
-	Path    [8192]uint8
-	Out     [20736]uint8
+	Compat  uint32
+	Shape   ProcessWireShape
+	Args    [8]uint64
+	Path    [4352]uint8
+	Out     [25088]uint8
 }
 
-type ProcessWireCgroup struct {
-	_       structs.HostLayout
-	Header  ProcessWireHeader
-	Id      uint64
-	PathLen uint16
-	Spare   [3]uint16
-}
-
-type ProcessWireExec struct {
+type ProcessWireShape struct {
 	_        structs.HostLayout
-	Header   ProcessWireHeader
-	Ino      uint64
-	Caps     uint64
-	Dev      uint32
-	Imode    uint32
-	Iuid     uint32
-	Igid     uint32
-	Euid     uint32
-	Egid     uint32
-	Loginuid uint32
-	Tty      uint32
-	Sid      uint32
-	Pgid     uint32
-	Vpid     uint32
-	Vpgid    uint32
-	Dirfd    int32
-	Flags    uint32
-	Marks    uint32
-	NameLen  uint16
-	PathLen  uint16
-	CwdLen   uint16
-	ArgsLen  uint16
-	Spare    uint32
-}
-
-type ProcessWireExit struct {
-	_      structs.HostLayout
-	Header ProcessWireHeader
-}
-
-type ProcessWireFork struct {
-	_      structs.HostLayout
-	Header ProcessWireHeader
-	Start  uint64
-	Cgroup uint64
-	Pid    uint32
-	Vpid   uint32
-	Ppid   uint32
-	Spare  uint32
-}
-
-type ProcessWireHeader struct {
-	_       structs.HostLayout
-	Size    uint32
-	Version uint16
-	Kind    uint8
-	Call    uint8
-	Ktime   uint64
-	Start   uint64
-	Cgroup  uint64
-	Ret     int64
-	Pid     uint32
-	Tid     uint32
-	Ppid    uint32
-	Uid     uint32
-	Gid     uint32
-	Cpu     uint16
-	Compat  uint8
-	Spare   uint8
-	Comm    [16]int8
+	Call     uint8
+	Handler  uint8
+	Tier     uint8
+	Flags    uint8
+	Name     [2]uint8
+	Dir      [2]uint8
+	Fd       uint8
+	Data     uint8
+	DataLen  uint8
+	DataSize uint8
+	Special  uint8
+	Spare    [3]uint8
 }
 
 // Names of all BPF objects in the ELF.
@@ -102,8 +48,12 @@ type ProcessWireHeader struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	ProcessMapEvents              = "events"
+	ProcessMapHandlers            = "handlers"
 	ProcessMapLosses              = "losses"
 	ProcessMapScratches           = "scratches"
+	ProcessMapShapes              = "shapes"
+	ProcessProgHandleExecRaw      = "handle_exec_raw"
+	ProcessProgHandleExecTyped    = "handle_exec_typed"
 	ProcessProgRiposteCgroupRaw   = "riposte_cgroup_raw"
 	ProcessProgRiposteCgroupTyped = "riposte_cgroup_typed"
 	ProcessProgRiposteExecRaw     = "riposte_exec_raw"
@@ -112,11 +62,11 @@ const (
 	ProcessProgRiposteExitTyped   = "riposte_exit_typed"
 	ProcessProgRiposteForkRaw     = "riposte_fork_raw"
 	ProcessProgRiposteForkTyped   = "riposte_fork_typed"
-	ProcessVarGoCgroup            = "go_cgroup"
-	ProcessVarGoExec              = "go_exec"
-	ProcessVarGoExit              = "go_exit"
-	ProcessVarGoFork              = "go_fork"
+	ProcessProgRiposteMoveRaw     = "riposte_move_raw"
+	ProcessProgRiposteMoveTyped   = "riposte_move_typed"
 	ProcessVarOwnTgid             = "own_tgid"
+	ProcessVarShedBytes           = "shed_bytes"
+	ProcessVarShedLowBytes        = "shed_low_bytes"
 	ProcessVarWakeBytes           = "wake_bytes"
 	ProcessVarWakeIntervalNs      = "wake_interval_ns"
 )
@@ -163,6 +113,8 @@ type ProcessSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessProgramSpecs struct {
+	HandleExecRaw      *ebpf.ProgramSpec `ebpf:"handle_exec_raw"`
+	HandleExecTyped    *ebpf.ProgramSpec `ebpf:"handle_exec_typed"`
 	RiposteCgroupRaw   *ebpf.ProgramSpec `ebpf:"riposte_cgroup_raw"`
 	RiposteCgroupTyped *ebpf.ProgramSpec `ebpf:"riposte_cgroup_typed"`
 	RiposteExecRaw     *ebpf.ProgramSpec `ebpf:"riposte_exec_raw"`
@@ -171,6 +123,8 @@ type ProcessProgramSpecs struct {
 	RiposteExitTyped   *ebpf.ProgramSpec `ebpf:"riposte_exit_typed"`
 	RiposteForkRaw     *ebpf.ProgramSpec `ebpf:"riposte_fork_raw"`
 	RiposteForkTyped   *ebpf.ProgramSpec `ebpf:"riposte_fork_typed"`
+	RiposteMoveRaw     *ebpf.ProgramSpec `ebpf:"riposte_move_raw"`
+	RiposteMoveTyped   *ebpf.ProgramSpec `ebpf:"riposte_move_typed"`
 }
 
 // ProcessMapSpecs contains maps before they are loaded into the kernel.
@@ -178,19 +132,19 @@ type ProcessProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessMapSpecs struct {
 	Events    *ebpf.MapSpec `ebpf:"events"`
+	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
 }
 
 // ProcessVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessVariableSpecs struct {
-	GoCgroup       *ebpf.VariableSpec `ebpf:"go_cgroup"`
-	GoExec         *ebpf.VariableSpec `ebpf:"go_exec"`
-	GoExit         *ebpf.VariableSpec `ebpf:"go_exit"`
-	GoFork         *ebpf.VariableSpec `ebpf:"go_fork"`
 	OwnTgid        *ebpf.VariableSpec `ebpf:"own_tgid"`
+	ShedBytes      *ebpf.VariableSpec `ebpf:"shed_bytes"`
+	ShedLowBytes   *ebpf.VariableSpec `ebpf:"shed_low_bytes"`
 	WakeBytes      *ebpf.VariableSpec `ebpf:"wake_bytes"`
 	WakeIntervalNs *ebpf.VariableSpec `ebpf:"wake_interval_ns"`
 }
@@ -216,15 +170,19 @@ func (o *ProcessObjects) Close() error {
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessMaps struct {
 	Events    *ebpf.Map `ebpf:"events"`
+	Handlers  *ebpf.Map `ebpf:"handlers"`
 	Losses    *ebpf.Map `ebpf:"losses"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Shapes    *ebpf.Map `ebpf:"shapes"`
 }
 
 func (m *ProcessMaps) Close() error {
 	return _ProcessClose(
 		m.Events,
+		m.Handlers,
 		m.Losses,
 		m.Scratches,
+		m.Shapes,
 	)
 }
 
@@ -232,11 +190,9 @@ func (m *ProcessMaps) Close() error {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessVariables struct {
-	GoCgroup       *ebpf.Variable `ebpf:"go_cgroup"`
-	GoExec         *ebpf.Variable `ebpf:"go_exec"`
-	GoExit         *ebpf.Variable `ebpf:"go_exit"`
-	GoFork         *ebpf.Variable `ebpf:"go_fork"`
 	OwnTgid        *ebpf.Variable `ebpf:"own_tgid"`
+	ShedBytes      *ebpf.Variable `ebpf:"shed_bytes"`
+	ShedLowBytes   *ebpf.Variable `ebpf:"shed_low_bytes"`
 	WakeBytes      *ebpf.Variable `ebpf:"wake_bytes"`
 	WakeIntervalNs *ebpf.Variable `ebpf:"wake_interval_ns"`
 }
@@ -245,6 +201,8 @@ type ProcessVariables struct {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessPrograms struct {
+	HandleExecRaw      *ebpf.Program `ebpf:"handle_exec_raw"`
+	HandleExecTyped    *ebpf.Program `ebpf:"handle_exec_typed"`
 	RiposteCgroupRaw   *ebpf.Program `ebpf:"riposte_cgroup_raw"`
 	RiposteCgroupTyped *ebpf.Program `ebpf:"riposte_cgroup_typed"`
 	RiposteExecRaw     *ebpf.Program `ebpf:"riposte_exec_raw"`
@@ -253,10 +211,14 @@ type ProcessPrograms struct {
 	RiposteExitTyped   *ebpf.Program `ebpf:"riposte_exit_typed"`
 	RiposteForkRaw     *ebpf.Program `ebpf:"riposte_fork_raw"`
 	RiposteForkTyped   *ebpf.Program `ebpf:"riposte_fork_typed"`
+	RiposteMoveRaw     *ebpf.Program `ebpf:"riposte_move_raw"`
+	RiposteMoveTyped   *ebpf.Program `ebpf:"riposte_move_typed"`
 }
 
 func (p *ProcessPrograms) Close() error {
 	return _ProcessClose(
+		p.HandleExecRaw,
+		p.HandleExecTyped,
 		p.RiposteCgroupRaw,
 		p.RiposteCgroupTyped,
 		p.RiposteExecRaw,
@@ -265,6 +227,8 @@ func (p *ProcessPrograms) Close() error {
 		p.RiposteExitTyped,
 		p.RiposteForkRaw,
 		p.RiposteForkTyped,
+		p.RiposteMoveRaw,
+		p.RiposteMoveTyped,
 	)
 }
 

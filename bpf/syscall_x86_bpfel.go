@@ -20,39 +20,124 @@ type SyscallScratch struct {
 	Used    uint32
 	PathAt  uint32
 	PathLen uint32
-	Spare   uint32
-	Path    [8192]uint8
-	Out     [20736]uint8
+	Compat  uint32
+	Shape   SyscallWireShape
+	Args    [8]uint64
+	Path    [4352]uint8
+	Out     [25088]uint8
 }
 
-type SyscallWireCall uint32
+type SyscallWireBase uint32
 
 const (
-	SyscallWireCallCALL_NONE     SyscallWireCall = 0
-	SyscallWireCallCALL_EXECVE   SyscallWireCall = 1
-	SyscallWireCallCALL_EXECVEAT SyscallWireCall = 2
-	SyscallWireCallCALL_OPEN     SyscallWireCall = 3
-	SyscallWireCallCALL_OPENAT   SyscallWireCall = 4
-	SyscallWireCallCALL_OPENAT2  SyscallWireCall = 5
-	SyscallWireCallCALL_CREAT    SyscallWireCall = 6
-	SyscallWireCallCALL_CONNECT  SyscallWireCall = 7
+	SyscallWireBaseBASE_NONE SyscallWireBase = 0
+	SyscallWireBaseBASE_CWD  SyscallWireBase = 7
 )
 
-type SyscallWireConnect struct {
-	_          structs.HostLayout
-	Header     SyscallWireHeader
-	Fd         int32
-	Marks      uint32
-	Family     uint16
-	Protocol   uint16
-	LocalPort  uint16
-	RemotePort uint16
-	Local      [16]uint8
-	Remote     [16]uint8
-	AddrLen    uint16
-	PeerLen    uint16
-	Spare      uint32
+type SyscallWireCall struct {
+	_       structs.HostLayout
+	Header  SyscallWireHeader
+	Args    [6]uint64
+	Marks   uint32
+	NameLen [2]uint16
+	BaseLen [2]uint16
+	DataLen uint16
+	Spare   uint16
 }
+
+type SyscallWireCgroup struct {
+	_       structs.HostLayout
+	Header  SyscallWireHeader
+	Id      uint64
+	Start   uint64
+	Pid     uint32
+	PathLen uint16
+	Spare   uint16
+}
+
+type SyscallWireChange struct {
+	_     structs.HostLayout
+	Call  SyscallWireCall
+	State SyscallWireState
+}
+
+type SyscallWireExec struct {
+	_           structs.HostLayout
+	Header      SyscallWireHeader
+	State       SyscallWireState
+	Ino         uint64
+	Ctime       int64
+	Mtime       int64
+	Fdlimit     uint64
+	MajorFaults uint64
+	MinorFaults uint64
+	Pages       uint64
+	Resident    uint64
+	Swapped     uint64
+	Dev         uint32
+	Imode       uint32
+	Iuid        uint32
+	Igid        uint32
+	Dirfd       int32
+	Flags       uint32
+	Marks       uint32
+	NameLen     uint16
+	BaseLen     uint16
+	PathLen     uint16
+	ArgsLen     uint16
+	EnvLen      uint16
+	Spare       uint16
+}
+
+type SyscallWireExit struct {
+	_      structs.HostLayout
+	Header SyscallWireHeader
+}
+
+type SyscallWireFd uint32
+
+const (
+	SyscallWireFdFD_NONE   SyscallWireFd = 0
+	SyscallWireFdFD_RESULT SyscallWireFd = 7
+)
+
+type SyscallWireFile struct {
+	_      structs.HostLayout
+	Call   SyscallWireCall
+	Object SyscallWireObject
+}
+
+type SyscallWireFork struct {
+	_           structs.HostLayout
+	Header      SyscallWireHeader
+	Start       uint64
+	Cgroup      uint64
+	Flags       uint64
+	NsStart     uint64
+	Fdlimit     uint64
+	MajorFaults uint64
+	MinorFaults uint64
+	Pages       uint64
+	Resident    uint64
+	Swapped     uint64
+	Pid         uint32
+	Tid         uint32
+	Vpid        uint32
+	Vtid        uint32
+	Ppid        uint32
+	Spare       uint32
+}
+
+type SyscallWireHandler uint32
+
+const (
+	SyscallWireHandlerHANDLER_CALL   SyscallWireHandler = 1
+	SyscallWireHandlerHANDLER_FILE   SyscallWireHandler = 2
+	SyscallWireHandlerHANDLER_SOCKET SyscallWireHandler = 3
+	SyscallWireHandlerHANDLER_CHANGE SyscallWireHandler = 4
+	SyscallWireHandlerHANDLER_EXEC   SyscallWireHandler = 5
+	SyscallWireHandlerHANDLERS       SyscallWireHandler = 6
+)
 
 type SyscallWireHeader struct {
 	_       structs.HostLayout
@@ -71,31 +156,39 @@ type SyscallWireHeader struct {
 	Gid     uint32
 	Cpu     uint16
 	Compat  uint8
-	Spare   uint8
+	Uring   uint8
 	Comm    [16]int8
 }
 
 type SyscallWireKind uint32
 
 const (
-	SyscallWireKindWIRE_EXEC    SyscallWireKind = 1
-	SyscallWireKindWIRE_OPEN    SyscallWireKind = 2
-	SyscallWireKindWIRE_CONNECT SyscallWireKind = 3
-	SyscallWireKindWIRE_FORK    SyscallWireKind = 4
-	SyscallWireKindWIRE_EXIT    SyscallWireKind = 5
-	SyscallWireKindWIRE_CGROUP  SyscallWireKind = 6
+	SyscallWireKindWIRE_EXEC   SyscallWireKind = 1
+	SyscallWireKindWIRE_CALL   SyscallWireKind = 2
+	SyscallWireKindWIRE_FILE   SyscallWireKind = 3
+	SyscallWireKindWIRE_SOCKET SyscallWireKind = 4
+	SyscallWireKindWIRE_CHANGE SyscallWireKind = 5
+	SyscallWireKindWIRE_FORK   SyscallWireKind = 6
+	SyscallWireKindWIRE_EXIT   SyscallWireKind = 7
+	SyscallWireKindWIRE_CGROUP SyscallWireKind = 8
+	SyscallWireKindWIRE_DONE   SyscallWireKind = 9
 )
 
 type SyscallWireLoss uint32
 
 const (
-	SyscallWireLossLOSS_RING_FULL    SyscallWireLoss = 0
-	SyscallWireLossLOSS_SCRATCH_BUSY SyscallWireLoss = 1
-	SyscallWireLossLOSS_PATH_CUT     SyscallWireLoss = 2
-	SyscallWireLossLOSS_ARGUMENT     SyscallWireLoss = 3
-	SyscallWireLossLOSS_ARGS_CUT     SyscallWireLoss = 4
-	SyscallWireLossLOSS_FILE         SyscallWireLoss = 5
-	SyscallWireLossLOSS_PLACES       SyscallWireLoss = 6
+	SyscallWireLossLOSS_RING_FULL       SyscallWireLoss = 0
+	SyscallWireLossLOSS_RING_FULL_STATE SyscallWireLoss = 1
+	SyscallWireLossLOSS_SHED            SyscallWireLoss = 2
+	SyscallWireLossLOSS_SHED_LOW        SyscallWireLoss = 3
+	SyscallWireLossLOSS_SCRATCH_BUSY    SyscallWireLoss = 4
+	SyscallWireLossLOSS_TAIL_CALL       SyscallWireLoss = 5
+	SyscallWireLossLOSS_PATH_CUT        SyscallWireLoss = 6
+	SyscallWireLossLOSS_ARGUMENT        SyscallWireLoss = 7
+	SyscallWireLossLOSS_ARGS_CUT        SyscallWireLoss = 8
+	SyscallWireLossLOSS_ENV_CUT         SyscallWireLoss = 9
+	SyscallWireLossLOSS_FILE            SyscallWireLoss = 10
+	SyscallWireLossLOSS_PLACES          SyscallWireLoss = 11
 )
 
 type SyscallWireMark uint32
@@ -110,50 +203,196 @@ const (
 	SyscallWireMarkMARK_ARGS_CUT  SyscallWireMark = 64
 	SyscallWireMarkMARK_FILE_LOST SyscallWireMark = 128
 	SyscallWireMarkMARK_SOCKET    SyscallWireMark = 256
+	SyscallWireMarkMARK_UNLINKED  SyscallWireMark = 512
+	SyscallWireMarkMARK_ANONYMOUS SyscallWireMark = 1024
+	SyscallWireMarkMARK_ENV_CUT   SyscallWireMark = 2048
+	SyscallWireMarkMARK_CONNECTED SyscallWireMark = 4096
+	SyscallWireMarkMARK_RENAMED   SyscallWireMark = 8192
+	SyscallWireMarkMARK_SKIPPED   SyscallWireMark = 16384
 )
 
-type SyscallWireOpen struct {
-	_       structs.HostLayout
-	Header  SyscallWireHeader
-	Flags   uint64
-	Mode    uint64
-	Resolve uint64
-	Ino     uint64
-	Dev     uint32
-	Dirfd   int32
-	Imode   uint32
-	Marks   uint32
-	NameLen uint16
-	PathLen uint16
-	BaseLen uint16
-	Spare   uint16
+type SyscallWireObject struct {
+	_         structs.HostLayout
+	Ino       uint64
+	Dev       uint32
+	Imode     uint32
+	PathLen   uint16
+	OriginLen uint16
+	Spare     [2]uint16
 }
+
+type SyscallWireRole uint32
+
+const (
+	SyscallWireRoleROLE_UNKNOWN SyscallWireRole = 0
+	SyscallWireRoleROLE_CLIENT  SyscallWireRole = 1
+	SyscallWireRoleROLE_SERVER  SyscallWireRole = 2
+)
+
+type SyscallWireShape struct {
+	_        structs.HostLayout
+	Call     uint8
+	Handler  uint8
+	Tier     uint8
+	Flags    uint8
+	Name     [2]uint8
+	Dir      [2]uint8
+	Fd       uint8
+	Data     uint8
+	DataLen  uint8
+	DataSize uint8
+	Special  uint8
+	Spare    [3]uint8
+}
+
+type SyscallWireShapeFlag uint32
+
+const (
+	SyscallWireShapeFlagSHAPE_QUIET     SyscallWireShapeFlag = 1
+	SyscallWireShapeFlagSHAPE_ID16      SyscallWireShapeFlag = 2
+	SyscallWireShapeFlagSHAPE_ALL       SyscallWireShapeFlag = 4
+	SyscallWireShapeFlagSHAPE_MULTIPLEX SyscallWireShapeFlag = 8
+	SyscallWireShapeFlagSHAPE_AT        SyscallWireShapeFlag = 16
+)
+
+type SyscallWireSocket struct {
+	_          structs.HostLayout
+	Call       SyscallWireCall
+	Object     SyscallWireObject
+	Size       uint64
+	QueueLen   uint32
+	QueueMax   uint32
+	Family     uint16
+	Type       uint16
+	Protocol   uint16
+	Role       uint16
+	LocalPort  uint16
+	RemotePort uint16
+	AddrLen    uint16
+	OwnLen     uint16
+	PeerLen    uint16
+	ControlLen uint16
+	Spare      uint32
+	Local      [16]uint8
+	Remote     [16]uint8
+}
+
+type SyscallWireSpecial uint32
+
+const (
+	SyscallWireSpecialSPECIAL_NONE     SyscallWireSpecial = 0
+	SyscallWireSpecialSPECIAL_OPENAT2  SyscallWireSpecial = 1
+	SyscallWireSpecialSPECIAL_CLONE    SyscallWireSpecial = 2
+	SyscallWireSpecialSPECIAL_CLONE3   SyscallWireSpecial = 3
+	SyscallWireSpecialSPECIAL_PRCTL    SyscallWireSpecial = 4
+	SyscallWireSpecialSPECIAL_VECTOR   SyscallWireSpecial = 5
+	SyscallWireSpecialSPECIAL_CONNECT  SyscallWireSpecial = 6
+	SyscallWireSpecialSPECIAL_ACCEPT   SyscallWireSpecial = 7
+	SyscallWireSpecialSPECIAL_LISTEN   SyscallWireSpecial = 8
+	SyscallWireSpecialSPECIAL_SENDTO   SyscallWireSpecial = 9
+	SyscallWireSpecialSPECIAL_SENDMSG  SyscallWireSpecial = 10
+	SyscallWireSpecialSPECIAL_RECVFROM SyscallWireSpecial = 11
+	SyscallWireSpecialSPECIAL_RECVMSG  SyscallWireSpecial = 12
+)
+
+type SyscallWireState struct {
+	_             structs.HostLayout
+	Inheritable   uint64
+	Permitted     uint64
+	Effective     uint64
+	Uid           uint32
+	Euid          uint32
+	Suid          uint32
+	Fsuid         uint32
+	Gid           uint32
+	Egid          uint32
+	Sgid          uint32
+	Fsgid         uint32
+	NsMnt         uint32
+	NsPid         uint32
+	NsPidChildren uint32
+	NsNet         uint32
+	NsUser        uint32
+	NsIpc         uint32
+	NsUts         uint32
+	NsCgroup      uint32
+	Tty           uint32
+	Sid           uint32
+	Pgid          uint32
+	Vpid          uint32
+	Vtid          uint32
+	Vpgid         uint32
+	Vsid          uint32
+	Loginuid      uint32
+	CwdLen        uint16
+	RootLen       uint16
+	Spare         uint32
+}
+
+type SyscallWireTable uint32
+
+const (
+	SyscallWireTableTABLE_SIZE       SyscallWireTable = 1024
+	SyscallWireTableTABLE_64         SyscallWireTable = 0
+	SyscallWireTableTABLE_32         SyscallWireTable = 1024
+	SyscallWireTableTABLE_SOCKETCALL SyscallWireTable = 2048
+	SyscallWireTableTABLE_URING      SyscallWireTable = 3072
+	SyscallWireTableTABLE_END        SyscallWireTable = 4096
+)
+
+type SyscallWireTier uint32
+
+const (
+	SyscallWireTierTIER_STATE  SyscallWireTier = 0
+	SyscallWireTierTIER_NORMAL SyscallWireTier = 1
+	SyscallWireTierTIER_LOW    SyscallWireTier = 2
+)
 
 type SyscallWireVersion uint32
 
 const (
-	SyscallWireVersionWIRE_VERSION SyscallWireVersion = 1
+	SyscallWireVersionWIRE_VERSION SyscallWireVersion = 2
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SyscallMapEvents            = "events"
-	SyscallMapLosses            = "losses"
-	SyscallMapScratches         = "scratches"
-	SyscallProgRiposteCallRaw   = "riposte_call_raw"
-	SyscallProgRiposteCallTyped = "riposte_call_typed"
-	SyscallVarGoCall            = "go_call"
-	SyscallVarGoConnect         = "go_connect"
-	SyscallVarGoKind            = "go_kind"
-	SyscallVarGoLoss            = "go_loss"
-	SyscallVarGoMark            = "go_mark"
-	SyscallVarGoOpen            = "go_open"
-	SyscallVarGoVersion         = "go_version"
-	SyscallVarOwnTgid           = "own_tgid"
-	SyscallVarWakeBytes         = "wake_bytes"
-	SyscallVarWakeIntervalNs    = "wake_interval_ns"
+	SyscallMapEvents               = "events"
+	SyscallMapHandlers             = "handlers"
+	SyscallMapLosses               = "losses"
+	SyscallMapScratches            = "scratches"
+	SyscallMapShapes               = "shapes"
+	SyscallProgHandleCallRaw       = "handle_call_raw"
+	SyscallProgHandleCallTyped     = "handle_call_typed"
+	SyscallProgHandleChangeRaw     = "handle_change_raw"
+	SyscallProgHandleChangeTyped   = "handle_change_typed"
+	SyscallProgRiposteSyscallRaw   = "riposte_syscall_raw"
+	SyscallProgRiposteSyscallTyped = "riposte_syscall_typed"
+	SyscallVarGoBase               = "go_base"
+	SyscallVarGoCgroup             = "go_cgroup"
+	SyscallVarGoChange             = "go_change"
+	SyscallVarGoExec               = "go_exec"
+	SyscallVarGoExit               = "go_exit"
+	SyscallVarGoFd                 = "go_fd"
+	SyscallVarGoFile               = "go_file"
+	SyscallVarGoFork               = "go_fork"
+	SyscallVarGoHandler            = "go_handler"
+	SyscallVarGoKind               = "go_kind"
+	SyscallVarGoLoss               = "go_loss"
+	SyscallVarGoMark               = "go_mark"
+	SyscallVarGoRole               = "go_role"
+	SyscallVarGoShapeFlag          = "go_shape_flag"
+	SyscallVarGoSocket             = "go_socket"
+	SyscallVarGoSpecial            = "go_special"
+	SyscallVarGoTable              = "go_table"
+	SyscallVarGoTier               = "go_tier"
+	SyscallVarGoVersion            = "go_version"
+	SyscallVarOwnTgid              = "own_tgid"
+	SyscallVarShedBytes            = "shed_bytes"
+	SyscallVarShedLowBytes         = "shed_low_bytes"
+	SyscallVarWakeBytes            = "wake_bytes"
+	SyscallVarWakeIntervalNs       = "wake_interval_ns"
 )
 
 // LoadSyscall returns the embedded CollectionSpec for Syscall.
@@ -198,8 +437,12 @@ type SyscallSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallProgramSpecs struct {
-	RiposteCallRaw   *ebpf.ProgramSpec `ebpf:"riposte_call_raw"`
-	RiposteCallTyped *ebpf.ProgramSpec `ebpf:"riposte_call_typed"`
+	HandleCallRaw       *ebpf.ProgramSpec `ebpf:"handle_call_raw"`
+	HandleCallTyped     *ebpf.ProgramSpec `ebpf:"handle_call_typed"`
+	HandleChangeRaw     *ebpf.ProgramSpec `ebpf:"handle_change_raw"`
+	HandleChangeTyped   *ebpf.ProgramSpec `ebpf:"handle_change_typed"`
+	RiposteSyscallRaw   *ebpf.ProgramSpec `ebpf:"riposte_syscall_raw"`
+	RiposteSyscallTyped *ebpf.ProgramSpec `ebpf:"riposte_syscall_typed"`
 }
 
 // SyscallMapSpecs contains maps before they are loaded into the kernel.
@@ -207,22 +450,38 @@ type SyscallProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallMapSpecs struct {
 	Events    *ebpf.MapSpec `ebpf:"events"`
+	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
 }
 
 // SyscallVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallVariableSpecs struct {
-	GoCall         *ebpf.VariableSpec `ebpf:"go_call"`
-	GoConnect      *ebpf.VariableSpec `ebpf:"go_connect"`
+	GoBase         *ebpf.VariableSpec `ebpf:"go_base"`
+	GoCgroup       *ebpf.VariableSpec `ebpf:"go_cgroup"`
+	GoChange       *ebpf.VariableSpec `ebpf:"go_change"`
+	GoExec         *ebpf.VariableSpec `ebpf:"go_exec"`
+	GoExit         *ebpf.VariableSpec `ebpf:"go_exit"`
+	GoFd           *ebpf.VariableSpec `ebpf:"go_fd"`
+	GoFile         *ebpf.VariableSpec `ebpf:"go_file"`
+	GoFork         *ebpf.VariableSpec `ebpf:"go_fork"`
+	GoHandler      *ebpf.VariableSpec `ebpf:"go_handler"`
 	GoKind         *ebpf.VariableSpec `ebpf:"go_kind"`
 	GoLoss         *ebpf.VariableSpec `ebpf:"go_loss"`
 	GoMark         *ebpf.VariableSpec `ebpf:"go_mark"`
-	GoOpen         *ebpf.VariableSpec `ebpf:"go_open"`
+	GoRole         *ebpf.VariableSpec `ebpf:"go_role"`
+	GoShapeFlag    *ebpf.VariableSpec `ebpf:"go_shape_flag"`
+	GoSocket       *ebpf.VariableSpec `ebpf:"go_socket"`
+	GoSpecial      *ebpf.VariableSpec `ebpf:"go_special"`
+	GoTable        *ebpf.VariableSpec `ebpf:"go_table"`
+	GoTier         *ebpf.VariableSpec `ebpf:"go_tier"`
 	GoVersion      *ebpf.VariableSpec `ebpf:"go_version"`
 	OwnTgid        *ebpf.VariableSpec `ebpf:"own_tgid"`
+	ShedBytes      *ebpf.VariableSpec `ebpf:"shed_bytes"`
+	ShedLowBytes   *ebpf.VariableSpec `ebpf:"shed_low_bytes"`
 	WakeBytes      *ebpf.VariableSpec `ebpf:"wake_bytes"`
 	WakeIntervalNs *ebpf.VariableSpec `ebpf:"wake_interval_ns"`
 }
@@ -248,15 +507,19 @@ func (o *SyscallObjects) Close() error {
 // It can be passed to LoadSyscallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallMaps struct {
 	Events    *ebpf.Map `ebpf:"events"`
+	Handlers  *ebpf.Map `ebpf:"handlers"`
 	Losses    *ebpf.Map `ebpf:"losses"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Shapes    *ebpf.Map `ebpf:"shapes"`
 }
 
 func (m *SyscallMaps) Close() error {
 	return _SyscallClose(
 		m.Events,
+		m.Handlers,
 		m.Losses,
 		m.Scratches,
+		m.Shapes,
 	)
 }
 
@@ -264,14 +527,28 @@ func (m *SyscallMaps) Close() error {
 //
 // It can be passed to LoadSyscallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallVariables struct {
-	GoCall         *ebpf.Variable `ebpf:"go_call"`
-	GoConnect      *ebpf.Variable `ebpf:"go_connect"`
+	GoBase         *ebpf.Variable `ebpf:"go_base"`
+	GoCgroup       *ebpf.Variable `ebpf:"go_cgroup"`
+	GoChange       *ebpf.Variable `ebpf:"go_change"`
+	GoExec         *ebpf.Variable `ebpf:"go_exec"`
+	GoExit         *ebpf.Variable `ebpf:"go_exit"`
+	GoFd           *ebpf.Variable `ebpf:"go_fd"`
+	GoFile         *ebpf.Variable `ebpf:"go_file"`
+	GoFork         *ebpf.Variable `ebpf:"go_fork"`
+	GoHandler      *ebpf.Variable `ebpf:"go_handler"`
 	GoKind         *ebpf.Variable `ebpf:"go_kind"`
 	GoLoss         *ebpf.Variable `ebpf:"go_loss"`
 	GoMark         *ebpf.Variable `ebpf:"go_mark"`
-	GoOpen         *ebpf.Variable `ebpf:"go_open"`
+	GoRole         *ebpf.Variable `ebpf:"go_role"`
+	GoShapeFlag    *ebpf.Variable `ebpf:"go_shape_flag"`
+	GoSocket       *ebpf.Variable `ebpf:"go_socket"`
+	GoSpecial      *ebpf.Variable `ebpf:"go_special"`
+	GoTable        *ebpf.Variable `ebpf:"go_table"`
+	GoTier         *ebpf.Variable `ebpf:"go_tier"`
 	GoVersion      *ebpf.Variable `ebpf:"go_version"`
 	OwnTgid        *ebpf.Variable `ebpf:"own_tgid"`
+	ShedBytes      *ebpf.Variable `ebpf:"shed_bytes"`
+	ShedLowBytes   *ebpf.Variable `ebpf:"shed_low_bytes"`
 	WakeBytes      *ebpf.Variable `ebpf:"wake_bytes"`
 	WakeIntervalNs *ebpf.Variable `ebpf:"wake_interval_ns"`
 }
@@ -280,14 +557,22 @@ type SyscallVariables struct {
 //
 // It can be passed to LoadSyscallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallPrograms struct {
-	RiposteCallRaw   *ebpf.Program `ebpf:"riposte_call_raw"`
-	RiposteCallTyped *ebpf.Program `ebpf:"riposte_call_typed"`
+	HandleCallRaw       *ebpf.Program `ebpf:"handle_call_raw"`
+	HandleCallTyped     *ebpf.Program `ebpf:"handle_call_typed"`
+	HandleChangeRaw     *ebpf.Program `ebpf:"handle_change_raw"`
+	HandleChangeTyped   *ebpf.Program `ebpf:"handle_change_typed"`
+	RiposteSyscallRaw   *ebpf.Program `ebpf:"riposte_syscall_raw"`
+	RiposteSyscallTyped *ebpf.Program `ebpf:"riposte_syscall_typed"`
 }
 
 func (p *SyscallPrograms) Close() error {
 	return _SyscallClose(
-		p.RiposteCallRaw,
-		p.RiposteCallTyped,
+		p.HandleCallRaw,
+		p.HandleCallTyped,
+		p.HandleChangeRaw,
+		p.HandleChangeTyped,
+		p.RiposteSyscallRaw,
+		p.RiposteSyscallTyped,
 	)
 }
 

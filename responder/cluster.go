@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"riposte/responder/action"
-	"riposte/responder/action/deletepod"
 	"riposte/responder/kube"
 )
 
@@ -38,5 +37,5 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 		return nil, err
 	}
 	r.binder = binder
-	return []action.Action{deletepod.New(client.CoreV1())}, nil
+	return clusterActions(client, r.o.ProtectedNamespaces), nil
 }

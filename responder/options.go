@@ -35,18 +35,27 @@ type Options struct {
 	OrderKeyFile string
 	// TokenFile holds the API's token, at least 16 characters. Needed.
 	TokenFile string
+	// PeopleFile holds tokens of people, a line each: a name, a space, the token. Two
+	// people must agree to some actions. Default: nobody beside the bearer of the token.
+	PeopleFile string
 
 	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
 	Listen string
 	// Kubeconfig is a file that opens the cluster that pods are deleted in, or
 	// InCluster for the one that we run in. Default: no cluster.
 	Kubeconfig string
+	// WebhooksFile names the webhooks that actions may use, see docs/actions.md.
+	// Default: none.
+	WebhooksFile string
 	// PlaybookDir is a folder of playbooks beside the built-in ones; changes in it
 	// are taken over. Default: the built-in ones alone.
 	PlaybookDir string
-	// KillSwitchFile is there while the kill switch is on. Replicas must share it,
-	// or be switched one by one. Default: there is no kill switch to turn.
+	// KillSwitchFile is there while the kill switch is on; those of a cluster or a
+	// playbook stand beside it. Default: there is no kill switch to turn.
 	KillSwitchFile string
+	// GuardFile holds the guard's budgets and limits, see docs/guard.md. Default:
+	// guard.DefaultLimits.
+	GuardFile string
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
 

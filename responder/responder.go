@@ -10,10 +10,6 @@ import (
 	"time"
 
 	"riposte/responder/action"
-	"riposte/responder/action/cutnetwork"
-	"riposte/responder/action/freezecontainer"
-	"riposte/responder/action/killcontainer"
-	"riposte/responder/action/killprocess"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/bus"
@@ -21,6 +17,8 @@ import (
 	"riposte/responder/guard"
 	"riposte/responder/incident"
 	"riposte/responder/ingest"
+	"riposte/responder/kube"
+	"riposte/responder/notify"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
@@ -35,11 +33,12 @@ type Responder struct {
 	secrets   secrets
 	playbooks *playbook.Holder
 	guard     *guard.Guard
+	webhooks  *notify.Webhooks
 
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
-	binder ingest.Binder // nil without a cluster
+	binder *kube.Binder // nil without a cluster
 	api    *server.Server
 	addr   string
 
@@ -60,6 +59,9 @@ func New(o Options) (*Responder, error) {
 	if r.secrets, err = readSecrets(o); err != nil {
 		return nil, err
 	}
+	if r.webhooks, err = readWebhooks(o.WebhooksFile); err != nil {
+		return nil, err
+	}
 	sources := []sandbox.Source{playbook.Embedded()}
 	if o.PlaybookDir != "" {
 		sources = append(sources, playbook.Dir(o.PlaybookDir))
@@ -67,9 +69,8 @@ func New(o Options) (*Responder, error) {
 	if r.playbooks, err = playbook.NewHolder(playbook.Options{}, sources...); err != nil {
 		return nil, fmt.Errorf("load the playbooks: %w", err)
 	}
-	r.guard, err = guard.New(guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, KillSwitchFile: o.KillSwitchFile})
-	if err != nil {
-		return nil, fmt.Errorf("load the guard's rules: %w", err)
+	if r.guard, err = newGuard(o); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -106,6 +107,7 @@ func (e oneLine) Unwrap() error { return e.error }
 //
 //   - The port first, because that another program has it is the likeliest
 //     mistake, and it should cost nothing. It is served last.
+//   - The guard before the executor, which asks it.
 //   - The executor before the intake: what is decided finds somebody who does it,
 //     and what an earlier process left is taken up before anything new comes.
 //   - What stands before the intake: an agent's immediate containment is lifted or
@@ -135,6 +137,9 @@ func (r *Responder) start(ctx context.Context) error {
 	}
 	actions, err := r.startActions(ctx)
 	if err != nil {
+		return err
+	}
+	if err := r.startGuard(ctx, actions); err != nil {
 		return err
 	}
 	if err := r.startExecutor(ctx, actions); err != nil {
@@ -182,10 +187,10 @@ func (r *Responder) startBus(ctx context.Context) error {
 	return nil
 }
 
-// startActions registers what can be done. Without a cluster there is no
-// delete_pod, and a playbook that proposes it gets a refused action.
+// startActions registers what can be done. Without a cluster there are none of its
+// actions, and a playbook that proposes one gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := []action.Action{freezecontainer.New(r.bus), cutnetwork.New(r.bus), killcontainer.New(r.bus), killprocess.New(r.bus)}
+	all := append(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks)...)
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err
@@ -211,10 +216,13 @@ func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
 	lift := newLifter(log)
 	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
-	in := ingest.New(ingest.Options{
-		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
-		Binder: r.binder, Lift: lift.put, Cluster: r.o.Cluster, Log: log,
-	})
+	o := ingest.Options{
+		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Lift: lift.put, Cluster: r.o.Cluster, Log: log,
+	}
+	if r.binder != nil { // a nil Binder in the interface would not be nil
+		o.Binder = r.binder
+	}
+	in := ingest.New(o)
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
@@ -246,21 +254,19 @@ func (r *Responder) startChores() {
 }
 
 // housekeep closes incidents that nothing joined for long, and forgets what the
-// stream cannot deliver again: a day more than it keeps its messages.
+// stream cannot deliver again, a day more than it keeps its messages, and what no
+// budget looks back to.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, closing := r.store.CloseIdleIncidents(ctx, now.Add(-incident.Window))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
-	return errors.Join(closing, pruning)
+	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
+	return errors.Join(closing, pruning, counting)
 }
 
 func (r *Responder) startAPI(listener net.Listener) {
-	turn := r.guard.SetKillSwitch
-	if r.o.KillSwitchFile == "" {
-		turn = nil
-	}
 	r.api = server.New(server.Options{
-		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, KillSwitch: r.killSwitch, SetKillSwitch: turn,
-		Playbooks: r.listPlaybooks, Ready: r.ready, Token: r.secrets.token, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, Guard: r.guard,
+		Playbooks: r.playbooks.Playbooks, Ready: r.ready, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

@@ -9,6 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"riposte/responder/api/server"
 )
 
 // maxSecret bounds a key's or token's file.
@@ -21,7 +26,8 @@ const minToken = 16
 type secrets struct {
 	natsSeed []byte
 	orderKey ed25519.PrivateKey
-	token    string
+	// principals are the bearer of the one token, and people with their own.
+	principals []server.Principal
 }
 
 func readSecrets(o Options) (s secrets, err error) {
@@ -39,11 +45,57 @@ func readSecrets(o Options) (s secrets, err error) {
 	if err != nil {
 		return s, err
 	}
-	if len(token) < minToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return s, fmt.Errorf("the API's token, %s: it must be one word of at least %d ASCII characters; `openssl rand -hex 32` makes one", o.TokenFile, minToken)
+	if err := checkToken(string(token)); err != nil {
+		return s, fmt.Errorf("the API's token, %s: %w", o.TokenFile, err)
 	}
-	s.token = string(token)
+	s.principals = []server.Principal{{Name: "token", Token: string(token)}}
+	if o.PeopleFile == "" {
+		return s, nil
+	}
+	people, err := readSecret("the people's tokens", o.PeopleFile)
+	if err != nil {
+		return s, err
+	}
+	if s.principals, err = parsePeople(s.principals, string(people)); err != nil {
+		return s, fmt.Errorf("the people's tokens, %s: %w", o.PeopleFile, err)
+	}
 	return s, nil
+}
+
+func checkToken(token string) error {
+	if len(token) < minToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("it must be one word of at least %d ASCII characters; `openssl rand -hex 32` makes one", minToken)
+	}
+	return nil
+}
+
+var personShape = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
+
+// parsePeople reads a line for each person, a name and a token; lines that begin
+// with # and empty ones mean nothing. No name and no token may be there twice:
+// one person must not be able to agree for two.
+func parsePeople(all []server.Principal, text string) ([]server.Principal, error) {
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, token, _ := strings.Cut(line, " ")
+		token = strings.TrimSpace(token)
+		twice := func(p server.Principal) bool { return p.Name == name || p.Token == token }
+		switch {
+		case !personShape.MatchString(name):
+			return nil, fmt.Errorf("line %d: a line is a name of lower-case letters, digits and . _ @ -, a space, and a token", number)
+		case checkToken(token) != nil:
+			return nil, fmt.Errorf("line %d: the token of %s: %w", number, name, checkToken(token))
+		case slices.ContainsFunc(all, twice):
+			return nil, fmt.Errorf("line %d: the name %s or its token is there already", number, name)
+		}
+		all = append(all, server.Principal{Name: name, Token: token})
+	}
+	return all, nil
 }
 
 // readSecret reads a file that others must not be able to read.

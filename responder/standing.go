@@ -8,6 +8,7 @@ import (
 
 	"riposte/agent/order"
 	"riposte/responder/bus"
+	"riposte/responder/guard"
 	"riposte/responder/playbook"
 )
 
@@ -64,11 +65,18 @@ func text(v any) string {
 
 // stops are the kill switches that are on.
 func (r *Responder) stops() []bus.Stop {
-	s := r.guard.KillSwitch()
-	if !s.On {
-		return nil
+	var all []bus.Stop
+	for _, s := range r.guard.Switches() {
+		stop := bus.Stop{Reason: s.Reason, Actor: s.Actor, At: s.At}
+		switch s.Scope {
+		case guard.ScopeCluster:
+			stop.Cluster = s.Name
+		case guard.ScopePlaybook:
+			stop.Playbook = s.Name
+		}
+		all = append(all, stop)
 	}
-	return []bus.Stop{{Reason: s.Reason, Actor: s.Actor, At: s.At}}
+	return all
 }
 
 // standing is what the playbooks that enforce let the agents do, and what the guard
@@ -77,12 +85,14 @@ func (r *Responder) standing() bus.Standing {
 	var s bus.Standing
 	s.Protect.Namespaces, s.Protect.Names, s.Protect.Labels = r.guard.Protected()
 	for _, p := range r.playbooks.Playbooks() {
-		if p.Contain == "" || p.Mode != playbook.Enforce {
+		mode, row := r.guard.ModeOf(p.Name, p.Mode)
+		if p.Contain == "" || mode != playbook.Enforce {
 			continue
 		}
 		s.Triggers = append(s.Triggers, order.Trigger{
 			Playbook: p.Name, Contain: order.Kind(p.Contain),
 			Rules: p.Trigger.Rules, Tags: p.Trigger.Tags, Sources: p.Trigger.Sources, Priority: p.Trigger.Priority,
+			Namespaces: row.Namespaces, Labels: row.LabelMap(),
 		})
 	}
 	return s

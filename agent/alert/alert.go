@@ -100,6 +100,9 @@ type Container struct {
 	ID    string `json:"id"`
 	Name  string `json:"name,omitempty"`
 	Image string `json:"image,omitempty"`
+	// MetadataMissing says that the runtime had not answered when the rules looked at
+	// the event: what they saw of the container was its id alone.
+	MetadataMissing bool `json:"metadata_missing,omitempty"`
 	// CgroupID is the inode of the container's directory in the cgroup v2 tree.
 	CgroupID uint64 `json:"cgroup_id"`
 	// StartNS is the start of the first process that the agent saw in the container,

@@ -22,7 +22,15 @@ import (
 // the folder that the variable names, and ends.
 const callsIn = "RIPOSTE_TEST_CALLS_IN"
 
+// everyCallIn makes it the one that makes every call that is captured.
+const everyCallIn = "RIPOSTE_TEST_EVERY_CALL_IN"
+
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(everyCallIn); dir != "" {
+		runtime.LockOSThread()
+		makeCalls(dir)
+		os.Exit(3)
+	}
 	if dir := os.Getenv(callsIn); dir != "" {
 		runtime.LockOSThread()
 		calls(dir)
@@ -95,11 +103,11 @@ func opens(dir string) {
 	must("low memory", err, nil)
 	copy(low, file)
 	at := uint32(uintptr(unsafe.Pointer(&low[0])))
-	if fd := int80.Call(5, at, unix.O_RDONLY, 0, 0); fd < 0 {
+	if fd := int80.Call(5, at, unix.O_RDONLY, 0, 0, 0, 0); fd < 0 {
 		must("int 0x80 open", unix.Errno(-fd), nil)
 	}
 	low[len(file)] = 'x'
-	if got := int80.Call(295, ^uint32(99), at, unix.O_RDWR, 0); got != -int32(unix.ENOENT) {
+	if got := int80.Call(295, ^uint32(99), at, unix.O_RDWR, 0, 0, 0); got != -int32(unix.ENOENT) {
 		must("int 0x80 openat", unix.Errno(-got), unix.ENOENT)
 	}
 }
@@ -147,7 +155,8 @@ func execs(dir string) {
 		programs = append(programs, []string{path})
 	}
 	for _, argv := range programs {
-		p, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Dir: filepath.Join(dir, "sub"), Env: []string{}})
+		env := []string{"SEEN=1", "EMPTY=", "LONG=" + strings.Repeat("y", len(argv[len(argv)-1]))}
+		p, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Dir: filepath.Join(dir, "sub"), Env: env})
 		must("start", err, nil)
 		_, err = p.Wait()
 		must("wait", err, nil)

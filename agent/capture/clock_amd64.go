@@ -48,3 +48,12 @@ func (c *clock) unix(boot uint64) int64 {
 	}
 	return int64(boot) + c.offset
 }
+
+// bootNow is the kernel's time since boot, 0 where it cannot be read.
+func bootNow() uint64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
+		return 0
+	}
+	return uint64(t.Nano())
+}

@@ -18,21 +18,55 @@ import (
 // wireVersion is the version of headers/wire.h that this file reads.
 const wireVersion = uint16(bpf.SyscallWireVersionWIRE_VERSION)
 
-var errShort = errors.New("record is shorter than it says")
+var (
+	errShort = errors.New("shorter than it says")
+	errKind  = errors.New("unknown")
+)
 
 // decoder turns records into events. It remembers short texts that come again and
 // again (names, flags), so that a usual event costs one allocation for its texts.
 type decoder struct {
 	clock *clock
 	comms memory[[16]byte]
-	flags memory[uint32]
+	flags memory[flagKey]
+
+	pending pending
+	// call is the record in work, kept so that it costs no allocation.
+	call record
 }
 
 func newDecoder(c *clock) *decoder { return &decoder{clock: c} }
 
+// errKept says that the record is kept for another that completes it.
+var errKept = errors.New("kept")
+
 // record fills e from one record. On an error e is undefined.
 func (d *decoder) record(raw []byte, e *event.Event) error {
 	e.Reset()
+	h, _, ok := fixed[bpf.SyscallWireHeader](raw)
+	if ok && h.Uring != 0 && h.Kind != uint8(bpf.SyscallWireKindWIRE_DONE) && h.Version == wireVersion && int(h.Size) == len(raw) {
+		d.pending.submitted(raw, &h)
+		return errKept
+	}
+	return d.decode(raw, e)
+}
+
+// late tells of a request of io_uring that has no result after a time.
+func (d *decoder) late(now uint64, e *event.Event) bool {
+	raw := d.pending.late(now)
+	if raw == nil {
+		return false
+	}
+	e.Reset()
+	if d.decode(raw, e) != nil {
+		return false
+	}
+	e.Pending = e.Ret < 0
+	return true
+}
+
+// decode fills e from one record as it is.
+func (d *decoder) decode(raw []byte, e *event.Event) error {
 	h, _, ok := fixed[bpf.SyscallWireHeader](raw)
 	switch {
 	case !ok || int(h.Size) > len(raw) || h.Size < uint32(unsafe.Sizeof(h)):
@@ -42,43 +76,31 @@ func (d *decoder) record(raw []byte, e *event.Event) error {
 	}
 	d.header(&h, e)
 	raw = raw[:h.Size]
-	kind := bpf.SyscallWireKind(h.Kind)
-	switch {
-	case kind == bpf.SyscallWireKindWIRE_OPEN && opens(e.Type):
-		return d.open(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_EXEC && (e.Type == event.Execve || e.Type == event.Execveat):
-		return d.exec(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_CONNECT && e.Type == event.Connect:
-		return d.connect(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_FORK:
-		return d.fork(raw, e)
-	case kind == bpf.SyscallWireKindWIRE_EXIT:
+	var err error
+	switch kind := bpf.SyscallWireKind(h.Kind); kind {
+	case bpf.SyscallWireKindWIRE_CALL, bpf.SyscallWireKindWIRE_FILE, bpf.SyscallWireKindWIRE_SOCKET, bpf.SyscallWireKindWIRE_CHANGE:
+		err = d.syscall(raw, kind, e)
+	case bpf.SyscallWireKindWIRE_EXEC:
+		err = d.exec(raw, e)
+	case bpf.SyscallWireKindWIRE_FORK:
+		err = d.fork(raw, e)
+	case bpf.SyscallWireKindWIRE_EXIT:
 		d.exit(e)
-		return nil
-	case kind == bpf.SyscallWireKindWIRE_CGROUP:
-		return d.cgroup(raw, e)
+	case bpf.SyscallWireKindWIRE_CGROUP:
+		err = d.cgroup(raw, e)
+	case bpf.SyscallWireKindWIRE_DONE:
+		err = d.done(raw, e)
+	default:
+		err = errKind
 	}
-	return fmt.Errorf("record of unknown kind %d, call %d", h.Kind, h.Call)
-}
-
-func opens(t event.Type) bool {
-	return t == event.Open || t == event.Openat || t == event.Openat2 || t == event.Creat
-}
-
-var typeOf = [...]event.Type{
-	bpf.SyscallWireCallCALL_EXECVE:   event.Execve,
-	bpf.SyscallWireCallCALL_EXECVEAT: event.Execveat,
-	bpf.SyscallWireCallCALL_OPEN:     event.Open,
-	bpf.SyscallWireCallCALL_OPENAT:   event.Openat,
-	bpf.SyscallWireCallCALL_OPENAT2:  event.Openat2,
-	bpf.SyscallWireCallCALL_CREAT:    event.Creat,
-	bpf.SyscallWireCallCALL_CONNECT:  event.Connect,
+	if err != nil {
+		return fmt.Errorf("record of kind %d, call %s: %w", h.Kind, e.Type, err)
+	}
+	return nil
 }
 
 func (d *decoder) header(h *bpf.SyscallWireHeader, e *event.Event) {
-	if int(h.Call) < len(typeOf) {
-		e.Type = typeOf[h.Call]
-	}
+	e.Type = event.Type(h.Call)
 	e.KernelNS = h.Ktime
 	e.TimeNS = d.clock.unix(h.Ktime)
 	e.CPU = h.Cpu
@@ -105,16 +127,6 @@ func fixed[T any](raw []byte) (v T, rest []byte, ok bool) {
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&v)), size), raw)
 	return v, raw[size:], true
-}
-
-// take cuts the next text of n bytes.
-func take(rest *string, n uint16) (string, bool) {
-	if int(n) > len(*rest) {
-		return "", false
-	}
-	text := (*rest)[:n]
-	*rest = (*rest)[n:]
-	return text, true
 }
 
 func cString(b []byte) string {

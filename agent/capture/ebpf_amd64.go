@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,8 @@ const (
 	wakeInterval = time.Millisecond
 	// A quiet reader still looks this often, should a wake-up ever be missed.
 	idleLook = 250 * time.Millisecond
+	// A reader that is never quiet looks for late requests after so many records.
+	lateEvery = 1024
 )
 
 // Live is the source of events from this machine's kernel.
@@ -35,8 +38,11 @@ type Live struct {
 	links     []link.Link
 	reader    *ringbuf.Reader
 	losses    *ebpf.Map
+	shapeMap  *ebpf.Map
+	shapes    [tableLength]bpf.SyscallWireShape // as the kernel has them
 	decode    *decoder
 	undecoded atomic.Uint64
+	unmatched atomic.Uint64
 
 	mu     sync.Mutex // guards closed and the kernel's objects against Lost after Close
 	closed bool
@@ -55,6 +61,9 @@ func Open(o Options) (Source, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Types == nil {
+		o.Types = event.Types()
 	}
 	if err := preflight(); err != nil {
 		return nil, err
@@ -95,42 +104,92 @@ func (s *Live) load(o Options) error {
 	return nil
 }
 
-// attach loads the programs of one kind from both objects, which share their maps,
-// and attaches the process programs first: no call's exit is seen before its
-// process's life is.
+// objects are loaded in this order. They share their maps.
+var objects = []func() (*ebpf.CollectionSpec, error){bpf.LoadProcess, bpf.LoadFile, bpf.LoadSocket, bpf.LoadSyscall, loadUring}
+
+// handlers are the programs that are reached by tail calls, without the kind.
+var handlers = map[string]bpf.SyscallWireHandler{
+	"handle_call":   bpf.SyscallWireHandlerHANDLER_CALL,
+	"handle_file":   bpf.SyscallWireHandlerHANDLER_FILE,
+	"handle_socket": bpf.SyscallWireHandlerHANDLER_SOCKET,
+	"handle_change": bpf.SyscallWireHandlerHANDLER_CHANGE,
+	"handle_exec":   bpf.SyscallWireHandlerHANDLER_EXEC,
+}
+
+// program is one that has a hook of its own.
+type program struct {
+	*ebpf.Program
+	name, tracepoint string
+}
+
+// attach loads the programs of one kind from all objects and attaches the process
+// programs first: no call's exit is seen before its process's life is.
 func (s *Live) attach(o Options, kind string) error {
 	shared := map[string]*ebpf.Map{}
-	hooks := map[*ebpf.Program]string{}
-	for _, load := range []func() (*ebpf.CollectionSpec, error){bpf.LoadProcess, bpf.LoadSyscall} {
+	var hooks []program
+	for _, load := range objects {
 		spec, err := load()
-		if err != nil {
-			return fmt.Errorf("BPF object: %w", err)
+		if errors.Is(err, errNoUring) {
+			o.Log.Warn("files and sockets that are used by io_uring are not seen", "cause", err)
+			continue
+		} else if err != nil {
+			return err
 		}
 		keep(spec, kind)
 		spec.Maps[bpf.SyscallMapEvents].MaxEntries = uint32(o.RingBytes)
 		if err := configure(spec, o); err != nil {
 			return err
 		}
-		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
+		replace := map[string]*ebpf.Map{}
+		for name, m := range shared {
+			if spec.Maps[name] != nil {
+				replace[name] = m
+			}
+		}
+		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace})
 		if err != nil {
 			return err
 		}
 		s.colls = append(s.colls, coll)
-		for _, name := range []string{bpf.SyscallMapEvents, bpf.SyscallMapLosses, bpf.SyscallMapScratches} {
-			shared[name] = coll.Maps[name]
+		for name, m := range coll.Maps {
+			if !strings.HasPrefix(name, ".") && shared[name] == nil { // not an object's own variables
+				shared[name] = m
+			}
 		}
 		for name, prog := range coll.Programs {
-			hooks[prog] = spec.Programs[name].AttachTo
+			if _, ok := handlers[strings.TrimSuffix(name, kind)]; !ok {
+				hooks = append(hooks, program{prog, name, spec.Programs[name].AttachTo})
+			}
 		}
 	}
-	s.losses = shared[bpf.SyscallMapLosses]
+	s.losses, s.shapeMap, s.shapes = shared[bpf.SyscallMapLosses], shared[bpf.SyscallMapShapes], [tableLength]bpf.SyscallWireShape{}
+	if err := s.setHandlers(shared[bpf.SyscallMapHandlers], kind); err != nil {
+		return err
+	}
+	if err := s.setTypes(o.Types); err != nil {
+		return err
+	}
+	for _, p := range hooks {
+		l, err := hook(p.Program, p.tracepoint)
+		if err != nil {
+			return fmt.Errorf("attach %s: %w", p.name, err)
+		}
+		s.links = append(s.links, l)
+	}
+	return nil
+}
+
+// setHandlers fills the table of tail calls.
+func (s *Live) setHandlers(table *ebpf.Map, kind string) error {
 	for _, coll := range s.colls {
 		for name, prog := range coll.Programs {
-			l, err := hook(prog, hooks[prog])
-			if err != nil {
-				return fmt.Errorf("attach %s: %w", name, err)
+			slot, ok := handlers[strings.TrimSuffix(name, kind)]
+			if !ok {
+				continue
 			}
-			s.links = append(s.links, l)
+			if err := table.Put(uint32(slot), prog); err != nil {
+				return fmt.Errorf("tail call to %s: %w", name, err)
+			}
 		}
 	}
 	return nil
@@ -167,6 +226,16 @@ func (s *Live) Run(ctx context.Context, handle func(*event.Event)) error {
 	// by ourselves until an interval has brought nothing. Only then the next event is
 	// sure to wake us and a long sleep is safe.
 	look, records := idleLook, 0
+	deliver := func() {
+		num++
+		e.Num = num
+		handle(&e)
+	}
+	late := func() {
+		for now := bootNow(); s.decode.late(now, &e); {
+			deliver()
+		}
+	}
 	s.reader.SetDeadline(time.Now().Add(look))
 	for ctx.Err() == nil {
 		err := s.reader.ReadInto(&rec)
@@ -177,6 +246,7 @@ func (s *Live) Run(ctx context.Context, handle func(*event.Event)) error {
 				look = idleLook
 			}
 			records = 0
+			late()
 			s.reader.SetDeadline(time.Now().Add(look))
 			continue
 		case errors.Is(err, ringbuf.ErrFlushed):
@@ -191,13 +261,18 @@ func (s *Live) Run(ctx context.Context, handle func(*event.Event)) error {
 			look = 2 * wakeInterval
 			s.reader.SetDeadline(time.Now().Add(look))
 		}
-		if err := s.decode.record(rec.RawSample, &e); err != nil {
-			s.undecoded.Add(1)
-			continue
+		if records%lateEvery == 0 {
+			late()
 		}
-		num++
-		e.Num = num
-		handle(&e)
+		err = s.decode.record(rec.RawSample, &e)
+		s.unmatched.Store(s.decode.pending.unmatched)
+		switch {
+		case errors.Is(err, errKept):
+		case err != nil:
+			s.undecoded.Add(1)
+		default:
+			deliver()
+		}
 	}
 	return nil
 }

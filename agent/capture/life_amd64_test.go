@@ -18,6 +18,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"riposte/agent/capture"
 	"riposte/agent/event"
@@ -124,14 +125,40 @@ func TestRingSize(t *testing.T) {
 	require.EqualError(t, err, "ring buffer of 5000 bytes: the size must be a power of two of at least 4096")
 }
 
-// TestFullRing fills a small ring that nobody reads: what does not fit is counted.
+// TestFullRing fills a small ring that nobody reads: what does not fit is counted, what
+// says least is given up first, and state events find room still.
 func TestFullRing(t *testing.T) {
-	src := open(t, capture.Options{RingBytes: 4096, OwnEvents: true})
-	for range 100 {
+	src := open(t, capture.Options{RingBytes: 64 << 10, OwnEvents: true})
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	require.NoError(t, err)
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	for src.Lost()["shed_low"] == 0 {
+		require.NoError(t, unix.Sendto(pair[0], []byte("x"), unix.MSG_DONTWAIT, nil))
+		_, _, err := unix.Recvfrom(pair[1], make([]byte, 1), 0)
+		require.NoError(t, err)
+	}
+	require.Zero(t, src.Lost()["shed"])
+	for src.Lost()["shed"] == 0 {
 		_, err := os.Open("/nonexistent")
 		require.Error(t, err)
 	}
-	require.NotZero(t, src.Lost()["ring_full"])
+	require.NoError(t, exec.Command("/bin/true").Run())
+	lost := src.Lost()
+	require.Zero(t, lost["ring_full"], lost)
+	require.Zero(t, lost["ring_full_state"], lost)
+	for src.Lost()["ring_full_state"] == 0 {
+		require.NoError(t, unix.Chdir("."))
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, src.Run(ctx, func(e *event.Event) {
+		if e.Exec != nil && e.Task.PPID == int32(os.Getpid()) && e.Exec.Args[0] == "/bin/true" {
+			cancel()
+		}
+	}))
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
 }
 
 // TestOwnEventsAreLeftOut checks that the agent does not watch itself, but its

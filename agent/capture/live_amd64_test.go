@@ -92,24 +92,29 @@ type watched struct {
 
 // watch runs the program of calls under capture until its exit has been seen.
 func watch(t *testing.T, src capture.Source, s scene) *watched {
-	w := &watched{t: t, dir: s.dir}
+	return watchProgram(t, src, s.dir, callsIn+"="+s.dir, fmt.Sprintf("PORTS=%d,%d", s.v4, s.v6))
+}
+
+// watchProgram runs this test binary as the program that the environment says.
+func watchProgram(t *testing.T, src capture.Source, dir string, env ...string) *watched {
+	w := &watched{t: t, dir: dir}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self)
-	cmd.Dir = s.dir
-	cmd.Env = []string{callsIn + "=" + s.dir, fmt.Sprintf("PORTS=%d,%d", s.v4, s.v6)}
+	cmd.Dir = dir
+	cmd.Env = env
 	cmd.Stderr = os.Stderr
 	family := map[int32]bool{int32(os.Getpid()): true}
-	started := make(chan int32, 1)
+	ended := make(chan error, 1)
 	go func() {
 		err := cmd.Run()
 		var exit *exec.ExitError
 		if !assertAs(err, &exit) || exit.ExitCode() != 3 {
 			cancel() // the program has said why
 		}
-		started <- int32(cmd.Process.Pid)
+		ended <- err
 	}()
 	require.NoError(t, src.Run(ctx, func(e *event.Event) {
 		if e.Fork != nil && family[e.Task.PID] {
@@ -120,13 +125,15 @@ func watch(t *testing.T, src capture.Source, s scene) *watched {
 		}
 		c := *e
 		c.Args = slices.Clone(e.Args)
+		c.Data = slices.Clone(e.Data)
 		w.events = append(w.events, c)
 		if e.Type == event.ProcExit && e.Task.PPID == int32(os.Getpid()) && e.Ret == 3<<8 {
 			cancel()
 		}
 	}))
 	require.ErrorIs(t, ctx.Err(), context.Canceled, "the program's exit was not seen; lost: %v", src.Lost())
-	w.pid = <-started
+	require.EqualError(t, <-ended, "exit status 3")
+	w.pid = int32(cmd.Process.Pid)
 	return w
 }
 
@@ -189,6 +196,7 @@ func TestLive(t *testing.T) {
 			require.Equal(t, raw, lost["path_cut"] > 0, lost)
 			require.NotZero(t, lost["argument_unreadable"])
 			require.NotZero(t, lost["exec_args_cut"])
+			require.NotZero(t, lost["exec_env_cut"])
 		})
 	}
 }
@@ -252,7 +260,7 @@ func checkOpens(t *testing.T, w *watched, s scene, raw bool) {
 
 	require.Equal(t, in("file"), w.opened(event.Openat, "/proc/self/root"+in("file"), true).File.RealPath)
 
-	e = w.only("memfd", func(e *event.Event) bool { return e.File.Kind == event.KindMemfd })
+	e = w.only("memfd", func(e *event.Event) bool { return e.Type == event.Openat && e.File.Kind == event.KindMemfd })
 	require.Equal(t, "/memfd:seen", e.File.RealPath)
 	require.Equal(t, event.KindPipe, w.opened(event.Openat, in("fifo"), true).File.Kind)
 
@@ -288,7 +296,9 @@ func checkConnects(t *testing.T, w *watched, s scene) {
 		require.Equal(t, event.RoleClient, e.File.Socket.Role)
 		require.Equal(t, e.File.Name, args(e)["tuple"])
 		require.Equal(t, remote, args(e)["addr"])
-		require.Equal(t, strconv.FormatInt(e.File.Num, 10), args(e)["fd"])
+		fd, ok := e.Arg("fd")
+		require.True(t, ok)
+		require.Equal(t, e.File.Num, fd.Int)
 		return e
 	}
 	here4 := fmt.Sprintf("127.0.0.1:%d", s.v4)
@@ -358,9 +368,14 @@ func checkExecs(t *testing.T, w *watched, s scene) {
 	sid, err := unix.Getsid(0)
 	require.NoError(t, err)
 	require.Equal(t, &event.Exec{
-		Path: path, Args: []string{link, "one", "two  words", ""}, CWD: filepath.Join(s.dir, "sub"),
-		SID: int32(sid), PGID: int32(unix.Getpgrp()), VPID: e.Task.PID, VPGID: int32(unix.Getpgrp()),
-		LoginUID: x.LoginUID, TTY: x.TTY, Ino: st.Ino, Writable: true,
+		Path: path, Args: []string{link, "one", "two  words", ""},
+		Env: []string{"SEEN=1", "EMPTY=", "LONG="},
+		State: event.State{
+			Credentials: event.Credentials{Caps: capabilities(t)}, Namespaces: namespaces(t), Root: "/",
+			CWD: filepath.Join(s.dir, "sub"), SID: int32(sid), PGID: int32(unix.Getpgrp()), VPID: e.Task.PID, VTID: e.Task.PID,
+			VPGID: int32(unix.Getpgrp()), VSID: int32(sid), LoginUID: x.LoginUID, TTY: x.TTY,
+		},
+		Ino: st.Ino, CtimeNS: st.Ctim.Nano(), MtimeNS: st.Mtim.Nano(), Writable: true,
 	}, x)
 	require.Equal(t, int64(0), e.Ret)
 	require.Equal(t, event.Execve, e.Type)
@@ -368,17 +383,64 @@ func checkExecs(t *testing.T, w *watched, s scene) {
 		"res": "0", "exe": link, "args": "one two  words ", "tid": strconv.Itoa(int(e.Task.PID)), "pid": strconv.Itoa(int(e.Task.PID)),
 		"ptid": strconv.Itoa(int(w.pid)), "comm": "truelink", "filename": link, "cwd": x.CWD, "tty": strconv.FormatUint(uint64(x.TTY), 10),
 		"vpgid": strconv.Itoa(int(x.VPGID)), "loginuid": strconv.Itoa(int(int32(x.LoginUID))), "flags": "EXE_WRITABLE",
-		"cap_effective": args(e)["cap_effective"], "exe_ino": strconv.FormatUint(st.Ino, 10), "uid": "0", "trusted_exepath": path,
-		"pgid": strconv.Itoa(int(x.PGID)), "gid": "0",
+		"cap_inheritable": strconv.FormatUint(x.Caps.Inheritable, 10), "cap_permitted": strconv.FormatUint(x.Caps.Permitted, 10),
+		"cap_effective": strconv.FormatUint(x.Caps.Effective, 10), "exe_ino": strconv.FormatUint(st.Ino, 10), "uid": "0", "trusted_exepath": path,
+		"exe_ino_ctime": strconv.FormatInt(x.CtimeNS, 10), "exe_ino_mtime": strconv.FormatInt(x.MtimeNS, 10),
+		"pgid": strconv.Itoa(int(x.PGID)), "gid": "0", "env": "SEEN=1 EMPTY= LONG=", "fdlimit": strconv.FormatUint(fdLimit(t), 10),
+		"pgft_maj": args(e)["pgft_maj"], "pgft_min": args(e)["pgft_min"], "vm_size": args(e)["vm_size"], "vm_rss": args(e)["vm_rss"], "vm_swap": "0",
 	}, args(e))
+	for _, name := range []string{"pgft_min", "vm_size"} {
+		n, err := strconv.Atoi(args(e)[name])
+		require.NoError(t, err)
+		require.Positive(t, n, name)
+	}
 
 	e = exec("true", func(x *event.Exec) bool { return x.Truncated })
 	require.Equal(t, "/bin/true", e.Exec.Args[0])
 	require.Len(t, e.Exec.Args[1], 4096-len("/bin/true")-1)
+	require.True(t, e.Exec.EnvTruncated)
+	require.Len(t, strings.Join(e.Exec.Env, " "), 4096)
 
 	e = exec(memfdComm(w), func(x *event.Exec) bool { return x.Memfd })
 	require.Equal(t, "/memfd:prog", e.Exec.Path)
 	require.Contains(t, args(e)["flags"], "EXE_FROM_MEMFD")
+}
+
+// capabilities are this process's, which its children have too.
+func capabilities(t *testing.T) event.Capabilities {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	sets := map[string]uint64{}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.HasPrefix(name, "Cap") {
+			sets[name], err = strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+			require.NoError(t, err)
+		}
+	}
+	return event.Capabilities{Known: true, Inheritable: sets["CapInh"], Permitted: sets["CapPrm"], Effective: sets["CapEff"]}
+}
+
+// namespaces are this process's.
+func namespaces(t *testing.T) event.Namespaces {
+	of := func(name string) uint32 {
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat("/proc/self/ns/"+name, &st))
+		return uint32(st.Ino)
+	}
+	return event.Namespaces{
+		Mount: of("mnt"), PID: of("pid"), PIDForChildren: of("pid_for_children"), Net: of("net"),
+		User: of("user"), IPC: of("ipc"), UTS: of("uts"), Cgroup: of("cgroup"),
+	}
+}
+
+// fdLimit is what this process's children start with.
+func fdLimit(t *testing.T) uint64 {
+	out, err := exec.Command("/bin/sh", "-c", "ulimit -n").Output()
+	require.NoError(t, err)
+	n, err := strconv.ParseUint(strings.TrimSpace(string(out)), 10, 64)
+	require.NoError(t, err)
+	return n
 }
 
 // memfdComm is the name that the kernel gives a program that runs from a descriptor,

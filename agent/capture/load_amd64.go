@@ -93,6 +93,8 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		bpf.SyscallVarOwnTgid:        own,
 		bpf.SyscallVarWakeIntervalNs: uint64(wakeInterval),
 		bpf.SyscallVarWakeBytes:      uint64(o.RingBytes / 4),
+		bpf.SyscallVarShedLowBytes:   uint64(o.RingBytes / 2),
+		bpf.SyscallVarShedBytes:      uint64(o.RingBytes / 8 * 7),
 	} {
 		v, ok := spec.Variables[name]
 		if !ok {

@@ -10,17 +10,25 @@ import (
 
 // places names the kernel's loss counters; the texts are part of our metrics.
 var places = map[bpf.SyscallWireLoss]string{
-	bpf.SyscallWireLossLOSS_RING_FULL:    "ring_full",
-	bpf.SyscallWireLossLOSS_SCRATCH_BUSY: "scratch_busy",
-	bpf.SyscallWireLossLOSS_PATH_CUT:     "path_cut",
-	bpf.SyscallWireLossLOSS_ARGUMENT:     "argument_unreadable",
-	bpf.SyscallWireLossLOSS_ARGS_CUT:     "exec_args_cut",
-	bpf.SyscallWireLossLOSS_FILE:         "file_gone",
+	bpf.SyscallWireLossLOSS_RING_FULL:       "ring_full",
+	bpf.SyscallWireLossLOSS_RING_FULL_STATE: "ring_full_state",
+	bpf.SyscallWireLossLOSS_SHED:            "shed",
+	bpf.SyscallWireLossLOSS_SHED_LOW:        "shed_low",
+	bpf.SyscallWireLossLOSS_SCRATCH_BUSY:    "scratch_busy",
+	bpf.SyscallWireLossLOSS_TAIL_CALL:       "tail_call",
+	bpf.SyscallWireLossLOSS_PATH_CUT:        "path_cut",
+	bpf.SyscallWireLossLOSS_ARGUMENT:        "argument_unreadable",
+	bpf.SyscallWireLossLOSS_ARGS_CUT:        "exec_args_cut",
+	bpf.SyscallWireLossLOSS_ENV_CUT:         "exec_env_cut",
+	bpf.SyscallWireLossLOSS_FILE:            "file_gone",
 }
 
-// Lost counts by place: "ring_full", "scratch_busy", "recursion" and "undecodable"
-// lost an event; "path_cut", "argument_unreadable", "exec_args_cut" and "file_gone"
-// a part of one.
+// Lost counts by place. These lost an event: "ring_full", "ring_full_state" for one of
+// the state set, "shed" and "shed_low" to keep room for state events when the ring
+// filled, "scratch_busy", "tail_call", "recursion", "undecodable" and
+// "uring_unmatched", a request of io_uring whose beginning or end was not seen. These lost a part
+// of one: "path_cut", "argument_unreadable", "exec_args_cut", "exec_env_cut" and
+// "file_gone".
 func (s *Live) Lost() map[string]uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,7 +39,7 @@ func (s *Live) Lost() map[string]uint64 {
 }
 
 func (s *Live) lost() map[string]uint64 {
-	all := map[string]uint64{"undecodable": s.undecoded.Load(), "recursion": 0}
+	all := map[string]uint64{"undecodable": s.undecoded.Load(), "recursion": 0, "uring_unmatched": s.unmatched.Load()}
 	for place, name := range places {
 		all[name] = 0
 		if s.losses == nil {

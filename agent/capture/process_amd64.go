@@ -19,74 +19,107 @@ const (
 	exeLower
 )
 
-var execFlags = table{
-	{"EXE_WRITABLE", exeWritable},
-	{"EXE_UPPER_LAYER", exeUpper},
-	{"EXE_FROM_MEMFD", exeMemfd},
-	{"EXE_LOWER_LAYER", exeLower},
-}
-
 func (d *decoder) exec(raw []byte, e *event.Event) error {
-	r, tail, ok := fixed[bpf.ProcessWireExec](raw)
+	if e.Type != event.Execve && e.Type != event.Execveat {
+		return errKind
+	}
+	r, tail, ok := fixed[bpf.SyscallWireExec](raw)
 	if !ok {
 		return errShort
 	}
-	rest := string(tail)
-	name, ok1 := take(&rest, r.NameLen)
-	path, ok2 := take(&rest, r.PathLen)
-	cwd, ok3 := take(&rest, r.CwdLen)
-	block, ok4 := take(&rest, r.ArgsLen)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	t := textsOf(tail)
+	name := t.text(r.NameLen)
+	base := t.text(r.BaseLen)
+	path := t.text(r.PathLen)
+	cwd := t.text(r.State.CwdLen)
+	root := t.text(r.State.RootLen)
+	argv := arguments(t.text(r.ArgsLen))
+	env := arguments(t.text(r.EnvLen))
+	if t.short {
 		return errShort
 	}
-	argv := arguments(block)
-	result(e, "res", e.Ret)
 	exe, args := "", []string(nil)
 	if len(argv) > 0 {
 		exe, args = argv[0], argv[1:]
 	}
+	result(e, "res", e.Ret)
 	text(e, "exe", exe)
 	text(e, "args", strings.Join(args, " "))
 	number(e, "tid", int64(e.Task.TID))
 	number(e, "pid", int64(e.Task.PID))
 	number(e, "ptid", int64(e.Task.PPID))
-	text(e, "comm", e.Task.Comm)
+	if e.Ret >= 0 {
+		e.Exec = &event.Exec{
+			State: state(&r.State, cwd, root), Path: path,
+			Args: argv, Truncated: has(r.Marks, bpf.SyscallWireMarkMARK_ARGS_CUT),
+			Env: env, EnvTruncated: has(r.Marks, bpf.SyscallWireMarkMARK_ENV_CUT),
+			UpperLayer: has(r.Marks, bpf.SyscallWireMarkMARK_UPPER),
+			LowerLayer: has(r.Marks, bpf.SyscallWireMarkMARK_LOWER),
+			Memfd:      has(r.Marks, bpf.SyscallWireMarkMARK_MEMFD),
+			Unlinked:   has(r.Marks, bpf.SyscallWireMarkMARK_UNLINKED),
+			Writable:   writable(&r),
+			Setuid:     r.Imode&unix.S_ISUID != 0, Setgid: r.Imode&unix.S_ISGID != 0,
+			Ino: r.Ino, CtimeNS: r.Ctime, MtimeNS: r.Mtime,
+		}
+		d.started(&r, e)
+	} else {
+		text(e, "comm", e.Task.Comm)
+		text(e, "env", strings.Join(env, " "))
+	}
 	if e.Type == event.Execve {
-		text(e, "filename", name)
+		if e.Ret >= 0 {
+			base = cwd
+		}
+		a := event.Arg{Name: "filename", Raw: name}
+		if name != "" {
+			a.Text = event.Absolute(name, base)
+		}
+		e.Args = append(e.Args, a)
 	}
-	if e.Ret < 0 {
-		return nil
-	}
-	x := &event.Exec{
-		Path: path, Args: argv, Truncated: has(r.Marks, bpf.SyscallWireMarkMARK_ARGS_CUT),
-		CWD: cwd, TTY: r.Tty, SID: int32(r.Sid), PGID: int32(r.Pgid), VPID: int32(r.Vpid),
-		VPGID: int32(r.Vpgid), LoginUID: r.Loginuid, EUID: r.Euid, Ino: r.Ino,
-		UpperLayer: has(r.Marks, bpf.SyscallWireMarkMARK_UPPER),
-		Memfd:      has(r.Marks, bpf.SyscallWireMarkMARK_MEMFD),
-		Writable:   writable(&r),
-	}
-	e.Exec = x
-	text(e, "cwd", cwd)
-	number(e, "tty", int64(x.TTY))
-	number(e, "vpgid", int64(x.VPGID))
-	number(e, "loginuid", int64(int32(x.LoginUID)))
-	flags := exeFlags(x, has(r.Marks, bpf.SyscallWireMarkMARK_LOWER))
-	both(e, "flags", int64(flags), execFlags.text(flags))
-	number(e, "cap_effective", int64(r.Caps))
-	number(e, "exe_ino", int64(x.Ino))
-	number(e, "uid", int64(x.EUID))
-	text(e, "trusted_exepath", path)
-	number(e, "pgid", int64(x.PGID))
-	number(e, "gid", int64(r.Egid))
 	return nil
 }
 
-func exeFlags(x *event.Exec, lower bool) uint32 {
+// started adds the parameters that a successful exec alone has.
+func (d *decoder) started(r *bpf.SyscallWireExec, e *event.Event) {
+	x := e.Exec
+	text(e, "cwd", x.CWD)
+	usage(e, r.Fdlimit, r.MajorFaults, r.MinorFaults, r.Pages, r.Resident, r.Swapped)
+	text(e, "comm", e.Task.Comm)
+	text(e, "env", strings.Join(x.Env, " "))
+	number(e, "tty", int64(x.TTY))
+	number(e, "vpgid", int64(x.VPGID))
+	number(e, "loginuid", int64(int32(x.LoginUID)))
+	flags := exeFlags(x)
+	both(e, "flags", int64(flags), d.flagText(execFlags, flags, false))
+	number(e, "cap_inheritable", int64(x.Caps.Inheritable))
+	number(e, "cap_permitted", int64(x.Caps.Permitted))
+	number(e, "cap_effective", int64(x.Caps.Effective))
+	number(e, "exe_ino", int64(x.Ino))
+	number(e, "exe_ino_ctime", x.CtimeNS)
+	number(e, "exe_ino_mtime", x.MtimeNS)
+	number(e, "uid", int64(x.EUID))
+	text(e, "trusted_exepath", x.Path)
+	number(e, "pgid", int64(x.PGID))
+	number(e, "gid", int64(x.EGID))
+}
+
+// usage is what the process has used so far; memory in kilobytes.
+func usage(e *event.Event, fdLimit, major, minor, pages, resident, swapped uint64) {
+	const pageKB = 4
+	number(e, "fdlimit", int64(fdLimit))
+	number(e, "pgft_maj", int64(major))
+	number(e, "pgft_min", int64(minor))
+	number(e, "vm_size", int64(pages*pageKB))
+	number(e, "vm_rss", int64(resident*pageKB))
+	number(e, "vm_swap", int64(swapped*pageKB))
+}
+
+func exeFlags(x *event.Exec) uint32 {
 	var f uint32
 	for _, p := range []struct {
 		set bool
 		bit uint32
-	}{{x.Writable, exeWritable}, {x.UpperLayer, exeUpper}, {x.Memfd, exeMemfd}, {lower, exeLower}} {
+	}{{x.Writable, exeWritable}, {x.UpperLayer, exeUpper}, {x.Memfd, exeMemfd}, {x.LowerLayer, exeLower}} {
 		if p.set {
 			f |= p.bit
 		}
@@ -97,52 +130,58 @@ func exeFlags(x *event.Exec, lower bool) uint32 {
 // writable says whether the caller may write to the binary it runs, by the classic
 // permission bits; supplementary groups, access lists and read-only mounts are not
 // looked at.
-func writable(r *bpf.ProcessWireExec) bool {
+func writable(r *bpf.SyscallWireExec) bool {
 	const capDACOverride = 1 << unix.CAP_DAC_OVERRIDE
 	switch {
-	case r.Caps&capDACOverride != 0:
+	case r.State.Effective&capDACOverride != 0:
 		return true
-	case r.Euid == r.Iuid:
+	case r.State.Euid == r.Iuid:
 		return r.Imode&unix.S_IWUSR != 0
-	case r.Egid == r.Igid:
+	case r.State.Egid == r.Igid:
 		return r.Imode&unix.S_IWGRP != 0
 	}
 	return r.Imode&unix.S_IWOTH != 0
 }
 
+// fork is a new process, or a thread if rules ask for them.
 func (d *decoder) fork(raw []byte, e *event.Event) error {
-	r, _, ok := fixed[bpf.ProcessWireFork](raw)
+	r, _, ok := fixed[bpf.SyscallWireFork](raw)
 	if !ok {
 		return errShort
 	}
-	e.Type = event.Clone
-	e.Fork = &event.Fork{
-		PID: int32(r.Pid), PPID: int32(r.Ppid), VPID: int32(r.Vpid),
-		StartNS: r.Start, CgroupID: r.Cgroup,
+	if r.Pid != 0 {
+		e.Fork = &event.Fork{
+			PID: int32(r.Pid), PPID: int32(r.Ppid), VPID: int32(r.Vpid),
+			StartNS: r.Start, CgroupID: r.Cgroup,
+		}
 	}
 	number(e, "res", e.Ret)
 	number(e, "tid", int64(e.Task.TID))
 	number(e, "pid", int64(e.Task.PID))
 	number(e, "ptid", int64(e.Task.PPID))
+	usage(e, r.Fdlimit, r.MajorFaults, r.MinorFaults, r.Pages, r.Resident, r.Swapped)
 	text(e, "comm", e.Task.Comm)
+	putCloneFlags(d, e, "flags", r.Flags)
 	number(e, "uid", int64(e.Task.UID))
 	number(e, "gid", int64(e.Task.GID))
+	number(e, "vtid", int64(r.Vtid))
+	number(e, "vpid", int64(r.Vpid))
+	number(e, "pidns_init_start_ts", int64(r.NsStart))
 	return nil
 }
 
 func (d *decoder) cgroup(raw []byte, e *event.Event) error {
-	r, tail, ok := fixed[bpf.ProcessWireCgroup](raw)
+	r, tail, ok := fixed[bpf.SyscallWireCgroup](raw)
 	if !ok {
 		return errShort
 	}
-	rest := string(tail)
-	path, ok := take(&rest, r.PathLen)
-	if !ok {
-		return errShort
-	}
+	t := textsOf(tail)
 	e.Type = event.Unknown
-	e.Cgroup = &event.Cgroup{ID: r.Id, Path: path}
-	return nil
+	e.Cgroup = &event.Cgroup{ID: r.Id, Path: t.text(r.PathLen)}
+	if r.Pid != 0 {
+		e.Move = &event.Move{PID: int32(r.Pid), StartNS: r.Start}
+	}
+	return t.err()
 }
 
 // exit has the status that wait(2) gives: the low seven bits are the signal.

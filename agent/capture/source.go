@@ -32,6 +32,8 @@ type Options struct {
 	// RingBytes is the ring buffer's size, a power of two and a multiple of the page
 	// size. Default 8 MiB, which holds about 30,000 events.
 	RingBytes int
+	// Types are those that are wanted at first; see Live.SetTypes. Default: all.
+	Types []event.Type
 	// Raw uses the programs for older kernels even where the typed ones load.
 	Raw bool
 	// OwnEvents reports the agent's own process too; tests want that.

@@ -40,8 +40,11 @@ Every flag but -o may be given as an environment variable too: --nats-key is
 RIPOSTE_NATS_KEY. The environment wins over the file, a flag over the
 environment, and -o over all.
 
-SIGUSR1 opens output files again after a log rotation; SIGHUP does that and loads
-the rules again.`,
+SIGUSR1 opens output files again after a log rotation; SIGHUP does that and reads
+the configuration and the rules again.
+
+The flags of Falco that only print something work here too: -V, -L, -l, --list,
+--list-events, --support.`,
 		Example: `  # Print alerts of the built-in rules, as Falco would
   riposte agent
 
@@ -61,18 +64,51 @@ the rules again.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		SilenceUsage:      true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configure(cmd.Flags(), os.LookupEnv)
+			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+				return err
+			}
+			from, err := sources(cmd.Flags(), os.LookupEnv)
+			if err != nil {
+				return err
+			}
+			cfg, err := config.Load(from)
 			if err != nil {
 				return explain(err)
 			}
-			opt := options(cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			opt.Version = version
-			opt.RuleFilesOptional = !cmd.Flags().Changed("rules")
-			for _, w := range cfg.Warnings {
-				opt.Log.Warn("the configuration is odd", "warning", w)
+			if done, err := answer(cmd, version, cfg); done {
+				return err
 			}
+			if cfg.Engine.Kind == config.EngineReplay {
+				return errors.New("engine.kind is replay, and the agent looks at this machine: use riposte replay")
+			}
+			var level slog.LevelVar
+			level.Set(slog.Level(cfg.LogLevel))
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: &level}))
+			var told string
+			complete := func(cfg *config.Config) agent.Options {
+				// It is read again whenever a rules file changes: what was odd still is.
+				if now := fmt.Sprint(cfg.Warnings); now != told {
+					told = now
+					for _, w := range cfg.Warnings {
+						log.Warn("the configuration is odd", "warning", w)
+					}
+				}
+				opt := options(cfg, cmd.OutOrStdout(), log)
+				opt.Version, opt.RuleFilesOptional, opt.SetLogLevel = version, !cmd.Flags().Changed("rules"), level.Set
+				return opt
+			}
+			opt := complete(cfg)
+			opt.Reconfigure = reconfigure(from, complete)
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if n := seconds(cmd.Flags()); n > 0 {
+				var end context.CancelFunc
+				ctx, end = context.WithTimeout(ctx, n)
+				defer end()
+			}
+			if dry, _ := cmd.Flags().GetBool("dry-run"); dry { //nolint:errcheck // the flag is defined below
+				return dryRun(cmd.OutOrStdout(), opt)
+			}
 			return run(ctx, opt)
 		},
 	}
@@ -106,6 +142,7 @@ func defineFlags(c *cobra.Command) {
 	f.String("output", string(publish.Text), "how alerts are printed: text or json")
 	f.Bool("json-include-riposte", false, `add "uuid" and "riposte" to the printed JSON`)
 	f.Bool("quiet", false, "do not print alerts")
+	askFlags(f)
 	f.String("log-level", "info", "what the agent says about itself: debug, info, warn or error")
 	for name, values := range map[string][]string{"output": {"text", "json"}, "log-level": {"debug", "info", "warn", "error"}} {
 		if err := c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -114,18 +151,27 @@ func defineFlags(c *cobra.Command) {
 	}
 }
 
-// configure reads the configuration from all its sources.
-func configure(flags *pflag.FlagSet, lookup func(string) (string, bool)) (*config.Config, error) {
-	given := map[string]bool{}
-	flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
-	if err := fromEnvironment(flags, lookup); err != nil {
-		return nil, err
+// reconfigure reads the configuration again, from the same sources.
+func reconfigure(from config.Options, complete func(*config.Config) agent.Options) func() (agent.Options, error) {
+	return func() (agent.Options, error) {
+		cfg, err := config.Load(from)
+		if err != nil {
+			return agent.Options{}, err
+		}
+		opt := complete(cfg)
+		opt.Reconfigure = reconfigure(from, complete)
+		return opt, nil
 	}
+}
+
+// sources are where the configuration comes from: the file, flags and -o. A flag
+// that was set from its environment variable is told by that in errors.
+func sources(flags *pflag.FlagSet, lookup func(string) (string, bool)) (config.Options, error) {
 	opt := config.Options{Lookup: lookup}
 	var errs []error
 	flags.Visit(func(f *pflag.Flag) {
 		from := "--" + f.Name
-		if !given[f.Name] {
+		if len(f.Annotations[fromVariable]) > 0 {
 			from = variable(f.Name)
 		}
 		switch f.Name {
@@ -154,10 +200,7 @@ func configure(flags *pflag.FlagSet, lookup func(string) (string, bool)) (*confi
 			opt.Settings = append(opt.Settings, s)
 		}
 	})
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return config.Load(opt)
+	return opt, errors.Join(errs...)
 }
 
 func list(f *pflag.Flag) []string {
@@ -221,6 +264,9 @@ func located(w io.Writer, err error, snippet string) {
 	}
 }
 
+// fromVariable marks a flag that was set from its environment variable.
+const fromVariable = "riposte_from_variable"
+
 // variable is the environment variable of a flag.
 func variable(flag string) string {
 	return "RIPOSTE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -234,7 +280,7 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := variable(f.Name)
 		value, ok := lookup(name)
-		if f.Changed || !ok || value == "" || f.Name == "option" {
+		if f.Changed || !ok || value == "" || keys[f.Name] == "" && f.Name != "config" {
 			return
 		}
 		values := []string{value}
@@ -246,11 +292,9 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 				errs = append(errs, fmt.Errorf("%s: %w", name, err))
 			}
 		}
+		if err := flags.SetAnnotation(f.Name, fromVariable, []string{name}); err != nil {
+			errs = append(errs, err)
+		}
 	})
 	return errors.Join(errs...)
-}
-
-// logger writes what the agent says about itself.
-func logger(to io.Writer, level config.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.Level(level)}))
 }

@@ -139,7 +139,7 @@ func TestSignalsReopenAndReload(t *testing.T) {
 	opt := options(mustLoad(t, config.Options{Overrides: []string{
 		"file_output={enabled: true, keep_alive: true, filename: " + log + "}", "riposte.recording=embedded", "stdout_output.enabled=false",
 		"watch_config_files=false", "rules_files[]=" + rules, "log_level=info",
-	}}), nil, io.Discard)
+	}}), nil, nil)
 	messages := make(chan string, 100)
 	opt.Log = slog.New(slog.NewTextHandler(writerFunc(func(b []byte) { messages <- string(b) }), nil))
 	opt.Linger = true
@@ -187,7 +187,7 @@ func mustLoad(t *testing.T, opt config.Options) *config.Config {
 }
 
 func TestOptions(t *testing.T) {
-	o := options(mustLoad(t, config.Options{}), io.Discard, io.Discard)
+	o := options(mustLoad(t, config.Options{}), io.Discard, nil)
 	require.Nil(t, o.Web, "nothing listens by default")
 	require.NotNil(t, o.Output)
 	require.Equal(t, &agent.DropPolicy{Threshold: 0.1, Log: true, Alert: true, Rate: 1.0 / 30, Burst: 1}, o.Drops)
@@ -195,7 +195,7 @@ func TestOptions(t *testing.T) {
 	o = options(mustLoad(t, config.Options{Overrides: []string{
 		"webserver={enabled: true, prometheus_metrics_enabled: true}", "syscall_event_drops.actions=ignore", "base_syscalls.custom_set=[open, '!openat', '!close']",
 		"http_output={enabled: true, url: 'http://x', client_cert: a, client_key: b}", "syslog_output.enabled=true", "riposte.syslog.format=rfc5424",
-	}}), io.Discard, io.Discard)
+	}}), io.Discard, nil)
 	require.Equal(t, &agent.Web{Address: "127.0.0.1", Port: 8765, HealthzPath: "/healthz", Metrics: true}, o.Web)
 	require.Nil(t, o.Drops)
 	require.Equal(t, []event.Type{event.Openat, event.Close}, o.Muted)
@@ -203,9 +203,11 @@ func TestOptions(t *testing.T) {
 	require.Equal(t, publish.RFC5424, o.Syslog.Format)
 }
 
-func TestEveryFlagButThoseTwoSetsAKey(t *testing.T) {
+func TestEveryFlagThatAsksNothingSetsAKey(t *testing.T) {
+	asking := pflag.NewFlagSet("", pflag.ContinueOnError)
+	askFlags(asking)
 	NewAgent("test").Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Name != "config" && f.Name != "option" {
+		if f.Name != "config" && f.Name != "option" && asking.Lookup(f.Name) == nil {
 			require.NotEmpty(t, keys[f.Name], f.Name)
 		}
 	})
@@ -216,4 +218,58 @@ func TestUnavailableIsExplained(t *testing.T) {
 	require.ErrorContains(t, err, "not root")
 	require.ErrorContains(t, err, "run it with sudo")
 	require.ErrorContains(t, err, "riposte agent --recording embedded")
+}
+
+// TestAChangedConfigurationFileIsApplied changes the file of a running agent.
+func TestAChangedConfigurationFileIsApplied(t *testing.T) {
+	dir := t.TempDir()
+	name, rules := filepath.Join(dir, "falco.yaml"), filepath.Join(dir, "rules.yaml")
+	require.NoError(t, os.WriteFile(rules, []byte(two), 0o600))
+	write := func(text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(name+".new", []byte("riposte: {recording: embedded}\nstdout_output: {enabled: false}\nstatic_fields: {env: x}\nrules_files: ["+rules+"]\n"+text), 0o600))
+		require.NoError(t, os.Rename(name+".new", name))
+	}
+	write("file_output: {enabled: true, filename: " + dir + "/first}\n")
+	messages := make(chan string, 100)
+	log := slog.New(slog.NewTextHandler(writerFunc(func(b []byte) { messages <- string(b) }), nil))
+	from := config.Options{File: name, Overrides: []string{"log_level=debug"}, Lookup: os.LookupEnv}
+	complete := func(c *config.Config) agent.Options {
+		o := options(c, nil, log)
+		o.Linger = true
+		return o
+	}
+	opt := complete(mustLoad(t, from))
+	opt.Reconfigure = reconfigure(from, complete)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, opt) }()
+	await := func(wants ...string) {
+		t.Helper()
+		for {
+			select {
+			case m := <-messages:
+				found := true
+				for _, want := range wants {
+					found = found && strings.Contains(m, want)
+				}
+				if found {
+					return
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("no message says %q", wants)
+			}
+		}
+	}
+	await("rules are loaded", "rules=2")
+	write("file_output: {enabled: true, filename: " + dir + "/second}\npriority: error\nriposte.node: other\n")
+	await("what has changed does not load", name+":7:1", "riposte.node")
+	_, err := os.Stat(filepath.Join(dir, "second"))
+	require.ErrorIs(t, err, os.ErrNotExist, "a wrong file changes nothing")
+	write("file_output: {enabled: true, filename: " + dir + "/second}\npriority: error\n")
+	await("rules are loaded again", "rules=1")
+	_, err = os.Stat(filepath.Join(dir, "second"))
+	require.NoError(t, err)
+	cancel()
+	require.NoError(t, <-ended)
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -14,15 +15,16 @@ import (
 )
 
 // options are what the agent does with a configuration.
-func options(c *config.Config, out, errOut io.Writer) agent.Options {
+func options(c *config.Config, out io.Writer, log *slog.Logger) agent.Options {
 	r, priority := &c.Riposte, alert.Priority(c.Priority)
 	o := agent.Options{
 		Cluster: r.Cluster, Node: r.Node, NATS: r.NATS, NATSKeyFile: r.NATSKey, OrderKeyFile: r.OrderKey, DataDir: r.Data, SpoolBytes: r.SpoolBytes,
-		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot,
-		RuleFiles: c.RulesFiles, WatchFiles: c.WatchConfigFiles, ConfigFiles: c.Files,
-		Selection: c.Rules, Priority: &priority, Matching: c.RuleMatching, Append: c.AppendOutput,
+		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot, MaxProcesses: r.MaxProcesses,
+		Containers: &agent.Containers{CRI: r.Containers.CRI, Docker: r.Containers.Docker, Wait: time.Duration(r.Containers.Wait)},
+		RuleFiles:  c.RulesFiles, WatchFiles: c.WatchConfigFiles, ConfigFiles: c.Files, ConfigPaths: c.Paths(),
+		Selection: c.Rules, Priority: &priority, Matching: c.RuleMatching, Append: c.AppendOutput, Static: c.StaticFields,
 		Encoding: encoding(c), QueueLines: c.Queue.Capacity, OutputTimeout: time.Duration(c.OutputTimeout), Drops: drops(&c.Drops),
-		Log: logger(errOut, c.LogLevel),
+		Log: log, LogLevel: slog.Level(c.LogLevel),
 	}
 	o.Muted = muted(&c.BaseSyscalls)
 	if c.Stdout.Enabled {
@@ -46,6 +48,12 @@ func options(c *config.Config, out, errOut io.Writer) agent.Options {
 	}
 	if p := &c.Program; p.Enabled {
 		o.Program = &publish.ProgramOptions{Command: p.Program, KeepAlive: p.KeepAlive}
+	}
+	if m := &c.Metrics; m.Enabled && (m.OutputRule || m.OutputFile != "") {
+		o.Snapshots = &agent.Snapshots{
+			Interval: time.Duration(m.Interval), Alert: m.OutputRule, File: m.OutputFile, Rules: m.Rules, Resources: m.Resources, Kernel: m.Kernel,
+			Megabytes: m.Megabytes, Empty: m.Empty,
+		}
 	}
 	if w := &c.Webserver; w.Enabled {
 		o.Web = &agent.Web{Address: w.Address, Port: w.Port, HealthzPath: w.Healthz, Metrics: w.Metrics}

@@ -133,15 +133,17 @@ func TestReplayErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no file":        {[]string{"/nowhere.scap", "-r", file}, "open the capture: open /nowhere.scap"},
-		"no capture":     {[]string{file, "-r", file}, "is it a capture file at all?"},
-		"no rules":       {[]string{capture, "-r", "/nowhere.yaml"}, "read rules: open /nowhere.yaml"},
-		"bad rules":      {[]string{capture, "-r", capture}, "the rules do not load"},
-		"no value":       {[]string{capture, "-o", "json_output"}, "write it as key=value"},
-		"near setting":   {[]string{capture, "-o", "json_outptu=true"}, "did you mean json_output?"},
-		"other setting":  {[]string{capture, "-o", "webserver.enabled=true"}, "a replay has no such setting; it has json_include_"},
-		"no truth":       {[]string{capture, "-o", "json_output=maybe"}, `"maybe" is neither true nor false`},
-		"wrong matching": {[]string{capture, "-o", "rule_matching=last"}, `"last" is neither first nor all`},
+		"no file":          {[]string{"/nowhere.scap", "-r", file}, "open the capture: open /nowhere.scap"},
+		"no capture":       {[]string{file, "-r", file}, "is it a capture file at all?"},
+		"no rules":         {[]string{capture, "-r", "/nowhere.yaml"}, "read a rules file: stat /nowhere.yaml"},
+		"bad rules":        {[]string{capture, "-r", capture}, "the rules do not load"},
+		"no value":         {[]string{capture, "-o", "json_output"}, "write key=value"},
+		"near setting":     {[]string{capture, "-o", "json_outptu=true"}, `did you mean "json_output"?`},
+		"no truth":         {[]string{capture, "-o", "json_output=maybe"}, `must be true or false, not "maybe"`},
+		"wrong matching":   {[]string{capture, "-o", "rule_matching=last"}, `rule_matching cannot be "last"`},
+		"unknown field":    {[]string{capture, "-o", `append_output[]={"extra_fields": ["evt.hostnam"]}`}, `-o:1:35: append_output[1].extra_fields[0]: unknown field evt.hostnam: did you mean evt.hostname?`},
+		"no capture name":  {[]string{"-r", file}, "name the capture file, or set engine.replay.capture_file"},
+		"no file to write": {[]string{capture, "-o", "file_output={enabled: true, filename: /nowhere/x}"}, "open the file of alerts: open /nowhere/x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := replayed(t, c.args...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"riposte/agent/config"
 	"riposte/agent/rules"
 	"riposte/agent/rules/defaults"
 )
@@ -62,12 +63,12 @@ func readRuleFile(name string) ([]byte, error) {
 }
 
 // load loads the named files for a command that needs all of them to be right.
-func load(cmd *cobra.Command, names []string) (*rules.Ruleset, error) {
+func load(cmd *cobra.Command, o rules.Options, names []string) (*rules.Ruleset, error) {
 	files, err := ruleFiles(names)
 	if err != nil {
 		return nil, err
 	}
-	report := rules.Options{}.Check(files...)
+	report := o.Check(files...)
 	if report.Err() == nil {
 		return report.Ruleset, nil
 	}
@@ -79,6 +80,23 @@ func load(cmd *cobra.Command, names []string) (*rules.Ruleset, error) {
 		}
 	}
 	return nil, fmt.Errorf("%d file(s) with errors in the rules: correct them first", n)
+}
+
+// addConfigFlag lets a command take what a configuration says about rules.
+func addConfigFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVarP(name, "config", "c", "", "configuration file whose rules selection, append_output and static_fields hold (default none)")
+}
+
+func ruleOptions(configFile string) (rules.Options, error) {
+	if configFile == "" {
+		return rules.Options{}, nil
+	}
+	cfg, err := config.Load(config.Options{File: configFile, Lookup: os.LookupEnv})
+	if err != nil {
+		return rules.Options{}, explain(err)
+	}
+	opt := options(cfg, nil, nil)
+	return opt.RuleOptions(), nil
 }
 
 // outputFormat reads the values of -o. Falco's json_output=true means json.

@@ -13,6 +13,7 @@ import (
 func newRulesCheck() *cobra.Command {
 	var output []string
 	var all bool
+	var configFile string
 	cmd := &cobra.Command{
 		Use:   "check [FILE...]",
 		Short: "Check rule files as falco -V does",
@@ -32,7 +33,12 @@ is read up to its first error: --all-errors goes on.`,
 			if err != nil {
 				return err
 			}
-			report := check(args, rules.Options{AllErrors: all})
+			o, err := ruleOptions(configFile)
+			if err != nil {
+				return err
+			}
+			o.AllErrors = all
+			report, _ := check(args, o)
 			if format == "json" {
 				if err := printJSON(cmd.OutOrStdout(), map[string]any{"falco_load_results": results(report)}); err != nil {
 					return err
@@ -40,26 +46,33 @@ is read up to its first error: --all-errors goes on.`,
 			} else {
 				printReport(cmd.OutOrStdout(), cmd.ErrOrStderr(), report)
 			}
-			n := 0
-			for _, f := range report {
-				n += len(f.Errors)
-			}
-			if n > 0 {
-				return fmt.Errorf("%d error(s) in the rules: correct them and check again", n)
-			}
-			return nil
+			return invalid(report)
 		},
 	}
 	addOutputFlag(cmd, &output, "text", "json")
+	addConfigFlag(cmd, &configFile)
 	cmd.Flags().BoolVar(&all, "all-errors", false, "show every error of a file, not the first alone")
 	return cmd
 }
 
+// invalid says how many errors there are, nil if none.
+func invalid(report []rules.FileReport) error {
+	n := 0
+	for _, f := range report {
+		n += len(f.Errors)
+	}
+	if n > 0 {
+		return fmt.Errorf("%d error(s) in the rules: correct them and check again", n)
+	}
+	return nil
+}
+
 // check loads the named files, or the built-in rules. A file that cannot be read
-// is a file with that error.
-func check(names []string, o rules.Options) []rules.FileReport {
+// is a file with that error. The ruleset is nil if something is wrong.
+func check(names []string, o rules.Options) ([]rules.FileReport, *rules.Ruleset) {
 	if len(names) == 0 {
-		return o.Check(defaults.Files()...).Files
+		r := o.Check(defaults.Files()...)
+		return r.Files, r.Ruleset
 	}
 	var files []rules.File
 	unread := map[int]*rules.Error{}
@@ -71,7 +84,8 @@ func check(names []string, o rules.Options) []rules.FileReport {
 		}
 		files = append(files, rules.File{Name: name, Content: content})
 	}
-	read := o.Check(files...).Files
+	whole := o.Check(files...)
+	read := whole.Files
 	list := make([]rules.FileReport, 0, len(names))
 	for i, name := range names {
 		if e := unread[i]; e != nil {
@@ -81,7 +95,10 @@ func check(names []string, o rules.Options) []rules.FileReport {
 		list = append(list, read[0])
 		read = read[1:]
 	}
-	return list
+	if len(unread) > 0 {
+		return list, nil
+	}
+	return list, whole.Ruleset
 }
 
 func printReport(out, errOut io.Writer, report []rules.FileReport) {

@@ -27,7 +27,7 @@ container or host does not change from event to event.`,
 		Args:         cobra.MinimumNArgs(1),
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rs, err := load(cmd, args[1:])
+			rs, err := load(cmd, rules.Options{}, args[1:])
 			if err != nil {
 				return err
 			}

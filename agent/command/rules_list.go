@@ -13,6 +13,7 @@ import (
 
 func newRulesList() *cobra.Command {
 	var output []string
+	var configFile string
 	cmd := &cobra.Command{
 		Use:   "list [FILE...]",
 		Short: "List the rules of files, in the order in which they are tried",
@@ -28,7 +29,11 @@ to.`,
 			if err != nil {
 				return err
 			}
-			rs, err := load(cmd, args)
+			o, err := ruleOptions(configFile)
+			if err != nil {
+				return err
+			}
+			rs, err := load(cmd, o, args)
 			if err != nil {
 				return err
 			}
@@ -39,6 +44,7 @@ to.`,
 		},
 	}
 	addOutputFlag(cmd, &output, "table", "json")
+	addConfigFlag(cmd, &configFile)
 	return cmd
 }
 

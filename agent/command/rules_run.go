@@ -123,7 +123,7 @@ docs/rules.md describes it. Its expectations do not matter here.`,
 func traceEvent(cmd *cobra.Command, ruleName string, ruleNames []string, result ruletest.Result, e *event.Event, n int) (err error) {
 	rs := result.Ruleset
 	if rs == nil {
-		if rs, err = load(cmd, ruleNames); err != nil {
+		if rs, err = load(cmd, rules.Options{}, ruleNames); err != nil {
 			return err
 		}
 	}

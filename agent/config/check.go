@@ -6,6 +6,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
+
+	"riposte/agent/rules"
 )
 
 const (
@@ -13,6 +16,10 @@ const (
 	maxCapacity = 1_000_000
 	maxTimeouts = 100
 	maxBurst    = 1000
+	// maxProcesses is what a kernel can have at once.
+	maxProcesses = 1 << 22
+	// maxWait is in milliseconds: what waits is held in memory.
+	maxWait = 10_000
 )
 
 // check says what cannot work, whatever it would be used for.
@@ -27,6 +34,8 @@ func (d *decoder) check(c *Config) {
 		{"http_output.max_consecutive_timeouts", int64(c.HTTP.MaxTimeouts), 0, maxTimeouts},
 		{"syscall_event_drops.max_burst", int64(c.Drops.MaxBurst), 1, maxBurst},
 		{"riposte.spool_bytes", c.Riposte.SpoolBytes, 0, 1 << 50},
+		{"riposte.max_processes", int64(c.Riposte.MaxProcesses), 0, maxProcesses},
+		{"riposte.containers.wait", time.Duration(c.Riposte.Containers.Wait).Milliseconds(), 0, maxWait},
 	} {
 		if r.n < r.from || r.n > r.to {
 			d.fail(d.where(r.path), "%s must be from %d to %d, not %d", r.path, r.from, r.to, r.n)
@@ -35,6 +44,8 @@ func (d *decoder) check(c *Config) {
 	d.checkDrops(&c.Drops)
 	d.checkOutputs(c)
 	d.checkWebserver(&c.Webserver)
+	d.checkAppend(c)
+	d.checkMetrics(&c.Metrics)
 	for i, name := range c.BaseSyscalls.CustomSet {
 		if name = strings.TrimPrefix(name, "!"); name == "" {
 			d.fail(d.where(fmt.Sprintf("base_syscalls.custom_set[%d]", i)), "base_syscalls.custom_set needs the name of a system call, or ! and a name")
@@ -46,9 +57,11 @@ func (d *decoder) check(c *Config) {
 }
 
 // where finds a key that was given, or the nearest mapping around it.
-func (d *decoder) where(path string) place {
+func (d *decoder) where(path string) place { return where(d.at, path) }
+
+func where(at map[string]place, path string) place {
 	for {
-		if p, ok := d.at[path]; ok {
+		if p, ok := at[path]; ok {
 			return p
 		}
 		i := strings.LastIndexAny(path, ".[")
@@ -112,6 +125,41 @@ func (d *decoder) checkOutputs(c *Config) {
 	}
 	if c.HTTP.Insecure {
 		d.warn(d.where("http_output.insecure"), "http_output.insecure: whoever is on the way can read and drop the alerts")
+	}
+}
+
+func (d *decoder) checkAppend(c *Config) {
+	for i, a := range c.AppendOutput {
+		path := fmt.Sprintf("append_output[%d].", i)
+		if err := rules.CheckOutput(a.Output, c.StaticFields); err != nil {
+			d.fail(d.where(path+"extra_output"), "%sextra_output: %v", path, err)
+		}
+		for j, x := range a.Fields {
+			path := fmt.Sprintf("%sextra_fields[%d]", path, j)
+			check, text := rules.CheckOutput, x.Format
+			if x.Raw {
+				check, text = rules.CheckField, x.Name
+			}
+			if err := check(text, c.StaticFields); err != nil {
+				d.fail(d.where(path), "%s: %v", path, err)
+			}
+		}
+	}
+}
+
+func (d *decoder) checkMetrics(c *Metrics) {
+	if !c.Enabled {
+		return
+	}
+	for _, key := range []struct {
+		path  string
+		asked bool
+	}{
+		{"metrics.kernel_event_counters_per_cpu_enabled", c.PerCPU}, {"metrics.libbpf_stats_enabled", c.Libbpf}, {"metrics.jemalloc_stats_enabled", c.Jemalloc},
+	} {
+		if key.asked {
+			d.warn(d.where(key.path), "%s does nothing here: this is not counted", key.path)
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ type Config struct {
 	Warnings []*Error `key:"-"`
 	// Files are the files that were read, in their order.
 	Files []File `key:"-"`
+	// at is where each key that was given stands.
+	at map[string]place `key:"-"`
 
 	// ConfigFiles are further files, read after this one.
 	ConfigFiles []Include `key:"config_files"`
@@ -37,6 +39,8 @@ type Config struct {
 	Priority     Priority     `key:"priority"`
 	RuleMatching RuleMatching `key:"rule_matching"`
 	AppendOutput []Append     `key:"append_output"`
+	// StaticFields are the values of the fields "static.NAME", by NAME.
+	StaticFields StaticFields `key:"static_fields"`
 
 	JSONOutput              bool `key:"json_output"`
 	JSONIncludeOutput       bool `key:"json_include_output_property"`
@@ -57,6 +61,8 @@ type Config struct {
 	Program       Program      `key:"program_output"`
 
 	Webserver    Webserver    `key:"webserver"`
+	Metrics      Metrics      `key:"metrics"`
+	Engine       Engine       `key:"engine"`
 	LogLevel     Level        `key:"log_level"`
 	BaseSyscalls BaseSyscalls `key:"base_syscalls"`
 	Drops        Drops        `key:"syscall_event_drops"`
@@ -105,9 +111,15 @@ type Append struct {
 	Suggested bool `key:"suggested_output"`
 }
 
-// Extra is one more output field: the field Name itself if Format is empty, else
-// a text in the output's format.
-type Extra struct{ Name, Format string }
+// Extra is one more output field: the field Name itself if it is Raw, else a text
+// in the output's format under that name.
+type Extra struct {
+	Name, Format string
+	Raw          bool
+}
+
+// StaticFields are fields whose values the configuration gives.
+type StaticFields map[string]string
 
 // Queue bounds what waits for each output.
 type Queue struct {
@@ -168,6 +180,51 @@ type Webserver struct {
 	SSLCertificate string `key:"ssl_certificate"`
 }
 
+// Metrics says how often the agent's figures are told as an alert, or written to a file.
+type Metrics struct {
+	Enabled bool `key:"enabled"`
+	// Interval is 100 ms at least.
+	Interval Interval `key:"interval"`
+	// OutputRule makes an alert of the rule "Falco internal: metrics snapshot".
+	OutputRule bool `key:"output_rule"`
+	// OutputFile takes one JSON object a line; none if empty.
+	OutputFile string `key:"output_file"`
+	// These choose what is told.
+	Rules     bool `key:"rules_counters_enabled"`
+	Resources bool `key:"resource_utilization_enabled"`
+	State     bool `key:"state_counters_enabled"`
+	Kernel    bool `key:"kernel_event_counters_enabled"`
+	PerCPU    bool `key:"kernel_event_counters_per_cpu_enabled"`
+	Libbpf    bool `key:"libbpf_stats_enabled"`
+	Plugins   bool `key:"plugins_metrics_enabled"`
+	Jemalloc  bool `key:"jemalloc_stats_enabled"`
+	// Megabytes divides sizes of memory, which are in bytes or KiB without.
+	Megabytes bool `key:"convert_memory_to_mb"`
+	// Empty tells what is zero, too.
+	Empty bool `key:"include_empty_values"`
+}
+
+// Interval is a duration as Prometheus writes it, such as 1h30m or 100ms.
+type Interval time.Duration
+
+// Engine says where events come from.
+type Engine struct {
+	Kind   EngineKind `key:"kind"`
+	Replay struct {
+		// File is the capture file of EngineReplay.
+		File string `key:"capture_file"`
+	} `key:"replay"`
+}
+
+// EngineKind is one of Falco's engines.
+type EngineKind string
+
+// Kinds of engines that mean something here: eBPF programs, and a capture file.
+const (
+	EngineEBPF   EngineKind = "modern_ebpf"
+	EngineReplay EngineKind = "replay"
+)
+
 // Level is how much the agent says about itself.
 type Level slog.Level
 
@@ -203,7 +260,20 @@ type Riposte struct {
 	Kubeconfig string `key:"kubeconfig"`
 	Recording  string `key:"recording"`
 	CgroupRoot string `key:"cgroup_root"`
-	Syslog     Syslog `key:"syslog"`
+	// MaxProcesses bounds the process table; 0 is the bound that Riposte chooses.
+	MaxProcesses int        `key:"max_processes"`
+	Containers   Containers `key:"containers"`
+	Syslog       Syslog     `key:"syslog"`
+}
+
+// Containers says how containers get their names and images.
+type Containers struct {
+	// CRI and Docker are the runtimes' sockets by the API that they speak; * stands for
+	// any text. Nil: where they usually are; empty: none.
+	CRI    []string `key:"cri"`
+	Docker []string `key:"docker"`
+	// Wait is how long an event waits for its container's metadata; 0: not at all.
+	Wait Milliseconds `key:"wait"`
 }
 
 // Syslog says how syslog_output speaks.
@@ -220,10 +290,16 @@ func Default() Config {
 		WatchConfigFiles: true, Priority: Priority(alert.Debug), RuleMatching: MatchFirst, AppendOutput: []Append{{Suggested: true}},
 		JSONIncludeOutput: true, JSONIncludeOutputFields: true, JSONIncludeTags: true,
 		OutputTimeout: Milliseconds(2 * time.Second), Stdout: Switch{Enabled: true},
-		HTTP:      HTTPOutput{MaxTimeouts: 5},
+		HTTP:      HTTPOutput{UserAgent: "falcosecurity/falco", MaxTimeouts: 5},
 		Webserver: Webserver{Port: 8765, Address: "127.0.0.1", Healthz: "/healthz"},
-		Drops:     Drops{Threshold: 0.1, Actions: []string{"log", "alert"}, Rate: 1.0 / 30, MaxBurst: 1},
-		Riposte:   Riposte{Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"}},
+		Metrics: Metrics{
+			Interval: Interval(time.Hour), OutputRule: true, Rules: true, Resources: true, State: true, Kernel: true, Plugins: true, Megabytes: true,
+		},
+		Engine: Engine{Kind: EngineEBPF},
+		Drops:  Drops{Threshold: 0.1, Actions: []string{"log", "alert"}, Rate: 1.0 / 30, MaxBurst: 1},
+		Riposte: Riposte{
+			Containers: Containers{Wait: Milliseconds(500 * time.Millisecond)}, Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"},
+		},
 	}
 }
 
@@ -253,21 +329,41 @@ type Setting struct {
 // Load reads and checks everything. The error joins an *Error for all that is wrong.
 func Load(opt Options) (*Config, error) {
 	l := &loader{lookup: opt.Lookup}
-	root := l.files(opt.File)
+	root := l.files(opt.File, opt.Overrides)
 	for _, s := range opt.Settings {
 		root.assign(s.path(), s.value())
 	}
 	for _, o := range opt.Overrides {
-		l.override(root, o)
+		if !isInclude(o) {
+			l.override(root, o)
+		}
 	}
 	c := Default()
 	if len(l.errs) == 0 {
 		d := decoder{loader: l, at: map[string]place{}}
 		d.config(root, &c)
+		c.at = d.at
 	}
 	if err := errors.Join(l.errs...); err != nil {
 		return nil, err
 	}
 	c.Warnings, c.Files = l.warnings, l.read
 	return &c, nil
+}
+
+// Warn adds a warning about a key, at its place.
+func (c *Config) Warn(path, msg string) {
+	c.Warnings = append(c.Warnings, where(c.at, path).error(path+" "+msg))
+}
+
+// Paths are all files and folders that were looked at, existing or not.
+func (c *Config) Paths() []string {
+	var paths []string
+	for _, f := range c.Files {
+		paths = append(paths, f.Name)
+	}
+	for _, i := range c.ConfigFiles {
+		paths = append(paths, i.Path)
+	}
+	return paths
 }

@@ -62,13 +62,13 @@ func TestAWholeFileOfFalcos(t *testing.T) {
 	require.Len(t, c.Files, 3)
 
 	want := Default()
-	want.Warnings, want.Files = c.Warnings, c.Files
+	want.Warnings, want.Files, want.at = c.Warnings, c.Files, c.at
 	want.ConfigFiles = []Include{{Path: "testdata/conf.d", Strategy: StrategyAppend}}
 	want.RulesFiles = []string{"/etc/falco/falco_rules.yaml", "/etc/falco/rules.d", "more.yaml", "again.yaml"}
 	want.Rules = []Selection{{Tag: "network"}, {Enable: true, Rule: "Netcat *"}}
 	want.TimeISO, want.Priority, want.RuleMatching = true, Priority(alert.Informational), MatchAll
 	want.JSONOutput, want.JSONIncludeMessage, want.JSONIncludeTags = true, true, false
-	second := Append{Output: "on x86 of ${CPU}", Fields: []Extra{{Name: "evt.hostname"}, {Name: "shell", Format: "%proc.name"}}}
+	second := Append{Output: "on x86 of ${CPU}", Fields: []Extra{{Name: "evt.hostname", Raw: true}, {Name: "shell", Format: "%proc.name"}}}
 	second.Match.Rule, second.Match.Source, second.Match.Tags = "A rule", "syscall", []string{"persistence"}
 	want.AppendOutput = []Append{{Suggested: true}, second}
 	want.Queue.Capacity, want.OutputTimeout = 50, Milliseconds(1500*time.Millisecond)
@@ -81,6 +81,9 @@ func TestAWholeFileOfFalcos(t *testing.T) {
 	want.Program = Program{Enabled: true, Program: "jq '{text: .output}' | curl -d @- -X POST https://example"}
 	want.Webserver = Webserver{Enabled: true, Port: 8766, Address: "0.0.0.0", Healthz: "/health", Metrics: true, SSLCertificate: "/etc/falco/falco.pem"}
 	want.Drops = Drops{Threshold: 0.2, Actions: []string{"log"}, Rate: .03333, MaxBurst: 2}
+	want.StaticFields = StaticFields{"env": "test"}
+	want.Metrics.Enabled = true
+	want.Metrics.Interval = Interval(30 * time.Minute)
 	want.BaseSyscalls = BaseSyscalls{CustomSet: []string{"clone", "!close"}, Repair: true}
 	want.Riposte.Cluster, want.Riposte.Syslog.Format = "prod", "rfc5424"
 	require.Equal(t, want, *c)
@@ -143,7 +146,9 @@ func TestOverrides(t *testing.T) {
 	require.Equal(t, []string{"a", "c", "d: e"}, c.RulesFiles)
 	require.Equal(t, Priority(alert.Debug), c.Priority)
 	require.Equal(t, "jq . > /tmp/h.example", c.Program.Program)
-	require.Len(t, c.AppendOutput, 1, "without a file only what is appended stands in the list")
+	require.Len(t, c.AppendOutput, 2)
+	require.Equal(t, Append{Suggested: true}, c.AppendOutput[0], "an item is added to the list that Falco's own file has")
+	require.Equal(t, []Extra{{Name: "evt.hostname", Raw: true}, {Name: "x", Format: "%proc.name"}}, c.AppendOutput[1].Fields)
 	require.Equal(t, FileOutput{Enabled: true, Filename: "f"}, c.FileOutput)
 
 	var all []*Error
@@ -199,6 +204,94 @@ func TestHostileFilesAreBounded(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = Load(Options{File: filepath.Join(dir, "none")})
 	require.ErrorContains(t, err, "none: no such file")
+}
+
+// warned loads a file and lists its warnings.
+func warned(t *testing.T, file string) (*Config, string) {
+	t.Helper()
+	c, err := Load(Options{File: file, Lookup: environment(nil)})
+	require.NoError(t, err)
+	return c, render(c.Warnings)
+}
+
+// TestFalcosDefaultsAreOurs reads a file with the value that Falco gives to each
+// key. It changes nothing but what Riposte keeps otherwise on purpose, and warns
+// of the one thing that Falco would do by default and Riposte does not.
+func TestFalcosDefaultsAreOurs(t *testing.T) {
+	c, warnings := warned(t, "testdata/defaults.yaml")
+	golden(t, "testdata/defaults.txt", warnings)
+	want := Default()
+	want.Warnings, want.Files, want.at = c.Warnings, c.Files, c.at
+	want.ConfigFiles = []Include{{Path: "testdata/none.d", Strategy: StrategyAppend}}
+	want.RulesFiles = []string{"/etc/falco/falco_rules.yaml", "/etc/falco/falco_rules.local.yaml", "/etc/falco/rules.d"}
+	want.Rules, want.BaseSyscalls.CustomSet = c.Rules, c.BaseSyscalls.CustomSet // empty and nil
+	want.Metrics.Libbpf = true
+	want.FileOutput.Filename = "./events.txt"
+	want.HTTP.CAPath, want.HTTP.ClientCert, want.HTTP.ClientKey = "/etc/ssl/certs", "/etc/ssl/certs/client.crt", "/etc/ssl/certs/client.key"
+	want.Program.Program = "jq '{text: .output}' | curl -d @- -X POST https://example"
+	want.Drops.Rate = .03333
+	// Nothing listens unless somebody asks for it, and then on this machine alone.
+	want.Webserver.Enabled, want.Webserver.Address, want.Webserver.SSLCertificate = true, "0.0.0.0", "/etc/falco/falco.pem"
+	require.Equal(t, want, *c)
+}
+
+func TestEveryKeyThatDoesNothingIsTold(t *testing.T) {
+	c, warnings := warned(t, "testdata/others.yaml")
+	golden(t, "testdata/others.txt", warnings)
+	require.Equal(t, []string{"old.yaml"}, c.RulesFiles)
+	require.Equal(t, EngineEBPF, c.Engine.Kind)
+
+	// The two files have every such key: none is in the table alone.
+	whole := ""
+	for _, name := range []string{"testdata/defaults.yaml", "testdata/others.yaml"} {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		whole += string(content)
+	}
+	for path := range foreigners {
+		require.Contains(t, whole, path[strings.LastIndexByte(path, '.')+1:]+":", path)
+	}
+}
+
+func TestTheWebServerIsOnForWhoeverConfiguresIt(t *testing.T) {
+	for override, want := range map[string]bool{
+		"json_output=true": false, "webserver.listen_port=9000": true, "webserver={listen_port: 9000, enabled: false}": false, "webserver.enabled=true": true, "webserver={}": false,
+	} {
+		c, err := Load(Options{Overrides: []string{override}})
+		require.NoError(t, err)
+		require.Equal(t, want, c.Webserver.Enabled, override)
+	}
+}
+
+func TestFurtherFilesCanBeOverridden(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"first": "config_files: [" + dir + "/second]\n", "second": "json_output: true\n", "third": "priority: error\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	for override, want := range map[string][]string{
+		"priority=debug": {"first", "second"}, "config_files=": {"first"}, "config_files[]=" + dir + "/third": {"first", "second", "third"},
+		"config_files[0]=" + dir + "/third": {"first", "third"}, "config_files={path: " + dir + "/third}": {"first", "third"},
+	} {
+		c, err := Load(Options{File: filepath.Join(dir, "first"), Overrides: []string{override}})
+		require.NoError(t, err, override)
+		var names []string
+		for _, f := range c.Files {
+			names = append(names, filepath.Base(f.Name))
+		}
+		require.Equal(t, want, names, override)
+	}
+}
+
+func TestIntervals(t *testing.T) {
+	for text, want := range map[string]time.Duration{"1h": time.Hour, "1h30m": 90 * time.Minute, "5s": 5 * time.Second, "100ms": 100 * time.Millisecond, "1d12h": 36 * time.Hour, "2w": 14 * 24 * time.Hour} {
+		c, err := Load(Options{Overrides: []string{"metrics.interval=" + text}})
+		require.NoError(t, err)
+		require.Equal(t, Interval(want), c.Metrics.Interval, text)
+	}
+	for _, text := range []string{"99ms", "10", "1m1h", "-1s", "1.5h", "999999y", "h", "1h ", "99999999999s"} {
+		_, err := Load(Options{Overrides: []string{"metrics.interval=" + text}})
+		require.ErrorContains(t, err, "is a duration from 100ms on", text)
+	}
 }
 
 // TestThePageNamesEveryKey keeps docs/agent-configuration.md whole.
@@ -277,4 +370,16 @@ func FuzzFile(f *testing.F) {
 			require.NotEmpty(t, Errors(e)[0].Msg)
 		}
 	})
+}
+
+func TestNoSocketsIsNotTheUsualOnes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("riposte: {containers: {cri: [], wait: 250}}\n"), 0o600))
+	c, err := Load(Options{File: file})
+	require.NoError(t, err)
+	require.Equal(t, Containers{CRI: []string{}, Wait: Milliseconds(250 * time.Millisecond)}, c.Riposte.Containers)
+	require.NoError(t, os.WriteFile(file, []byte("riposte: {containers: {wait: 60000}, max_processes: -1}\n"), 0o600))
+	_, err = Load(Options{File: file})
+	require.ErrorContains(t, err, "riposte.containers.wait must be from 0 to 10000")
+	require.ErrorContains(t, err, "riposte.max_processes must be from 0")
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,8 +28,37 @@ type custom interface {
 }
 
 func (d *decoder) config(root *value, c *Config) {
+	d.oldNames(root)
 	d.mapping("", root, reflect.ValueOf(c).Elem())
+	d.plugins(root)
+	d.webserver(root, c)
 	d.check(c)
+}
+
+// oldNames renames what older Falcos call otherwise.
+func (d *decoder) oldNames(root *value) {
+	old := root.get("rules_file")
+	if old == nil {
+		return
+	}
+	d.warn(old.at, "rules_file is the old name of rules_files")
+	if root.get("rules_files") == nil {
+		old.key = "rules_files"
+		return
+	}
+	root.keys = slices.DeleteFunc(root.keys, func(e entry) bool { return e.key == "rules_file" })
+}
+
+// webserver switches the web server on for whoever says something about it and
+// not whether it is on: that is Falco's default. Without a word it stays off.
+func (d *decoder) webserver(root *value, c *Config) {
+	e := root.get("webserver")
+	if e == nil || len(e.value.keys) == 0 {
+		return
+	}
+	if on := e.value.get("enabled"); on == nil || on.value.null {
+		c.Webserver.Enabled = true
+	}
 }
 
 // field finds the field of a struct by its key.
@@ -61,9 +91,9 @@ func (d *decoder) mapping(path string, v *value, to reflect.Value) {
 		case known:
 			d.value(full, e.value, f)
 		case elsewhere:
-			if other.tells(e.value) {
-				d.warn(e.at, "%s is a key of Falco's that does nothing here: %s", full, other.why)
-			}
+			d.elsewhere(full, e, other)
+		case full == "plugins" || full == "load_plugins":
+			// See plugins.
 		default:
 			d.unknown(e, prefix, slices.Collect(maps.Keys(fields)))
 		}
@@ -125,7 +155,7 @@ func (d *decoder) list(path string, v *value, to reflect.Value) {
 	if v.kind != list {
 		items = []*value{v}
 	}
-	to.SetLen(0)
+	to.Set(reflect.MakeSlice(to.Type(), 0, len(items))) // an empty list is not none
 	for i, item := range items {
 		one := reflect.New(to.Type().Elem()).Elem()
 		if item.null {
@@ -228,6 +258,61 @@ func (m *Milliseconds) decode(d *decoder, path string, v *value) {
 	*m = Milliseconds(time.Duration(n) * time.Millisecond)
 }
 
+// units are those of an Interval, the largest first.
+var units = []struct {
+	name string
+	unit time.Duration
+}{{"y", 365 * 24 * time.Hour}, {"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}}
+
+var intervalText = regexp.MustCompile(`^(?:(\d{1,6})y)?(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?$`)
+
+// maxInterval keeps the sum from running over.
+const maxInterval = 10 * 365 * 24 * time.Hour
+
+func (i *Interval) decode(d *decoder, path string, v *value) {
+	if !d.want(path, v, scalar) {
+		return
+	}
+	m := intervalText.FindStringSubmatch(v.text)
+	sum := 0.0
+	for n, u := range units {
+		if m != nil && m[n+1] != "" {
+			count, _ := strconv.Atoi(m[n+1]) //nolint:errcheck // digits, and few of them
+			sum += float64(count) * float64(u.unit)
+		}
+	}
+	if m == nil || sum < float64(100*time.Millisecond) || sum > float64(maxInterval) {
+		d.fail(v.at, "%s is a duration from 100ms on, such as 1h, 30m or 5s, not %q", path, v.text)
+		return
+	}
+	*i = Interval(sum)
+}
+
+func (k *EngineKind) decode(d *decoder, path string, v *value) {
+	word, ok := d.choice(path, v, string(EngineEBPF), string(EngineReplay), "auto", "kmod", "ebpf", "nodriver")
+	switch {
+	case !ok || word == "auto":
+	case word == string(EngineReplay):
+		*k = EngineReplay
+	case word != string(EngineEBPF):
+		d.warn(v.at, "%s: %s is not there, events come from eBPF programs", path, word)
+	}
+}
+
+func (s *StaticFields) decode(d *decoder, path string, v *value) {
+	if !d.want(path, v, mapping) {
+		return
+	}
+	*s = StaticFields{}
+	for _, e := range v.keys {
+		if e.key == "" || e.value.kind != scalar {
+			d.fail(e.at, "%s has names, each with a single value", path)
+			continue
+		}
+		(*s)[e.key] = e.value.text
+	}
+}
+
 func (i *Include) decode(d *decoder, path string, v *value) {
 	i.Strategy = StrategyAppend
 	if v.kind == scalar {
@@ -290,7 +375,7 @@ func (s *Selection) decode(d *decoder, path string, v *value) {
 
 func (x *Extra) decode(d *decoder, path string, v *value) {
 	if v.kind == scalar {
-		x.Name = v.text
+		x.Name, x.Raw = v.text, true
 		return
 	}
 	if !d.want(path, v, mapping) {
@@ -301,4 +386,5 @@ func (x *Extra) decode(d *decoder, path string, v *value) {
 		return
 	}
 	x.Name, x.Format = v.keys[0].key, v.keys[0].value.text
+	d.at[path] = v.keys[0].value.at
 }

@@ -42,14 +42,24 @@ type loader struct {
 	read     []File
 }
 
-// files reads the first file and those that it names.
-func (l *loader) files(name string) *value {
+// isInclude says that an override is about the files to read.
+func isInclude(override string) bool {
+	rest, ok := strings.CutPrefix(override, "config_files")
+	return ok && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "["))
+}
+
+// files reads the first file and those that it, or an override, names.
+func (l *loader) files(name string, overrides []string) *value {
 	root := &value{kind: mapping}
-	if name == "" {
-		return root
+	if name != "" {
+		if first := l.file(name); first != nil {
+			root = first
+		}
 	}
-	if first := l.file(name); first != nil {
-		root = first
+	for _, o := range overrides {
+		if isInclude(o) {
+			l.override(root, o)
+		}
 	}
 	e := root.get("config_files")
 	if e == nil || e.value.null {

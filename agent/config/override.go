@@ -66,6 +66,7 @@ func (l *loader) override(root *value, arg string) {
 	}
 	path, offset, err := parsePath(key)
 	if err == nil {
+		root.seed(path)
 		offset, err = 0, root.checkIndexes(path)
 	}
 	if err != nil {
@@ -84,6 +85,17 @@ func (l *loader) override(root *value, arg string) {
 		v.retell(src)
 	}
 	root.assign(path, v)
+}
+
+// seed puts the default into the list append_output before something is added to
+// it, as it stands in the file that Falco comes with.
+func (v *value) seed(path []step) {
+	if len(path) != 2 || path[0].key != "append_output" || path[1].kind != byEnd || v.get("append_output") != nil {
+		return
+	}
+	at := place{src: &source{name: "append_output's default", whole: true}}
+	suggested := &value{kind: mapping, at: at, keys: []entry{{key: "suggested_output", at: at, value: &value{text: "true", at: at}}}}
+	v.set(entry{key: "append_output", at: at, value: &value{kind: list, at: at, items: []*value{suggested}}})
 }
 
 // retell says that the value stands in another text, at the same offsets.

@@ -36,6 +36,8 @@ func openProcess(t order.Target) (fd int, err error) {
 	case s.startNS/tick != t.ProcessNS/tick:
 		// The pid is another's, so the one meant has ended.
 		err = gone(fmt.Sprintf("another process has the pid, started at %d", s.startNS))
+	case ended(fd):
+		err = gone("the process has ended already")
 	case s.flags&kernelThread != 0:
 		err = refused("the target is a thread of the kernel")
 	}
@@ -44,6 +46,13 @@ func openProcess(t order.Target) (fd int, err error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// ended says that the process only waits for its parent to take notice. The state in
+// /proc will not do: it is that of the first thread, which others may outlive.
+func ended(fd int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return err == nil && n > 0
 }
 
 // killProcess ends one process of a container.

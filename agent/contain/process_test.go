@@ -53,6 +53,22 @@ func TestKillProcessEndsOneProcess(t *testing.T) {
 	require.NotZero(t, r.VerifiedNS)
 }
 
+// TestKillProcessThatNobodyHasReaped: it has ended, though its pid is still taken.
+func TestKillProcessThatNobodyHasReaped(t *testing.T) {
+	s := newSandbox(t, "a", 0)
+	c := exec.Command("sleep", "1000")
+	require.NoError(t, c.Start())
+	defer c.Wait()
+	require.NoError(t, os.WriteFile(s.dir+"/cgroup.procs", fmt.Appendf(nil, "%d", c.Process.Pid), 0))
+	n := newNode(t, s)
+	o := killProcess(t, "1", c.Process.Pid)
+	require.Equal(t, order.Done, n.send(t, o).Outcome)
+	o.ID = "2"
+	r := n.send(t, o)
+	require.Equal(t, order.Gone, r.Outcome)
+	require.NotZero(t, r.VerifiedNS)
+}
+
 func TestKillProcessInAFrozenContainer(t *testing.T) {
 	s := newSandbox(t, "a", 1)
 	n := newNode(t, s)

@@ -11,9 +11,11 @@ const (
 	// keepEmpty is how long a container is known after its last process was forgotten.
 	keepEmpty = time.Minute
 	// A pod that is not known yet is asked for again after askPod; one that is known
-	// after refreshPod, for its labels may change.
-	askPod     = uint64(50 * time.Millisecond)
-	renewPod   = uint64(10 * time.Second)
+	// after renewPod, for its labels may change.
+	askPod   = uint64(50 * time.Millisecond)
+	renewPod = uint64(10 * time.Second)
+	// A runtime that could not answer is asked again after this.
+	askRuntime = uint64(10 * time.Second)
 	maxGroups  = 1 << 16
 	noCgroupID = 0
 )
@@ -23,7 +25,12 @@ type container struct {
 	c       *event.Container
 	held    int
 	emptyNS uint64
-	askedNS uint64
+	// podNS and runtimeNS are when its pod and its metadata were asked for last.
+	podNS, runtimeNS uint64
+	// uid is its pod's, as the cgroup's path has it.
+	uid string
+	// legacy marks one that only cgroup v1 knows.
+	legacy bool
 }
 
 // Container finds a container by the runtime's full id and returns a copy, which
@@ -56,27 +63,46 @@ func (t *Table) move(p *entry, cgroup uint64) {
 	if cgroup == p.cgroup || cgroup == noCgroupID {
 		return
 	}
-	t.unhold(p)
 	p.cgroup = cgroup
-	known := t.containerAt(cgroup, p)
-	if known == nil {
-		p.Container = event.Host
-		return
+	into := t.containerAt(cgroup, p)
+	if into == nil && p.in != nil && p.in.legacy {
+		return // cgroup v2 knows nothing of it
 	}
-	known.held++
-	p.Container = known.c
+	t.join(p, into)
+}
+
+// join puts a process into a container; nil is the host.
+func (t *Table) join(p *entry, into *container) {
+	t.unhold(p)
+	p.in = into
+	c := event.Host
+	if into != nil {
+		into.held++
+		c = into.c
+	}
+	if set(&p.Container, c) {
+		t.clock.Changed(&p.Process)
+	}
+}
+
+// moved puts a process where someone else has moved it.
+func (t *Table) moved(e *event.Event) {
+	p := t.byPID[e.Move.PID]
+	if p != nil && p.same(e.Move.StartNS) {
+		t.move(p, e.Cgroup.ID)
+	}
 }
 
 // unhold lets go of the process's container.
 func (t *Table) unhold(p *entry) {
-	known := t.groups[p.cgroup]
-	if known == nil || p.Container != known.c {
+	if p.in == nil {
 		return
 	}
-	known.held--
-	if known.held == 0 {
-		known.emptyNS = max(p.exitNS, p.StartNS)
+	p.in.held--
+	if p.in.held == 0 {
+		p.in.emptyNS = max(p.exitNS, p.StartNS)
 	}
+	p.in = nil
 }
 
 // containerAt finds the container of a cgroup, or nil for the host. p is a process
@@ -98,49 +124,34 @@ func (t *Table) containerAt(cgroup uint64, p *entry) *container {
 		t.groups[cgroup] = nil
 		return nil
 	}
+	own, ok := t.cgroups.id(dir)
+	if !ok {
+		own = cgroup // the directory has gone; its child's id is the best we have
+	}
 	known := t.containers[id]
-	if known == nil {
-		own, ok := t.cgroups.id(dir)
-		if !ok {
-			own = cgroup // the directory has gone; its child's id is the best we have
-		}
-		known = &container{c: &event.Container{ID: id, CgroupID: own, Cgroup: dir, StartNS: p.StartNS}}
-		if uid != "" {
-			known.c.Pod = &event.Pod{UID: uid}
-		}
+	if known != nil && known.legacy {
 		t.mu.Lock()
-		t.containers[id] = known
+		known.legacy, known.c.CgroupID, known.c.Cgroup = false, own, dir
 		t.mu.Unlock()
+		t.clock.ContainerChanged(known.c)
+	}
+	if known == nil {
+		known = t.found(&container{c: &event.Container{ID: id, CgroupID: own, Cgroup: dir, StartNS: p.StartNS}, uid: uid}, dir)
 	}
 	t.groups[cgroup] = known
 	return known
 }
 
-// refreshPod fills in what the API server says about a container's pod.
-func (t *Table) refreshPod(p *entry, now uint64) {
-	if p.Container == event.Host || t.o.Pods == nil || p.Container.Pod == nil {
-		return
+// found adds a container that was not known; path is its cgroup's.
+func (t *Table) found(known *container, path string) *container {
+	if known.uid != "" {
+		known.c.Pod = &event.Pod{UID: known.uid}
 	}
-	known := t.groups[p.cgroup]
-	if known == nil {
-		return
-	}
-	wait := renewPod
-	if known.c.Pod.Name == "" {
-		wait = askPod
-	}
-	if known.askedNS != 0 && now < known.askedNS+wait {
-		return
-	}
-	known.askedNS = now
-	pod, ok := t.o.Pods.Pod(known.c.Pod.UID)
-	if !ok {
-		return
-	}
-	pod.UID = known.c.Pod.UID
+	t.begin(known, path)
 	t.mu.Lock()
-	known.c.Pod = &pod
+	t.containers[known.c.ID] = known
 	t.mu.Unlock()
+	return known
 }
 
 // forgetContainers drops containers that nothing has pointed to for a while.

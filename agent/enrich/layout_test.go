@@ -52,6 +52,36 @@ func TestParseCgroup(t *testing.T) {
 		{"/machine.slice/libpod-" + hex64 + ".scope/container", hex64, "", "/machine.slice/libpod-" + hex64 + ".scope"},
 		{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + hex64 + ".scope", hex64, "", "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + hex64 + ".scope"},
 		{"/riposte/" + hex64 + "/deep/er", hex64, "", "/riposte/" + hex64},
+		// containerd by CRI where kubelet names no cgroup; CRI-O with cgroupfs; Bottlerocket, Talos and k3s are as the above.
+		{"/k8s.io/" + hex64, hex64, "", "/k8s.io/" + hex64},
+		{"/kubepods/besteffort/pod" + uid + "/crio-" + hex64, hex64, uid, "/kubepods/besteffort/pod" + uid + "/crio-" + hex64},
+		{path: "/kubepods/besteffort/pod" + uid + "/crio-conmon-" + hex64, pod: uid},
+		// A node that is a container itself, with kubelet's cgroups below its own (kind).
+		{
+			"/docker/" + other + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod" + uid_ + ".slice/cri-containerd-" + hex64 + ".scope", hex64, uid,
+			"/docker/" + other + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod" + uid_ + ".slice/cri-containerd-" + hex64 + ".scope",
+		},
+		// Docker below a parent of the user's, and with systemd's names and another driver.
+		{"/apps/web/" + hex64, hex64, "", "/apps/web/" + hex64},
+		{"/apps.slice/docker-" + hex64 + ".scope/init", hex64, "", "/apps.slice/docker-" + hex64 + ".scope"},
+		{"/system.slice:docker:" + hex64, hex64, "", "/system.slice:docker:" + hex64},
+		{path: "/system.slice/containerd.service"},
+		{path: "/docker/buildkit/3x8k2n4p5q6r7s8t9u0v1w2x3"},
+		// Podman: of root and of a user, in a pod, split by a systemd service.
+		{"/machine.slice/machine-libpod_pod_" + other + ".slice/libpod-" + hex64 + ".scope", hex64, "", "/machine.slice/machine-libpod_pod_" + other + ".slice/libpod-" + hex64 + ".scope"},
+		{path: "/machine.slice/machine-libpod_pod_" + other + ".slice"},
+		{
+			"/user.slice/user-1000.slice/user@1000.service/user.slice/user-libpod_pod_" + other + ".slice/libpod-" + hex64 + ".scope/container", hex64, "",
+			"/user.slice/user-1000.slice/user@1000.service/user.slice/user-libpod_pod_" + other + ".slice/libpod-" + hex64 + ".scope",
+		},
+		{"/libpod_parent/libpod-" + hex64, hex64, "", "/libpod_parent/libpod-" + hex64},
+		{"/libpod_parent/" + other + "/libpod-" + hex64, hex64, "", "/libpod_parent/" + other + "/libpod-" + hex64},
+		{"/system.slice/web.service/libpod-payload-" + hex64, hex64, "", "/system.slice/web.service/libpod-payload-" + hex64},
+		{path: "/user.slice/user-1000.slice/user@1000.service/app.slice/podman-1234.scope"},
+		// Seen from within another cgroup namespace.
+		{"/../../kubepods/pod" + uid + "/" + hex64, hex64, uid, "/../../kubepods/pod" + uid + "/" + hex64},
+		// Docker in Docker: the inner counts, though only the outer's runtime is ours.
+		{"/docker/" + other + "/docker/" + hex64, hex64, "", "/docker/" + other + "/docker/" + hex64},
 		// A cluster in Docker: the inner container counts.
 		{
 			"/docker/" + other + "/kubelet/kubepods/pod" + uid + "/" + hex64, hex64, uid,

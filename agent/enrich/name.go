@@ -15,10 +15,10 @@ const atCWD = -100
 
 // name completes the names in an event: absolute, with "." and ".." resolved by their
 // text alone and no symlink followed. That is what Falco calls fd.name.
-func name(e *event.Event, p *entry) {
+func (t *Table) name(e *event.Event, p *entry) {
 	switch e.Type {
 	case event.Open, event.Openat, event.Openat2, event.Creat:
-		opened(e, p)
+		t.opened(e, p)
 	case event.Connect:
 		if e.Ret >= 0 {
 			describe(e, "fd", kindOf(&e.File), e.File.Name)
@@ -30,7 +30,7 @@ func name(e *event.Event, p *entry) {
 	}
 }
 
-func opened(e *event.Event, p *entry) {
+func (t *Table) opened(e *event.Event, p *entry) {
 	f := &e.File
 	base := f.Base
 	dirfd := int64(atCWD)
@@ -39,7 +39,7 @@ func opened(e *event.Event, p *entry) {
 	}
 	switch {
 	case dirfd == atCWD && base != "":
-		p.CWD = base // a change of directory is no event yet, so this is news
+		t.cwd(p, base) // news where a change of directory was lost
 	case dirfd == atCWD:
 		base = p.CWD
 	case base == "":

@@ -49,7 +49,7 @@ func TestRelativeExec(t *testing.T) {
 	table := testTable(t, Options{})
 	e := event.Event{
 		Type: event.Execve, KernelNS: 9 * second, Task: task(1, 0, second, hostGroup, "x"),
-		Exec: &event.Exec{Path: "/tmp/x", Args: []string{"./x"}, CWD: "/tmp"}, Args: []event.Arg{{Name: "filename", Text: "./x"}},
+		Exec: &event.Exec{Path: "/tmp/x", Args: []string{"./x"}, State: event.State{CWD: "/tmp"}}, Args: []event.Arg{{Name: "filename", Text: "./x"}},
 	}
 	table.Apply(&e)
 	require.Equal(t, "/tmp/x", e.Args[0].Text)

@@ -21,11 +21,9 @@ func (t *Table) process(task *event.Task) *entry {
 	}
 	if p.coarse {
 		p.StartNS, p.coarse = task.StartNS, false
+		t.clock.Changed(&p.Process)
 	}
-	p.UID, p.GID = task.UID, task.GID
-	if task.TID == task.PID && task.Comm != "" { // threads have names of their own
-		p.Comm = task.Comm
-	}
+	t.took(p, task)
 	if !p.Exited {
 		if task.PPID != p.PPID || p.parent == nil {
 			t.adopt(p, task.PPID)
@@ -68,6 +66,7 @@ func (t *Table) discover(task *event.Task) *entry {
 	}
 	p.UID, p.GID = task.UID, task.GID
 	p.Container = event.Host
+	t.clock.Changed(&p.Process)
 	if now := t.byPID[task.PID]; now != nil && now.StartNS > task.StartNS {
 		// A later process has the pid already: this one is remembered at once.
 		p.Exited = true
@@ -77,6 +76,7 @@ func (t *Table) discover(task *event.Task) *entry {
 		return p
 	}
 	t.add(p)
+	t.lookLegacy(p)
 	return p
 }
 
@@ -101,14 +101,21 @@ func (t *Table) add(p *entry) bool {
 
 // adopt links a process to the parent of that pid, if that is known.
 func (t *Table) adopt(p *entry, ppid int32) {
+	parent := t.byPID[ppid]
+	if parent == p || parent != nil && parent.under(p) {
+		parent = nil
+	}
+	if p.PPID == ppid && p.parent == parent {
+		return
+	}
 	t.leave(p)
 	p.PPID = ppid
-	parent := t.byPID[ppid]
-	if parent == nil || parent == p || parent.under(p) {
+	if parent == nil {
+		t.clock.Adopt(&p.Process, nil)
 		return
 	}
 	p.parent = parent
-	p.Parent = &parent.Process
+	t.clock.Adopt(&p.Process, &parent.Process)
 	if parent.children == nil {
 		parent.children = map[*entry]struct{}{}
 	}
@@ -129,8 +136,8 @@ func (p *entry) under(q *entry) bool {
 func (t *Table) leave(p *entry) {
 	if p.parent != nil {
 		delete(p.parent.children, p)
+		p.parent = nil
 	}
-	p.parent, p.Parent = nil, nil
 }
 
 // fork adds the child as a copy of its parent.
@@ -139,13 +146,14 @@ func (t *Table) fork(p *entry, e *event.Event) {
 	if c := t.find(f.PID, f.StartNS); c != nil {
 		// The snapshot was faster than this event; what it saw is newer.
 		c.StartNS, c.coarse, c.StartKnown = f.StartNS, false, true
+		t.clock.Changed(&c.Process)
 		return
 	}
-	c := &entry{Process: p.Process}
+	c := &entry{Process: p.Process} // not where it sits: that is counted
 	c.PID, c.PPID, c.StartNS, c.StartKnown = f.PID, f.PPID, f.StartNS, true
 	c.VPID = f.VPID
 	c.Exited = false
-	c.parent, c.Parent = nil, nil
+	c.Verdicts = event.Verdicts{}
 	c.Container = event.Host
 	if !t.add(c) {
 		return
@@ -156,23 +164,9 @@ func (t *Table) fork(p *entry, e *event.Event) {
 	}
 	t.adopt(c, ppid)
 	t.move(c, f.CgroupID)
-}
-
-// exec puts the new program in the place of the old one.
-func (t *Table) exec(p *entry, e *event.Event) {
-	x := e.Exec
-	p.Comm = e.Task.Comm
-	p.ExePath = x.Path
-	p.Exe, p.Args = "", nil
-	if len(x.Args) > 0 {
-		p.Exe, p.Args = x.Args[0], x.Args[1:]
+	if c.in == nil && p.in != nil && p.in.legacy {
+		t.join(c, p.in)
 	}
-	p.ArgsTruncated = x.Truncated
-	p.CWD = x.CWD
-	p.TTY = x.TTY
-	p.SID, p.PGID, p.VPID, p.VPGID = x.SID, x.PGID, x.VPID, x.VPGID
-	p.LoginUID, p.EUID = x.LoginUID, x.EUID
-	p.ExeUpperLayer, p.ExeMemfd, p.ExeWritable, p.ExeIno = x.UpperLayer, x.Memfd, x.Writable, x.Ino
 }
 
 // exit moves an entry from the living to the remembered and its children to whom
@@ -183,41 +177,22 @@ func (t *Table) exit(p *entry, at uint64) {
 	}
 	p.Exited = true
 	p.exitNS = at
+	t.clock.Changed(&p.Process)
 	if t.byPID[p.PID] == p {
 		delete(t.byPID, p.PID)
 	}
 	if p.parent != nil {
 		delete(p.parent.children, p)
 	}
+	heir := t.reaper(p)
 	for c := range p.children {
-		c.parent, c.Parent = nil, nil
+		c.parent, c.heir = nil, heir
+		t.clock.Adopt(&c.Process, nil)
 		t.orphans = append(t.orphans, c)
 	}
 	p.children = nil
 	t.remember(p)
 	t.rehome()
-}
-
-// rehome asks /proc for the new parents of processes whose parent has ended. The
-// exit event comes before the kernel has passed the children on, so some have to be
-// asked again with the next event.
-func (t *Table) rehome() {
-	waiting := t.orphans[:0]
-	for _, c := range t.orphans {
-		if c.Exited || c.parent != nil || t.files == nil {
-			continue
-		}
-		ppid, ok := t.files.parent(c.PID)
-		switch {
-		case !ok:
-		case ppid == c.PPID && t.byPID[ppid] == nil:
-			waiting = append(waiting, c)
-		default:
-			t.adopt(c, ppid)
-		}
-	}
-	clear(t.orphans[len(waiting):])
-	t.orphans = waiting
 }
 
 func (t *Table) remember(p *entry) {

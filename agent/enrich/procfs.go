@@ -2,11 +2,13 @@ package enrich
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"riposte/agent/event"
 )
 
 // argsMax is how much of a command line is kept, as in the kernel's programs.
@@ -76,25 +78,54 @@ func (f *procFiles) process(pid int32) (Seed, bool) {
 	p.PGID, p.SID, p.TTY, p.Comm = st.pgid, st.sid, st.tty, st.comm
 	p.VPID, p.VPGID = pid, st.pgid
 	f.status(pid, &s)
-	if args := f.read(pid, "cmdline"); args != "" {
-		if len(args) > argsMax {
-			args, p.ArgsTruncated = args[:argsMax], true
-		}
-		argv := strings.Split(strings.TrimSuffix(args, "\x00"), "\x00")
-		p.Exe, p.Args = argv[0], argv[1:]
+	if argv, cut := f.block(pid, "cmdline"); len(argv) > 0 {
+		p.Exe, p.Args, p.ArgsTruncated = argv[0], argv[1:], cut
 	}
+	p.Env, _ = f.block(pid, "environ")
 	root, _ := os.Readlink(f.file(pid, "root"))
+	p.Root = root
 	p.ExePath = f.link(pid, "exe", root)
 	p.CWD = f.link(pid, "cwd", root)
+	p.Namespaces = f.namespaces(pid)
 	p.LoginUID = noLogin
 	if n, err := strconv.ParseUint(strings.TrimSpace(f.read(pid, "loginuid")), 10, 32); err == nil {
 		p.LoginUID = uint32(n)
 	}
-	var exe syscall.Stat_t
-	if syscall.Stat(f.file(pid, "exe"), &exe) == nil {
-		p.ExeIno = exe.Ino
-	}
+	f.binary(pid, p)
 	return s, true
+}
+
+// block reads texts that end in NUL each, and no more of them than the kernel's
+// programs do.
+func (f *procFiles) block(pid int32, name string) (texts []string, cut bool) {
+	file, err := os.Open(f.file(pid, name))
+	if err != nil {
+		return nil, false
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, argsMax+1))
+	if err != nil || len(b) == 0 {
+		return nil, false
+	}
+	if cut = len(b) > argsMax; cut {
+		b = b[:argsMax]
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), cut
+}
+
+// namespaces reads links such as "mnt:[4026531841]".
+func (f *procFiles) namespaces(pid int32) (n event.Namespaces) {
+	for name, to := range map[string]*uint32{
+		"mnt": &n.Mount, "pid": &n.PID, "pid_for_children": &n.PIDForChildren, "net": &n.Net, "user": &n.User, "ipc": &n.IPC, "uts": &n.UTS, "cgroup": &n.Cgroup,
+	} {
+		link, err := os.Readlink(f.file(pid, filepath.Join("ns", name)))
+		if err != nil {
+			continue
+		}
+		_, id, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
+		*to = uint32(number(id))
+	}
+	return n
 }
 
 // link reads a path as the process itself sees it: below its own root.
@@ -129,6 +160,15 @@ func (f *procFiles) status(pid int32, s *Seed) {
 			}
 		case "Gid":
 			s.Process.GID = uint32(number(values[0]))
+			if len(values) > 1 {
+				s.Process.EGID = uint32(number(values[1]))
+			}
+		case "CapInh":
+			s.Process.Caps.Inheritable = hexadecimal(values[0])
+		case "CapPrm":
+			s.Process.Caps.Permitted = hexadecimal(values[0])
+		case "CapEff":
+			s.Process.Caps.Effective, s.Process.Caps.Known = hexadecimal(values[0]), true
 		case "NSpid":
 			s.Process.VPID = int32(last)
 		case "NSpgid":
@@ -139,6 +179,11 @@ func (f *procFiles) status(pid int32, s *Seed) {
 
 func number(s string) uint64 {
 	n, _ := strconv.ParseUint(s, 10, 64)
+	return n
+}
+
+func hexadecimal(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 16, 64)
 	return n
 }
 

@@ -37,10 +37,12 @@ func (t *Table) Snapshot() error {
 		if t.add(p) {
 			added = append(added, p)
 			t.move(p, seeds[i].CgroupID)
+			t.lookLegacy(p)
 		}
 	}
 	for _, p := range added {
 		t.adopt(p, p.PPID)
+		t.nameUsers(p)
 	}
 	t.log.Info("process snapshot", "processes", len(added), "containers", len(t.containers))
 	return nil
@@ -74,7 +76,7 @@ func (t *Table) Record() *Recording {
 	r := &Recording{Cgroups: map[uint64]string{}}
 	for _, p := range t.byPID {
 		s := Seed{Process: p.Process, CgroupID: p.cgroup}
-		s.Process.Parent, s.Process.Container = nil, nil
+		s.Process.Parent, s.Process.Container, s.Process.Verdicts = nil, nil, event.Verdicts{}
 		r.Processes = append(r.Processes, s)
 	}
 	slices.SortFunc(r.Processes, func(a, b Seed) int { return int(a.Process.PID) - int(b.Process.PID) })

@@ -3,15 +3,32 @@ package enrich
 import (
 	"log/slog"
 	"maps"
+	"net/netip"
 	"sync"
 	"time"
 
+	"riposte/agent/enrich/user"
 	"riposte/agent/event"
 )
 
 // Pods knows the pods of this node by UID.
 type Pods interface {
 	Pod(uid string) (event.Pod, bool)
+}
+
+// Runtimes answers what a container is, later and through Table.Learn; see
+// runtime.Lookup.
+type Runtimes interface {
+	// Ask says whether an answer will come. patient is for a container that the
+	// runtime may know only in a moment. It never blocks.
+	Ask(id string, patient bool) bool
+}
+
+// Users gives ids their names; see user.Lookup. It must not block for long.
+type Users interface {
+	// Names are those of a process in a container, whose full id is "" for the host.
+	// What is not known is empty.
+	Names(container string, p *event.Process) user.Names
 }
 
 // Options of New. The zero value is right for a live source on this machine.
@@ -22,6 +39,13 @@ type Options struct {
 	Proc string
 	// Pods gives containers their pod. Default: none, then a pod has its UID alone.
 	Pods Pods
+	// Runtimes gives containers their metadata. Default: none, then a container has its
+	// id alone.
+	Runtimes Runtimes
+	// Users gives processes the names of their users. Default: none.
+	Users Users
+	// Hosts are the domain names of an address, as the rules ask for them. Default: none.
+	Hosts func(netip.Addr) []string
 	// Recording replaces this machine's /proc and cgroups when events are replayed.
 	Recording *Recording
 	// MaxProcesses bounds the table. Default 262144.
@@ -63,15 +87,27 @@ type key struct {
 type entry struct {
 	event.Process
 	// coarse marks a start time from /proc, which has whole ticks.
-	coarse   bool
+	coarse bool
+	// cgroup is the last that was seen, in the container of it; nil for the host.
 	cgroup   uint64
+	in       *container
 	children map[*entry]struct{}
 	parent   *entry
 	exitNS   uint64
+	// heir is who gets the process when its parent has ended; subreaper says that it
+	// takes the orphans below it.
+	heir      int32
+	subreaper bool
 }
 
-// Table is the node's processes and containers. Its methods belong to the pipeline's
-// one goroutine, but for Container and Counts, which any may call.
+// Table is the node's processes and containers. Its methods are called one at a time,
+// as the pipeline does, but for Container and Counts, which any goroutine may call.
+//
+// What tells its clock of a change: fork, exec, exit and reparenting; name (prctl),
+// users and capabilities (the setuid and setgid families, capset), directories (chdir,
+// fchdir, chroot), session and group (setsid, setpgid), namespaces (setns, unshare),
+// each where it differs from before; a move to another cgroup; the names of users that
+// arrive; and of a container its runtime's metadata, its pod, and its first start.
 type Table struct {
 	o     Options
 	files *procFiles // nil for a recording
@@ -84,8 +120,16 @@ type Table struct {
 	// orphans have lost their parent and wait for the kernel to give them another.
 	orphans []*entry
 
+	// clock orders all changes that a rule about a process can see.
+	clock event.Clock
+
 	cgroups cgroups
-	groups  map[uint64]*container // by cgroup id; nil for a cgroup of the host
+	// legacy says that this host has cgroups v1, in which a container may be alone.
+	legacy bool
+	// early are metadata of containers that no process was seen in yet; nil for one
+	// that no runtime knows.
+	early  map[string]*event.Container
+	groups map[uint64]*container // by cgroup id; nil for a cgroup of the host
 
 	mu         sync.RWMutex // guards containers, what they hold, and counts
 	containers map[string]*container
@@ -109,8 +153,9 @@ func New(o Options) (*Table, error) {
 		byPID:      map[int32]*entry{},
 		exited:     map[key]*entry{},
 		containers: map[string]*container{},
-		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0},
+		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0, "metadata_forgotten": 0},
 		groups:     map[uint64]*container{},
+		early:      map[string]*event.Container{},
 	}
 	if o.Recording != nil {
 		t.cgroups = newCgroups(nil, o.Recording.Cgroups)
@@ -124,6 +169,7 @@ func New(o Options) (*Table, error) {
 		t.o.CgroupRoot = root
 	}
 	t.files = &procFiles{o.Proc}
+	t.legacy = t.files.hasLegacy()
 	t.cgroups = newCgroups(&cgroupFS{root: t.o.CgroupRoot, proc: t.files}, nil)
 	return t, nil
 }
@@ -134,19 +180,27 @@ func (t *Table) Apply(e *event.Event) {
 	t.forget(e.KernelNS)
 	if e.Cgroup != nil && e.Cgroup.Path != "" {
 		t.cgroups.learn(e.Cgroup.ID, e.Cgroup.Path)
+		t.askEarly(e.Cgroup.Path)
 	}
 	p := t.process(&e.Task)
 	switch {
-	case e.Type == event.Clone && e.Fork != nil:
+	case e.Fork != nil:
 		t.fork(p, e)
 	case e.Exec != nil:
 		t.exec(p, e)
+	case e.Change != nil:
+		t.change(p, e)
+	case e.Move != nil && e.Cgroup != nil:
+		t.moved(e)
 	case e.Type == event.ProcExit:
 		t.exit(p, e.KernelNS)
 	}
-	t.refreshPod(p, e.KernelNS)
-	e.Proc = &p.Process
-	name(e, p)
+	if e.Type == event.Prctl {
+		t.prctl(p, e)
+	}
+	t.refresh(p, e.KernelNS)
+	e.Proc, e.Clock, e.Hosts = &p.Process, &t.clock, t.o.Hosts
+	t.name(e, p)
 }
 
 // Counts are what the table could not keep or find out, by place. Any goroutine may

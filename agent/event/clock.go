@@ -7,7 +7,7 @@ package event
 // Whoever keeps a table tells its clock of every change to what a field of process
 // or container scope reads:
 //
-//   - of the process itself: fork and exec, exit, the setuid and setgid families and
+//   - of the process itself: Born at a fork that copies its parent; exec, exit, the setuid and setgid families and
 //     capset, its name (prctl), chdir and chroot, setsid and setpgid, setns and unshare,
 //     a move to another cgroup, names of users and groups that arrive: Changed;
 //   - of its ancestors: all of these, and reparenting: Adopt;
@@ -37,6 +37,13 @@ func (c *Clock) Changed(p *Process) {
 func (c *Clock) ContainerChanged(k *Container) {
 	c.now++
 	k.changed = c.now
+}
+
+// Born notes a process that began as a copy of another one.
+func (c *Clock) Born(p *Process) {
+	p.hasChild = false
+	p.Verdicts = Verdicts{}
+	c.Changed(p)
 }
 
 // Adopt makes parent, which may be nil, the parent of a process.

@@ -36,6 +36,20 @@ func TestClockKnowsWhatAProcessDependsOn(t *testing.T) {
 	require.True(t, c.Since(other, then))
 }
 
+func TestACopyIsAnotherProcess(t *testing.T) {
+	var c event.Clock
+	parent, other := &event.Process{}, &event.Process{}
+	c.Adopt(&event.Process{}, parent)
+	p := *parent
+	c.Born(&p)
+	c.Adopt(&p, parent)
+	c.Adopt(other, parent)
+	then := c.Now()
+	c.Changed(&p)
+	require.True(t, c.Since(&p, then))
+	require.False(t, c.Since(other, then), "the copy has no children of its own")
+}
+
 func TestClockEndsInARing(t *testing.T) {
 	var c event.Clock
 	a, b := &event.Process{}, &event.Process{}

@@ -14,6 +14,9 @@ type Event struct {
 	// Num counts the events of this agent from 1.
 	Num  uint64
 	Type Type
+	// Call is the name of a system call that has no Type of its own: its Type is
+	// Syscall.
+	Call string
 	// TimeNS is when the call returned, Unix nanoseconds; KernelNS the same as
 	// nanoseconds since boot, the clock of every process's start.
 	TimeNS   int64
@@ -38,18 +41,43 @@ type Event struct {
 	// Exec is set at a successful exec, Fork at a fork.
 	Exec *Exec
 	Fork *Fork
-	// Cgroup is a new cgroup. Such an event has no Type: it is for enrich alone, no
-	// rule sees it.
+	// Change is set after a call of the state set that succeeded: the thread's state as it is now.
+	// Where Task's TID is its PID that is the process's, else one thread's alone,
+	// for the kernel keeps credentials by the thread.
+	Change *State
+	// Cgroup is a new cgroup, or with Move the one that a process came into. Such an
+	// event has no Type: it is for enrich alone, no rule sees it.
 	Cgroup *Cgroup
+	Move   *Move
+	// FirstNS is when the capture's first event was and LastNS when the one before this,
+	// Unix nanoseconds; 0 in live capture.
+	FirstNS, LastNS int64
+	// Files are the descriptors of the process, nil where they are not kept.
+	Files Files
+	// Data is the beginning of what was sent or received. It belongs to the event.
+	Data []byte
+	// Pending marks a request of io_uring that has no result yet: Ret and File.Num say
+	// nothing.
+	Pending bool
 	// Proc is the process that did it, set by enrich, never nil after it. A
 	// failed exec leaves it as the caller.
 	Proc *Process
 	// Clock is that of the table which Proc is in. Without one nothing that was found
 	// out about a process is kept.
 	Clock *Clock
+	// Hosts, if set, are the domain names of an address among those that rules ask for.
+	Hosts func(netip.Addr) []string `json:"-"`
 	// RealView makes Name and its parts answer with File.RealPath: an event whose
 	// lexical and real name differ is evaluated once with each.
 	RealView bool
+}
+
+// TypeName is Falco's name of the event: its Type's, or its Call.
+func (e *Event) TypeName() string {
+	if e.Type == Syscall && e.Call != "" {
+		return e.Call
+	}
+	return e.Type.String()
 }
 
 // Name is the file's name in the event's current view.
@@ -85,20 +113,28 @@ func (e *Event) Arg(name string) (Arg, bool) {
 }
 
 // Reset empties the event for its next use and keeps the memory of Args.
-func (e *Event) Reset() { *e = Event{Args: e.Args[:0]} }
+func (e *Event) Reset() {
+	args := e.Args[:0]
+	*e = Event{} // in place: a literal with Args would be made elsewhere and copied
+	e.Args = args
+}
 
 // Arg is one parameter: Text if the value is text or has a text form (flags
-// joined by '|', an absolute path), Int the raw number if it has one.
+// joined by '|', an absolute path), Int the raw number if it has one. Raw is a path
+// as it was passed, where Text is made of one.
 type Arg struct {
 	Name  string
 	Text  string
 	Int   int64
 	IsInt bool
+	Raw   string
 }
 
 // Task is the calling thread as the kernel knows it at the event.
 type Task struct {
 	PID, TID, PPID int32
+	// VTID is the thread in its own pid namespace, 0 where it is not known.
+	VTID int32
 	// StartNS is the process's (thread group leader's) start since boot; with PID it
 	// names one process for as long as the machine runs.
 	StartNS  uint64
@@ -110,21 +146,53 @@ type Task struct {
 
 // Exec is what the kernel knew of the new program when the exec had succeeded.
 type Exec struct {
-	// Path is the binary's own path (d_path), Args the argument vector with argv[0].
-	Path      string
-	Args      []string
-	Truncated bool
-	CWD       string
+	State
+	// Path is the binary's own path (d_path), Args the argument vector with argv[0],
+	// Env the environment as NAME=value. Both are cut at 4,096 bytes.
+	Path         string
+	Args         []string
+	Truncated    bool
+	Env          []string
+	EnvTruncated bool
+	// UpperLayer: the binary lies in an overlay's upper layer, so it came after the
+	// image; LowerLayer: it is the image's; Memfd: it has no file name at all;
+	// Unlinked: its name is gone; Writable: the caller may write to it.
+	UpperLayer, LowerLayer, Memfd, Unlinked, Writable bool
+	// Setuid and Setgid are the binary's own permission bits.
+	Setuid, Setgid bool
+	Ino            uint64
+	// CtimeNS and MtimeNS are the binary's inode's, Unix nanoseconds.
+	CtimeNS, MtimeNS int64
+}
+
+// State is what a call can change about a task, read from the task itself.
+type State struct {
+	Credentials
+	Namespaces Namespaces
+	// CWD is the working directory, Root the root directory as the task's mount
+	// namespace has it: "/" unless it has called chroot.
+	CWD, Root string
+	// TTY is the terminal's device number, 0 for none.
 	TTY       uint32
 	SID, PGID int32
-	VPID      int32
-	VPGID     int32
-	LoginUID  uint32
-	EUID      uint32
-	// UpperLayer: the binary lies in an overlay's upper layer, so it came after the
-	// image; Memfd: it has no file name at all; Writable: the caller may write to it.
-	UpperLayer, Memfd, Writable bool
-	Ino                         uint64
+	// VPID, VTID, VPGID and VSID are as the task's own pid namespace has them; 0 for
+	// what lies outside.
+	VPID, VTID, VPGID, VSID int32
+	// LoginUID is 4294967295 when nobody logged in.
+	LoginUID uint32
+}
+
+// Credentials are a task's user and group ids and capabilities.
+type Credentials struct {
+	UID, EUID, SUID, FSUID uint32
+	GID, EGID, SGID, FSGID uint32
+	Caps                   Capabilities
+}
+
+// Namespaces are numbered as in the links of /proc/PID/ns; 0 for one that the kernel
+// did not tell.
+type Namespaces struct {
+	Mount, PID, PIDForChildren, Net, User, IPC, UTS, Cgroup uint32
 }
 
 // Fork names the child of a fork; the parent is the event's Task.
@@ -134,6 +202,13 @@ type Fork struct {
 	PID, PPID, VPID int32
 	StartNS         uint64
 	CgroupID        uint64
+}
+
+// Move names a process that came into another cgroup; who moved it is the event's
+// Task. The cgroup is the event's Cgroup.
+type Move struct {
+	PID     int32
+	StartNS uint64
 }
 
 // Cgroup is a cgroup v2 directory.
@@ -153,6 +228,14 @@ const (
 	KindPipe      byte = 'p'
 	KindMemfd     byte = 'm'
 	KindNetlink   byte = 'n'
+	KindEvent     byte = 'e'
+	KindSignal    byte = 's'
+	KindEpoll     byte = 'l'
+	KindInotify   byte = 'i'
+	KindTimer     byte = 't'
+	KindBpf       byte = 'b'
+	KindUring     byte = 'r'
+	KindPidfd     byte = 'P'
 	KindOther     byte = 'o'
 )
 
@@ -177,11 +260,22 @@ type File struct {
 	Mode  uint32
 	Dev   uint64
 	Ino   uint64
-	// UpperLayer says that the file lies in an overlay's upper layer.
-	UpperLayer bool
+	// UpperLayer says that the file lies in an overlay's upper layer, LowerLayer in
+	// one of the others. Unlinked: no directory holds it any more.
+	UpperLayer, LowerLayer, Unlinked bool
 	// Created says that this open made the file.
 	Created bool
 	Socket  Socket
+}
+
+// Files are the open descriptors of a process.
+type Files interface {
+	// File is false for a descriptor that is not open.
+	File(fd int64) (File, bool)
+	// Kinds has the letter of each kind once, by the lowest descriptors.
+	Kinds() []byte
+	// Len counts the descriptors.
+	Len() int
 }
 
 // Socket is the tuple of a socket. An address that is not known is the zero value.
@@ -192,7 +286,7 @@ type Socket struct {
 	// Role says which end this process is.
 	Role Role
 	// Connected says that the socket has a peer of its own; Renamed that this event
-	// changed its tuple. Only capture files set them.
+	// changed its tuple.
 	Connected, Renamed bool
 }
 

@@ -117,6 +117,7 @@ const (
 	PidfdOpen
 	Pipe
 	Pipe2
+	PivotRoot
 	Pluginevent
 	Poll
 	Ppoll
@@ -204,7 +205,7 @@ var typeNames = [typeEnd]string{
 	"init_module", "inotify_init", "inotify_init1", "io_uring_enter", "io_uring_register", "io_uring_setup", "ioctl", "k8s", "kill",
 	"lchown", "link", "linkat", "listen", "llseek", "lseek", "lstat", "lstat64", "memfd_create", "mesos", "mkdir", "mkdirat",
 	"mknod", "mknodat", "mlock", "mlock2", "mlockall", "mmap", "mmap2", "mount", "mprotect", "munlock", "munlockall", "munmap",
-	"nanosleep", "newfstatat", "notification", "open_by_handle_at", "page_fault", "pidfd_getfd", "pidfd_open", "pipe", "pipe2",
+	"nanosleep", "newfstatat", "notification", "open_by_handle_at", "page_fault", "pidfd_getfd", "pidfd_open", "pipe", "pipe2", "pivot_root",
 	"pluginevent", "poll", "ppoll", "prctl", "pread", "preadv", "prlimit", "process_vm_readv", "process_vm_writev", "procinfo",
 	"ptrace", "pwrite", "pwritev", "quotactl", "read", "readv", "recv", "recvfrom", "recvmmsg", "recvmsg", "rename", "renameat",
 	"renameat2", "rmdir", "scapevent", "seccomp", "select", "semctl", "semget", "semop", "send", "sendfile", "sendmmsg", "sendmsg",
@@ -241,7 +242,12 @@ func (t Type) String() string {
 	return typeNames[Unknown]
 }
 
-// State says that the event changes the process table and must never be shed.
+// State says that the event may change the process table and must never be shed.
 func (t Type) State() bool {
-	return t == Execve || t == Execveat || t == Clone || t == ProcExit
+	switch t {
+	case Execve, Execveat, Clone, Clone3, ForkCall, Vfork, ProcExit, Chdir, Fchdir, Chroot, Capset, Prctl, Setgid, Setpgid, Setresgid,
+		Setresuid, Setregid, Setreuid, Setsid, Setuid, Setns, Unshare, PivotRoot:
+		return true
+	}
+	return false
 }

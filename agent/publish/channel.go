@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,8 @@ type Message struct {
 	Line     []byte
 	Priority alert.Priority
 	Time     time.Time
+	// JSON says that the line is an object, not text.
+	JSON bool
 }
 
 // ChannelOptions configure a Channel.
@@ -49,10 +52,15 @@ type ChannelOptions struct {
 // Channel brings alerts to one of Falco's outputs. What the output is too slow
 // for is dropped and counted; the event loop never waits.
 type Channel struct {
-	opt    ChannelOptions
-	queue  chan Message
-	queued atomic.Int64
-	reopen chan struct{}
+	opt ChannelOptions
+	// encoding is how alerts are written from now on.
+	encoding atomic.Pointer[Encoding]
+	queue    chan Message
+	queued   atomic.Int64
+	reopen   chan struct{}
+	// retired is closed when nothing more comes.
+	retired chan struct{}
+	retire  sync.Once
 	// ran says that Run has the sink, and closes it.
 	ran atomic.Bool
 	// full counts alerts that the queue had no room for, failed those that the sink
@@ -73,17 +81,25 @@ func NewChannel(opt ChannelOptions) *Channel {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Channel{opt: opt, queue: make(chan Message, opt.Lines), reopen: make(chan struct{}, 1)}
+	c := &Channel{opt: opt, queue: make(chan Message, opt.Lines), reopen: make(chan struct{}, 1), retired: make(chan struct{})}
+	c.encoding.Store(&opt.Encoding)
+	return c
 }
+
+// SetEncoding changes how alerts are written, from the next Put on.
+func (c *Channel) SetEncoding(e Encoding) { c.encoding.Store(&e) }
+
+// Retire says that no Put comes any more: Run delivers what is queued, however
+// long that takes, closes the sink and returns. It may be called again.
+func (c *Channel) Retire() { c.retire.Do(func() { close(c.retired) }) }
 
 // Put takes one alert and never waits: what there is no room for is dropped and counted.
 func (c *Channel) Put(a *alert.Alert) error {
-	line, err := c.opt.Encoding.encode(a)
+	m, err := c.encoding.Load().Encode(a)
 	if err != nil {
 		c.failed.Add(1)
-		return fmt.Errorf("encode the alert of rule %q: %w", a.Rule, err)
+		return err
 	}
-	m := Message{Line: append(line, '\n'), Priority: a.Priority, Time: a.Time}
 	size := int64(len(m.Line))
 	if c.queued.Add(size) > c.opt.Bytes {
 		c.queued.Add(-size)
@@ -133,7 +149,7 @@ func (c *Channel) Sent() uint64 { return c.sent.Load() }
 func (c *Channel) Dropped() uint64 { return c.full.Load() }
 
 // Run delivers until ctx ends, and then what is queued, for a bounded time: a
-// sink that hangs is left behind.
+// sink that hangs is left behind. See also Retire.
 func (c *Channel) Run(ctx context.Context) error {
 	c.ran.Store(true)
 	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
@@ -144,7 +160,10 @@ func (c *Channel) Run(ctx context.Context) error {
 		close(sent)
 		closed <- c.opt.Sink.Close()
 	}()
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-sent:
+	}
 	select {
 	case <-sent:
 	case <-time.After(drain):
@@ -170,7 +189,8 @@ func (c *Channel) Close() error {
 	return c.opt.Sink.Close()
 }
 
-// deliver works until ctx ends and the queue is empty, or sending ends.
+// deliver works until ctx ends or the Channel is retired, and the queue is empty,
+// or sending ends.
 func (c *Channel) deliver(ctx, sending context.Context) {
 	broken := false
 	for sending.Err() == nil {
@@ -183,6 +203,11 @@ func (c *Channel) deliver(ctx, sending context.Context) {
 			continue
 		case m = <-c.queue:
 		case <-ctx.Done():
+			if len(c.queue) == 0 {
+				return
+			}
+			m = <-c.queue
+		case <-c.retired:
 			if len(c.queue) == 0 {
 				return
 			}

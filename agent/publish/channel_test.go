@@ -104,3 +104,50 @@ func FuzzEscape(f *testing.F) {
 		require.Equal(t, out, publish.Escape(out), "escaping twice changes nothing")
 	})
 }
+
+// gate is a sink that delivers when it is let.
+type gate struct {
+	open   chan struct{}
+	lines  []string
+	closed chan struct{}
+}
+
+func (g *gate) Send(_ context.Context, m publish.Message) error {
+	<-g.open
+	g.lines = append(g.lines, string(m.Line))
+	return nil
+}
+func (*gate) Reopen() error  { return nil }
+func (g *gate) Close() error { close(g.closed); return nil }
+
+// TestARetiredChannelDeliversAllThatIsQueued waits far longer than the end of the
+// agent would.
+func TestARetiredChannelDeliversAllThatIsQueued(t *testing.T) {
+	g := &gate{open: make(chan struct{}), closed: make(chan struct{})}
+	c := publish.NewChannel(publish.ChannelOptions{Name: "x", Sink: g, Timeout: time.Hour})
+	for i := range 100 {
+		if i == 50 {
+			c.SetEncoding(publish.Encoding{Format: publish.JSON})
+		}
+		require.NoError(t, c.Put(makeAlert(i, alert.Error)))
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(t.Context()) }()
+	c.Retire()
+	c.Retire()
+	select {
+	case <-ended:
+		t.Fatal("alerts are queued still")
+	case <-g.closed:
+		t.Fatal("alerts are queued still")
+	default:
+	}
+	close(g.open)
+	require.NoError(t, <-ended)
+	<-g.closed
+	require.Len(t, g.lines, 100)
+	require.NotEqual(t, byte('{'), g.lines[49][0])
+	require.Equal(t, byte('{'), g.lines[50][0], "an alert is written as it was asked for when it came")
+	require.Empty(t, c.Lost())
+	require.Equal(t, uint64(100), c.Sent())
+}

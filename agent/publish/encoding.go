@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"riposte/agent/alert"
 )
@@ -62,6 +63,15 @@ type object struct {
 	UUID     string          `json:"uuid,omitempty"`
 }
 
+// Encode writes an alert on one line, for a Sink.
+func (e Encoding) Encode(a *alert.Alert) (Message, error) {
+	line, err := e.encode(a)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode the alert of rule %q: %w", a.Rule, err)
+	}
+	return Message{Line: append(line, '\n'), Priority: a.Priority, Time: a.Time, JSON: e.Format == JSON}, nil
+}
+
 // encode writes an alert on one line, without its end.
 func (e Encoding) encode(a *alert.Alert) ([]byte, error) {
 	if e.Format != JSON {
@@ -108,6 +118,11 @@ func (e Encoding) output(a *alert.Alert) string {
 		return a.Output
 	}
 	return a.Time.UTC().Format(isoTime) + ": " + a.Priority.String() + " " + bareOutput(a)
+}
+
+// Output is an alert's output: its time of day, its priority and the rule's message.
+func Output(at time.Time, p alert.Priority, message string) string {
+	return at.Format("15:04:05.000000000") + ": " + p.String() + " " + message
 }
 
 // bareOutput is the output without its time and priority.

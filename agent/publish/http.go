@@ -21,8 +21,6 @@ import (
 // HTTPOptions configure the sink of an HTTP server.
 type HTTPOptions struct {
 	URL string
-	// ContentType is application/json or text/plain.
-	ContentType string
 	// UserAgent is sent as it is, "riposte" if empty.
 	UserAgent string
 	// Insecure accepts any certificate.
@@ -62,7 +60,6 @@ type poster struct {
 // server is asked only when there is an alert.
 func OpenHTTP(opt HTTPOptions) (Sink, error) {
 	opt.Timeout, opt.UserAgent = cmp.Or(opt.Timeout, 2*time.Second), cmp.Or(opt.UserAgent, "riposte")
-	opt.ContentType = cmp.Or(opt.ContentType, "application/json")
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -153,22 +150,26 @@ func (p *poster) Send(ctx context.Context, m Message) error {
 		}
 		body = b.Bytes()
 	}
+	contentType := "text/plain"
+	if m.JSON {
+		contentType = "application/json"
+	}
 	for try := 0; ; try++ {
-		err := p.post(ctx, body)
+		err := p.post(ctx, body, contentType)
 		if err == nil || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || try >= p.opt.MaxTimeouts {
 			return err
 		}
 	}
 }
 
-func (p *poster) post(ctx context.Context, body []byte) error {
+func (p *poster) post(ctx context.Context, body []byte, contentType string) error {
 	ctx, stop := context.WithTimeout(ctx, p.opt.Timeout)
 	defer stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.opt.URL, bytes.NewReader(body))
 	if err != nil {
 		return bare(err)
 	}
-	req.Header.Set("Content-Type", p.opt.ContentType)
+	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("User-Agent", p.opt.UserAgent)
 	if p.opt.Compress {
 		req.Header.Set("Content-Encoding", "gzip")

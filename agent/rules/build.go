@@ -13,14 +13,14 @@ import (
 // manyTypes is how many event types a condition may ask for before it is warned about.
 const manyTypes = 100
 
-// build compiles what was collected.
-func (l *loader) build() *Ruleset {
+// build compiles what was collected, and adds to the outputs.
+func (l *loader) build(static map[string]string, more []addition) *Ruleset {
 	rs := &Ruleset{engine: l.engine, required: l.required, bodies: map[string]syntax.Node{}}
 	if len(l.errs) > 0 {
 		return rs
 	}
 	l.resolveLists()
-	b := &builder{loader: l, macroText: map[string]*text{}, reported: map[string]bool{}}
+	b := &builder{loader: l, additions: more, macroText: map[string]*text{}, reported: map[string]bool{}}
 	var macros []compile.Macro
 	for _, d := range l.macros {
 		l.within = []part{d.part()}
@@ -42,6 +42,7 @@ func (l *loader) build() *Ruleset {
 	}
 	b.compiler = compile.New(macros)
 	rs.compiler = b.compiler
+	b.formatter = &formatter{compiler: b.compiler, static: static}
 	for _, d := range l.macros {
 		l.within = []part{d.part()}
 		if err := b.compiler.Resolve(d.name); err != nil {
@@ -95,6 +96,8 @@ func conditionError(t *text, item string, err error) *Error {
 
 type builder struct {
 	*loader
+	formatter *formatter
+	additions []addition
 	compiler  *compile.Compiler
 	macroText map[string]*text
 	// reported are the errors inside macros that were told already: many rules may use one macro.
@@ -126,6 +129,7 @@ func (b *builder) rule(d *ruleDef) *Rule {
 		Condition: d.condition.s, Output: d.output.s, Types: program.Types.Captured(), EventTypes: program.Types.Names(),
 		File: d.at.src.name, Line: d.at.node.Line, program: program, output: out, tree: n,
 	}
+	r.extend(d, b.additions)
 	if len(r.EventTypes) > manyTypes && d.warnTypes {
 		b.warn(d.condition.error(CodeNoEventType, d.label(), 0, fmt.Sprintf("the condition can be true for %d event types: begin it with evt.type, every event is evaluated now", len(r.EventTypes))))
 	}

@@ -41,9 +41,8 @@ type Exception struct {
 
 // details are what a condition consists of.
 type details struct {
-	macros, lists, operators, fields []string
-	events                           []string
-	exceptions                       []Exception
+	macros, lists []string
+	exceptions    []Exception
 }
 
 // Macros lists the macros in order of definition. It must not be changed.
@@ -85,7 +84,6 @@ func (r *Ruleset) describe(l *loader) {
 		for _, x := range d.exceptions {
 			rule.details.exceptions = append(rule.details.exceptions, Exception{Name: x.name, Fields: x.fields, Comps: x.comps})
 		}
-		rule.details.events = rule.EventTypes
 	}
 	for _, d := range l.macros {
 		m := Macro{Name: d.name, Condition: d.condition.s, Used: used[d.name], File: d.at.src.name, Line: d.at.node.Line}
@@ -119,21 +117,11 @@ func (l *loader) named(s string) []string {
 }
 
 func describe(n syntax.Node, lists []string) details {
-	d := details{lists: lists}
-	macros, operators, fields := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	syntax.Walk(n, func(n syntax.Node) {
-		switch n := n.(type) {
-		case *syntax.Macro:
-			macros[n.Name] = true
-		case *syntax.Check:
-			operators[string(n.Op)] = true
-			for _, f := range append(syntax.Fields(n.Left), syntax.Fields(n.Right)...) {
-				fields[f.String()] = true
-			}
-		}
-	})
-	d.macros, d.operators, d.fields = keys(macros), keys(operators), keys(fields)
-	return d
+	macros := map[string]bool{}
+	for _, m := range compile.References(n) {
+		macros[m.Name] = true
+	}
+	return details{macros: keys(macros), lists: lists}
 }
 
 func keys(m map[string]bool) []string {

@@ -17,21 +17,21 @@ import (
 type output []segment
 
 type segment struct {
+	// literal is literal text, or a static field's value.
 	literal string
 	// key is the field as it is written after '%', empty for literal text.
 	key    string
 	width  int
+	static bool
 	reader compile.Reader
 }
 
-// suggested are the fields that Falco's container plugin adds to every output.
-var suggested = []struct{ name, field string }{
-	{"container_id", "container.id"},
-	{"container_name", "container.name"},
-	{"container_image_repository", "container.image.repository"},
-	{"container_image_tag", "container.image.tag"},
-	{"k8s_pod_name", "k8s.pod.name"},
-	{"k8s_ns_name", "k8s.ns.name"},
+// read gives a field's value as it is shown and as JSON holds it.
+func (s *segment) read(e *event.Event) (string, any) {
+	if s.static {
+		return s.literal, s.literal
+	}
+	return s.reader.Read(e)
 }
 
 // parseOutput reads a rule's output; errors are reported already.
@@ -40,7 +40,7 @@ func (b *builder) parseOutput(d *ruleDef) (output, error) {
 	if i := strings.Index(s, "%container.info"); i >= 0 {
 		b.warn(d.output.error(CodeDeprecatedItem, d.label(), i, "%container.info is deprecated and prints nothing: the container's fields are added to every output"))
 	}
-	out, at, err := b.segments(s)
+	out, at, err := b.formatter.segments(s)
 	if err != nil {
 		if d.skipUnknown && unknownToken(err) {
 			b.warn(d.output.error(CodeUnknownFilter, d.label(), at, err.Error()+" (the rule is left out)"))
@@ -54,22 +54,12 @@ func (b *builder) parseOutput(d *ruleDef) (output, error) {
 			b.warn(d.output.error(CodeDeprecatedItem, d.label(), strings.Index(s, "%"+out[i].key), f.Name+" is deprecated: calls are seen at their exit alone"))
 		}
 	}
-	for _, f := range suggested {
-		if strings.Contains(s, "%"+f.field) {
-			continue
-		}
-		more, _, err := b.segments(" " + f.name + "=%" + f.field)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, more...)
-	}
 	return out, nil
 }
 
 // segments splits an output at its fields. The longest text after '%' that is a
 // field counts, so "%proc.name." ends with a dot.
-func (b *builder) segments(s string) (output, int, error) {
+func (f *formatter) segments(s string) (output, int, error) {
 	var out output
 	start, i := 0, 0
 	if strings.HasPrefix(s, "*") {
@@ -87,7 +77,7 @@ func (b *builder) segments(s string) (output, int, error) {
 			start = i
 			continue
 		}
-		seg, n, err := b.field(s[i+1:])
+		seg, n, err := f.field(s[i+1:])
 		if err != nil {
 			return nil, i, err
 		}
@@ -109,7 +99,7 @@ func (o output) literal(s string) output {
 const maxWidth = 1024
 
 // field reads one field after its '%' and says how long it is.
-func (b *builder) field(s string) (segment, int, error) {
+func (f *formatter) field(s string) (segment, int, error) {
 	digits := 0
 	for digits < len(s) && s[digits] >= '0' && s[digits] <= '9' {
 		digits++
@@ -126,13 +116,25 @@ func (b *builder) field(s string) (segment, int, error) {
 	if rest == "" {
 		return seg, 0, tokenError("invalid formatting token: the output ends after %")
 	}
+	if strings.HasPrefix(rest, staticPrefix) {
+		fixed, n, ok := f.fixed(rest)
+		if !ok {
+			name := rest
+			if _, n, err := syntax.ParseField(rest); err == nil {
+				name = rest[:n]
+			}
+			return seg, 0, tokenError(f.unknownStatic(name).Error())
+		}
+		fixed.width = seg.width
+		return fixed, digits + n, nil
+	}
 	operand, n, err := syntax.ParseField(rest)
 	if err != nil {
 		return seg, 0, tokenError("invalid formatting token: no field stands after %")
 	}
 	var first error
 	for {
-		seg.reader, err = b.compiler.Reader(operand)
+		seg.reader, err = f.compiler.Reader(operand)
 		if err == nil {
 			seg.key = rest[:n]
 			return seg, digits + n, nil
@@ -141,28 +143,34 @@ func (b *builder) field(s string) (segment, int, error) {
 			first = err
 		}
 		// A shorter text may be a field: without the brackets, then without the last part.
-		f, ok := operand.(*syntax.Field)
+		name, ok := operand.(*syntax.Field)
 		if !ok {
 			break
 		}
-		if f.HasArg {
-			operand = &syntax.Field{Name: f.Name}
+		if name.HasArg {
+			operand = &syntax.Field{Name: name.Name}
 		} else {
-			dot := strings.LastIndexByte(f.Name, '.')
-			if dot < 0 || !strings.Contains(f.Name[:dot], ".") {
+			dot := strings.LastIndexByte(name.Name, '.')
+			if dot < 0 || !strings.Contains(name.Name[:dot], ".") {
 				break
 			}
-			operand = &syntax.Field{Name: f.Name[:dot]}
+			operand = &syntax.Field{Name: name.Name[:dot]}
 		}
 		n = len(operand.(*syntax.Field).Name)
 	}
-	if ce, ok := errors.AsType[*compile.Error](first); ok {
-		if ce.Kind == compile.Unknown {
-			return seg, 0, tokenError(ce.Msg)
-		}
-		return seg, 0, errors.New(ce.Msg)
+	return seg, 0, bare(first)
+}
+
+// bare is a compiler's error without its place, which is that in the field alone.
+func bare(err error) error {
+	ce, ok := errors.AsType[*compile.Error](err)
+	switch {
+	case !ok:
+		return err
+	case ce.Kind == compile.Unknown:
+		return tokenError(ce.Msg)
 	}
-	return seg, 0, first
+	return errors.New(ce.Msg)
 }
 
 // tokenError is about what stands after a '%' and is no field.
@@ -175,25 +183,38 @@ func unknownToken(err error) bool {
 	return errors.As(err, &t)
 }
 
-func (o output) format(e *event.Event) (string, map[string]any) {
-	var b strings.Builder
+// format writes the message and collects the values of the fields in it.
+func (r *Rule) format(e *event.Event) (string, map[string]any) {
 	fields := map[string]any{"evt.time": e.TimeNS}
+	message := r.output.write(e, fields)
+	for i := range r.extra {
+		fields[r.extra[i].name] = r.extra[i].value(e)
+	}
+	return Escape(message), fields
+}
+
+// text writes an output alone.
+func (o output) text(e *event.Event) string { return o.write(e, nil) }
+
+// write gives the text, and puts the values of its fields into a map unless that is nil.
+func (o output) write(e *event.Event, fields map[string]any) string {
+	var b strings.Builder
 	for i := range o {
 		s := &o[i]
 		if s.key == "" {
 			b.WriteString(s.literal)
 			continue
 		}
-		shown, value := s.reader.Read(e)
+		shown, value := s.read(e)
 		if s.width > 0 {
 			shown = fit(shown, s.width)
 		}
 		b.WriteString(shown)
-		if !s.reader.Transformed && s.key != "evt.time" {
+		if fields != nil && !s.reader.Transformed && s.key != "evt.time" {
 			fields[s.key] = value
 		}
 	}
-	return Escape(b.String()), fields
+	return b.String()
 }
 
 // fit pads or cuts to a width in characters.

@@ -16,6 +16,11 @@ type Options struct {
 	MinPriority *alert.Priority
 	// MatchAll lets every rule fire that matches an event, not the first alone.
 	MatchAll bool
+	// Append adds to the rules' outputs, in its order. Nil adds the suggested fields
+	// alone, an empty list nothing.
+	Append []Append
+	// Static are the values of the fields "static.NAME" that outputs may have, by NAME.
+	Static map[string]string
 	// AllErrors reports every error of a file; Falco stops at a file's first one.
 	AllErrors bool
 }
@@ -80,10 +85,14 @@ func (r *Report) Err() error { return r.err }
 func (o Options) Check(files ...File) *Report {
 	l := newLoader()
 	l.all = o.AllErrors
+	additions, err := newFormatter(o.Static).additions(o.Append)
+	if err != nil {
+		return &Report{err: err}
+	}
 	for _, f := range files {
 		l.file(f)
 	}
-	rs := l.build()
+	rs := l.build(o.Static, additions)
 	report := &Report{err: l.err()}
 	for _, f := range files {
 		ofFile := func(list []*Error) (found []*Error) {

@@ -35,6 +35,8 @@ type Rule struct {
 
 	program *compile.Program
 	output  output
+	// extra are the output fields that stand in no output.
+	extra   []extra
 	details details
 	// tree is the condition with exceptions and lists in place.
 	tree syntax.Node
@@ -44,9 +46,9 @@ type Rule struct {
 func (r *Rule) Match(e *event.Event) bool { return r.program.Match(e) }
 
 // Format writes the rule's message for an event, without time and priority, and
-// the values of all fields in it. The message is one line of valid UTF-8 in
+// the values of all fields in it and of the extra fields. The message is one line of valid UTF-8 in
 // which control characters are escaped: most values are chosen by whoever runs
 // the process, and must not be able to forge a line.
 func (r *Rule) Format(e *event.Event) (message string, fields map[string]any) {
-	return r.output.format(e)
+	return r.format(e)
 }

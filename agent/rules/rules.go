@@ -108,6 +108,17 @@ func (r *Ruleset) Match(e *event.Event, fire func(*Rule)) {
 	})
 }
 
+// Possible says whether a rule can match an event of a type by this process, as long
+// as nothing changes that its fields of process and container scope read. It is what
+// the kernel may be told to leave out; the same goroutine calls it that calls Match.
+func (r *Ruleset) Possible(p *event.Process, c *event.Clock, t event.Type) bool {
+	return r.types[t] && r.matcher.Possible(p, c, t)
+}
+
+// Hosts lists the domain names that conditions compare addresses with, in order; their
+// addresses are what event.Event.Hosts has to know.
+func (r *Ruleset) Hosts() []string { return r.compiler.Hosts() }
+
 // Hash is the SHA-256 of the files' contents in their order, as hexadecimal.
 func (r *Ruleset) Hash() string { return r.hash }
 

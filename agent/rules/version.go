@@ -21,7 +21,7 @@ type Plugin struct {
 // Requirement is one plugin that a file needs, or one that may stand for it.
 type Requirement struct {
 	Plugin
-	Alternatives []Plugin `json:"alternatives,omitempty"`
+	Alternatives []Plugin `json:"alternatives"`
 }
 
 // engineVersion checks that the language is new enough for the file; a plain

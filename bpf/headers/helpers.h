@@ -15,7 +15,10 @@
 #define __type(name, value) typeof(value) *name
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value,
+					 __u64 flags) = (void *)2;
 static __u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
+static long (*const bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static __u64 (*const bpf_get_current_uid_gid)(void) = (void *)15;
 static long (*const bpf_get_current_comm)(void *buf, __u32 size) = (void *)16;
@@ -31,6 +34,7 @@ static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size,
 					__u64 flags) = (void *)130;
 static __u64 (*const bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static struct pt_regs *(*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 static long (*const bpf_loop)(__u32 steps, long (*step)(__u32 i, void *ctx), void *ctx,
 			      __u64 flags) = (void *)181;
 
@@ -42,6 +46,8 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((secti
 #define TYPE_ID(type) __builtin_btf_type_id(*(typeof(type) *)0, 1)
 #define TYPE_SIZE(type) __builtin_preserve_type_info(*(typeof(type) *)0, 1)
 #define FIELD_OFFSET(type, field) __builtin_preserve_field_info(((type *)0)->field, 0)
+#define TYPE_EXISTS(type) __builtin_preserve_type_info(*(typeof(type) *)0, 0)
+#define VALUE_EXISTS(type, value) __builtin_preserve_enum_value(*(typeof(type) *)value, 0)
 #define FIELD_EXISTS(type, field) __builtin_preserve_field_info(((type *)0)->field, 2)
 
 // Every function that reads kernel memory has a constant parameter `typed`: true in
@@ -68,3 +74,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((secti
 		bpf_probe_read_kernel(&a_, sizeof(a_), &(ptr)->field);                             \
 		a_;                                                                                \
 	})
+
+// Makes the compiler forget what it knows of a number, so that it leaves a bound
+// standing where the verifier needs to see it.
+#define FORGET(n) asm volatile("" : "+r"(n))

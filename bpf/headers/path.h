@@ -17,6 +17,8 @@
 #define S_IFREG 0100000
 #define S_IFSOCK 0140000
 #define OVERLAY_MAGIC 0x794c7630
+#define ANON_INODE_MAGIC 0x09041934
+#define PIDFS_MAGIC 0x50494446
 #define FMODE_CREATED 0x100000
 
 // Puts "/name" before what the buffer holds. False: it does not fit.
@@ -92,13 +94,25 @@ static long step_typed(__u32 i, void *w)
 	return step(true, w);
 }
 
-// Walks from the path to the task's root and leaves the text in the scratch.
-// Returns the marks. Typed programs run on kernels that have bpf_loop (5.17), the
-// others need a loop that the verifier follows to its end.
+// The root of the file system that the path is in.
+static __always_inline __u64 own_root(const bool typed, struct path *path)
+{
+	struct dentry *dentry = CAST(struct dentry, ADDRESS(path, dentry));
+	struct super_block *sb = GET(dentry, d_sb);
+
+	return ADDRESS(sb, s_root);
+}
+
+// What a walk does with mounts: it crosses them up to the task's root, or with no task
+// to the top of all; or it stays within the file system.
+#define WITHIN ((struct task_struct *)1)
+
+// Walks from the path up and leaves the text in the scratch. Returns the marks. Typed programs run
+// on kernels that have bpf_loop (5.17), the others need a loop that the verifier follows to its
+// end.
 static __always_inline __u32 walk(const bool typed, struct scratch *s, struct path *path,
 				  struct task_struct *task)
 {
-	struct fs_struct *fs = GET(task, fs);
 	__u64 inside = FIELD_OFFSET(struct mount, mnt);
 	struct mount *mount;
 	struct walk w = {
@@ -108,12 +122,21 @@ static __always_inline __u32 walk(const bool typed, struct scratch *s, struct pa
 	    .at = TEXT_MAX - 1,
 	};
 
-	if (!fs)
-		return 0;
-	w.root = ADDRESS(fs, root.dentry);
-	w.root_mount = ADDRESS(fs, root.mnt) - inside;
-	mount = CAST(struct mount, w.mount);
-	w.top = (__u64)GET(mount, mnt.mnt_root);
+	if (task == WITHIN) {
+		w.root = own_root(typed, path);
+		w.root_mount = w.mount;
+	} else if (task) {
+		struct fs_struct *fs = GET(task, fs);
+
+		if (!fs)
+			return 0;
+		w.root = ADDRESS(fs, root.dentry);
+		w.root_mount = ADDRESS(fs, root.mnt) - inside;
+	}
+	if (task != WITHIN) {
+		mount = CAST(struct mount, w.mount);
+		w.top = (__u64)GET(mount, mnt.mnt_root);
+	}
 	if (typed) {
 		bpf_loop(WALK_STEPS_TYPED, step_typed, &w, 0);
 	} else {
@@ -149,19 +172,37 @@ __noinline __u32 walk_raw(__u32 slot, __u64 path, __u64 task)
 	return walk(false, s, (struct path *)path, (struct task_struct *)task);
 }
 
-// Appends a file's path to the record and returns its length.
-static __always_inline __u16 put_path(const bool typed, struct scratch *s, __u32 fixed,
-				      struct path *path, struct task_struct *task, __u32 *marks)
+// Appends the path of the last walk to the record and returns its length.
+static __always_inline __u16 put_walked(struct scratch *s, __u32 fixed)
 {
-	__u32 at, len, to;
+	__u32 at = s->path_at & (TEXT_MAX - 1);
+	__u32 len = s->path_len & (TEXT_MAX - 1);
+	__u32 to = room(s);
 
-	*marks |= typed ? walk_typed(s, path, task) : walk_raw(s->slot, (__u64)path, (__u64)task);
-	at = s->path_at & (TEXT_MAX - 1);
-	len = s->path_len & (TEXT_MAX - 1);
-	to = s->used & OUT_MASK;
 	bpf_probe_read_kernel(&s->out[fixed + to], len, &s->path[at]);
 	s->used = to + len;
 	return len;
+}
+
+// Appends a file's path to the record and returns its length. Without a task it is the
+// path from the top of the mounts.
+static __always_inline __u16 put_path(const bool typed, struct scratch *s, __u32 fixed,
+				      struct path *path, struct task_struct *task, __u32 *marks)
+{
+	*marks |= typed ? walk_typed(s, path, task) : walk_raw(s->slot, (__u64)path, (__u64)task);
+	return put_walked(s, fixed);
+}
+
+// Whether the path was reached by a mount of a mere part of the file system that is
+// the task's root: then the file has another name there.
+static __always_inline bool is_bound(const bool typed, struct path *path, struct task_struct *task)
+{
+	struct vfsmount *mount = CAST(struct vfsmount, ADDRESS(path, mnt));
+	struct fs_struct *fs = GET(task, fs);
+	__u64 top = ADDRESS(mount, mnt_root);
+	__u64 root = own_root(typed, path);
+
+	return top != root && fs && ADDRESS(fs, root.dentry) == root;
 }
 
 // Which layer of an overlay holds the file. The pointer to the upper layer's dentry
@@ -195,12 +236,26 @@ static __always_inline bool is_memfd(const bool typed, struct file *file, struct
 	       head[4] == 'd' && head[5] == ':';
 }
 
+// An object that is a file only for having a descriptor: epoll, io_uring, pidfd and the
+// like.
+static __always_inline bool nameless(const bool typed, struct inode *inode)
+{
+	struct super_block *sb = GET(inode, i_sb);
+	unsigned long magic = GET(sb, s_magic);
+
+	return magic == ANON_INODE_MAGIC || magic == PIDFS_MAGIC;
+}
+
 static __always_inline __u32 file_marks(const bool typed, struct file *file, struct inode *inode)
 {
 	__u32 marks = layer(typed, inode);
 
 	if (is_memfd(typed, file, inode))
 		marks |= MARK_MEMFD;
+	else if (nameless(typed, inode))
+		marks |= MARK_ANONYMOUS;
+	else if (GET(inode, i_nlink) == 0)
+		marks |= MARK_UNLINKED;
 	if (GET(file, f_mode) & FMODE_CREATED)
 		marks |= MARK_CREATED;
 	return marks;

@@ -25,6 +25,21 @@ static __always_inline __u64 start_of(const bool typed, struct task_struct *task
 	return GET(leader, start_boottime);
 }
 
+static __always_inline struct task_struct *current_task(const bool typed)
+{
+	return typed ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+}
+
+static __always_inline bool own(void)
+{
+	return bpf_get_current_pid_tgid() >> 32 == own_tgid;
+}
+
+static __always_inline bool is_compat(const bool typed, struct task_struct *task)
+{
+	return (GET(task, thread_info.status) & TS_COMPAT) != 0;
+}
+
 // The header speaks of the current task.
 static __always_inline void begin(const bool typed, struct scratch *s, struct task_struct *task,
 				  __u8 kind, __u8 call, __s64 ret)
@@ -47,8 +62,8 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	h->uid = user;
 	h->gid = user >> 32;
 	h->cpu = bpf_get_smp_processor_id();
-	h->compat = (GET(task, thread_info.status) & TS_COMPAT) != 0;
-	h->spare = 0;
+	h->compat = is_compat(typed, task);
+	h->uring = 0;
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
@@ -70,6 +85,21 @@ static __always_inline __u32 own_number(const bool typed, struct task_struct *ta
 	struct pid *pid = GET(task, thread_pid);
 
 	return number_at(typed, pid, GET(pid, level));
+}
+
+// The pid namespace that the task lives in.
+static __always_inline struct pid_namespace *namespace_of(const bool typed,
+							  struct task_struct *task)
+{
+	struct pid *pid = GET(task, thread_pid);
+	__u64 at = (__u64)GET(pid, level) * TYPE_SIZE(struct upid);
+	__u64 ns = 0;
+
+	at += FIELD_OFFSET(struct upid, ns);
+	bpf_probe_read_kernel(&ns, sizeof(ns), (void *)&pid->numbers + at);
+	if (!ns)
+		return 0;
+	return CAST(struct pid_namespace, ns);
 }
 
 // The terminal's number in the form of stat(2) and /proc/PID/stat.

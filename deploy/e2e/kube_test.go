@@ -14,6 +14,7 @@ import (
 	"riposte/deploy/e2e/kubetest"
 	"riposte/responder/action"
 	"riposte/responder/action/deletepod"
+	"riposte/responder/action/kubeobject"
 	"riposte/responder/kube"
 	"riposte/responder/playbook"
 )
@@ -43,7 +44,7 @@ func TestPodFromNodeToDeletion(t *testing.T) {
 	soon, stop := context.WithTimeout(t.Context(), 30*time.Second)
 	defer stop()
 	require.NoError(t, binder.WaitSynced(soon))
-	actions := action.NewRegistry(deletepod.New(client.CoreV1()))
+	actions := action.NewRegistry(deletepod.New(kubeobject.New(client.Dynamic)))
 
 	cluster.CreateNode(t, "node-1")
 	uid := cluster.CreatePod(t, "shop", "cart", "node-1", kubetest.Owner("cart-6d5"))

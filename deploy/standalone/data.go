@@ -22,6 +22,7 @@ import (
 //	endpoint.json  where the API listens, while it runs
 //	keys/          nkeys of agent and responder, the key that signs orders
 //	kill-switch    there while the kill switch is on
+//	guard.yaml     the guard's limits, if somebody put it there; people, the same for people's tokens
 //	nats/ postgres/ agent/   what the parts keep
 type Data struct {
 	dir  string
@@ -55,6 +56,14 @@ func OpenData(dir string) (*Data, error) {
 // Path is a file or folder in the data folder.
 func (d *Data) Path(name ...string) string {
 	return filepath.Join(append([]string{d.dir}, name...)...)
+}
+
+// optional is Path if the file is there, else empty.
+func (d *Data) optional(name string) string {
+	if _, err := os.Stat(d.Path(name)); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return d.Path(name)
 }
 
 // Close gives the folder back.

@@ -27,6 +27,26 @@ test_no_container_on_the_host if {
 	not target.container with input as {"alert": {"riposte": {"node": "n1"}}}
 }
 
+test_process if {
+	want := {"kind": "process", "pid": 7, "start_ns": 99}
+	target.process == want with input as {"alert": {"riposte": {"process": {"pid": 7, "start_ns": 99}}}}
+}
+
+test_node_only_with_its_identity if {
+	want := {"kind": "node", "name": "n1", "uid": "4711"}
+	target.node == want with input as {"node": {"name": "n1", "uid": "4711"}}
+	not target.node with input as {"node": {"name": "n1"}}
+}
+
+_workload := {"resource": "apps/v1/deployments", "namespace": "shop", "name": "web", "uid": "4711"}
+
+test_workload_when_bound if {
+	want := object.union(_workload, {"kind": "workload"})
+	target.workload == want with input as {"binding": "bound", "workload": _workload}
+	not target.workload with input as {"binding": "unbound", "workload": _workload}
+	not target.workload with input as {"binding": "bound"}
+}
+
 test_reason if {
 	alert.reason == `Critical alert "Shell"` with input as {"alert": {"priority": "Critical", "rule": "Shell"}}
 }

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -136,9 +138,10 @@ type Spec struct {
 	// Type is the name that playbooks use.
 	Type    string
 	Summary string
-	// Kind is the Kind of its targets.
+	// Kind is the Kind of its targets; Also are further ones.
 	Kind string
-	// Permissions are the Kubernetes verbs it needs, as "verb resource"; empty for none.
+	Also []string
+	// Permissions are the Kubernetes verbs it needs, as ParsePermission reads them; empty for none.
 	Permissions []string
 	// Params are the keys of its params, Example is a whole object.
 	Params  []Param
@@ -151,6 +154,9 @@ type Spec struct {
 	// a queue of its own, so that it never delays a containment.
 	Slow bool
 }
+
+// Kinds are the kinds of targets that the action takes.
+func (s Spec) Kinds() []string { return append([]string{s.Kind}, s.Also...) }
 
 // Action is one kind of effect.
 type Action interface {
@@ -238,8 +244,8 @@ func (r Registry) Check(kind string, target Target, params json.RawMessage) erro
 	if !ok {
 		return fmt.Errorf("type: no action is called %q", kind)
 	}
-	if want := a.Spec().Kind; target.Kind != want {
-		return fmt.Errorf("target.kind: %s acts on a %s, not on a %q", kind, want, target.Kind)
+	if kinds := a.Spec().Kinds(); !slices.Contains(kinds, target.Kind) {
+		return fmt.Errorf("target.kind: %s acts on a %s, not on a %q", kind, strings.Join(kinds, " or "), target.Kind)
 	}
 	return a.Check(target, params)
 }

@@ -165,13 +165,63 @@ const (
 	EventAudit  = "audit"
 )
 
-// KillSwitch stops every effect while it is on.
+// KillSwitch stops every effect while it is on, or those of its scope.
 type KillSwitch struct {
-	On     bool   `json:"on"`
+	On bool `json:"on"`
+	// Scope is all, cluster or playbook, Name whose; a missing scope means all.
+	Scope  string `json:"scope,omitempty"`
+	Name   string `json:"name,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// Actor turned it on, at At; both are missing if that was done by hand.
 	Actor string     `json:"actor,omitempty"`
 	At    *time.Time `json:"at,omitempty"`
+	// Others, of the one for all alone, are the narrower ones that are on.
+	Others []KillSwitch `json:"others,omitempty"`
+}
+
+// Approval is a waiting action's question to people, or what came of it.
+type Approval struct {
+	Action Action `json:"action"`
+	// Rules are the guard's rules that ask.
+	Rules  []string `json:"rules"`
+	Reason string   `json:"reason"`
+	// Needed different people must agree; Agreed have.
+	Needed int `json:"needed"`
+	Agreed int `json:"agreed"`
+	// AskedAt is when it was asked, ExpiresAt until when it can be answered.
+	AskedAt   time.Time `json:"asked_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Votes     []Vote    `json:"votes"`
+}
+
+// Vote is one person's answer.
+type Vote struct {
+	Actor   string    `json:"actor"`
+	Agrees  bool      `json:"agrees"`
+	Comment string    `json:"comment,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Mode is what a playbook's mode is to be.
+type Mode struct {
+	// Mode is observe, approve, enforce, or default for what the playbook's METADATA says.
+	Mode string `json:"mode"`
+	// Namespaces and Labels are the canary: outside of them the playbook observes.
+	Namespaces []string          `json:"namespaces,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Reason     string            `json:"reason,omitempty"`
+}
+
+// Budget is one budget of the guard and how much of it is used now.
+type Budget struct {
+	// Scope is playbook, workload, namespace, node or cluster, Name whose in Cluster.
+	Scope   string `json:"scope"`
+	Cluster string `json:"cluster"`
+	Name    string `json:"name,omitempty"`
+	// Used counts different targets within the last WindowSeconds, Limit is the most.
+	Used          int     `json:"used"`
+	Limit         int     `json:"limit"`
+	WindowSeconds float64 `json:"window_seconds"`
 }
 
 // Agent is a node's agent as its last heartbeat described it.
@@ -190,8 +240,20 @@ type PlaybookStatus struct {
 	Name        string `json:"name"`
 	Title       string `json:"title"`
 	Description string `json:"description,omitempty"`
-	Mode        string `json:"mode"`
-	Revision    string `json:"revision"`
+	// Mode is the one in force, Declared what its METADATA says.
+	Mode     string `json:"mode"`
+	Declared string `json:"declared,omitempty"`
+	Revision string `json:"revision"`
+	// SteppedBack is the guard's rule that made it step back to observe.
+	SteppedBack string `json:"stepped_back,omitempty"`
+	// Namespaces and Labels are the canary: outside of them the playbook observes.
+	Namespaces []string          `json:"namespaces,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	// ModeReason is why the mode is another one than the declared, ModeActor and ModeAt
+	// who set it, and when.
+	ModeReason string     `json:"mode_reason,omitempty"`
+	ModeActor  string     `json:"mode_actor,omitempty"`
+	ModeAt     *time.Time `json:"mode_at,omitempty"`
 }
 
 // Problem is an error's body (RFC 9457).

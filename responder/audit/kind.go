@@ -32,6 +32,8 @@ const (
 	KillSwitch Kind = "killswitch"
 	// Approval: a person agreed to an action or rejected it.
 	Approval Kind = "approval"
+	// PlaybookMode: somebody set a playbook's mode, or the guard made it step back.
+	PlaybookMode Kind = "playbook.mode"
 	// PlaybookReload: the set of playbooks changed or could not be read.
 	PlaybookReload Kind = "playbook.reload"
 	// Login: somebody used the API, or was turned away.
@@ -45,7 +47,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, KillSwitch, Approval, PlaybookReload, Login, Startup, Shutdown,
+		ActionResult, ActionVerified, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Startup, Shutdown,
 	}
 }
 

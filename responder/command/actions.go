@@ -17,11 +17,11 @@ import (
 // NewActions is the command "actions".
 func NewActions() *cobra.Command {
 	c := &cobra.Command{
-		Use: "actions", Short: "List and show what was done about alerts", Args: cobra.NoArgs, RunE: help,
-		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de",
+		Use: "actions", Short: "List and show what was done about alerts, agree to what waits", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de\n  riposte actions approve 6f0c2b7a91de --comment \"INC-1234\"",
 	}
 	ConnectFlags(c)
-	c.AddCommand(newActionsList(), newActionsShow())
+	c.AddCommand(newActionsList(), newActionsShow(), newActionsPending(), newActionsApprove(), newActionsReject())
 	return c
 }
 
@@ -135,6 +135,13 @@ func showAction(ctx context.Context, c *client.Client, p *printer, id string) er
 		{"Alert", a.AlertID},
 		{"Planned", utc(a.PlannedAt)},
 		{"Attempts", strconv.Itoa(a.Attempts)},
+	}
+	if a.State == "waiting" {
+		asked, err := c.Approval(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []string{"Asked", asked.Reason}, []string{"Agreed", agreed(asked)}, []string{"Until", utc(asked.ExpiresAt)})
 	}
 	p.widths = []int{8, 0}
 	if err := p.rows(rows); err != nil {

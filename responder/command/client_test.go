@@ -137,7 +137,7 @@ func TestKillSwitch(t *testing.T) {
 	data := folder(t, e.URL, apitest.Token)
 	out, _, err := run(t, "killswitch", "on", "--reason", "a playbook \x1b[1mruns wild", "--data", data)
 	require.NoError(t, err)
-	require.Contains(t, out, "The kill switch is ON: nothing is done. Turned on by user:token. Reason: a playbook")
+	require.Contains(t, out, "The kill switch is ON: nothing is done. Turned on by user:token at 2026-03-01 12:00:00.000Z. Reason: a playbook")
 	require.NotContains(t, out, "\x1b")
 	out, _, err = run(t, "killswitch", "off", "--data", data)
 	require.NoError(t, err)

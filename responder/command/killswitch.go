@@ -15,19 +15,39 @@ func NewKillSwitch() *cobra.Command {
 	c := &cobra.Command{
 		Use: "killswitch", Short: "Stop every effect at once, or let them happen again", Args: cobra.NoArgs, RunE: help,
 		Long: `While the kill switch is on, alerts are taken in and decided about, and nothing is
-done. What was planned before waits until it expires. Turning it is recorded.`,
-		Example: "  riposte killswitch on --reason \"a playbook runs wild\"\n  riposte killswitch status\n  riposte killswitch off",
+done. What was planned before waits until it expires. Turning it is recorded. With
+--in-cluster or --playbook it is the switch of that one alone.`,
+		Example: `  riposte killswitch on --reason "a playbook runs wild"
+  riposte killswitch on --playbook kill_container_on_critical
+  riposte killswitch status
+  riposte killswitch off`,
 	}
 	ConnectFlags(c)
-	var reason string
+	var reason, cluster, playbook string
+	scoped := func(cmd *cobra.Command, k api.KillSwitch) error {
+		switch {
+		case cluster != "":
+			k.Scope, k.Name = "cluster", cluster
+		case playbook != "":
+			k.Scope, k.Name = "playbook", playbook
+		}
+		return turn(cmd, k)
+	}
 	on := &cobra.Command{
 		Use: "on", Short: "Stop every effect", Args: cobra.NoArgs, Example: "  riposte killswitch on --reason \"INC-1234\"",
-		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{On: true, Reason: reason}) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return scoped(cmd, api.KillSwitch{On: true, Reason: reason})
+		},
 	}
 	on.Flags().StringVar(&reason, "reason", "", "why, for whoever wonders; it is recorded")
 	off := &cobra.Command{
 		Use: "off", Short: "Let effects happen again", Args: cobra.NoArgs, Example: "  riposte killswitch off",
-		RunE: func(cmd *cobra.Command, _ []string) error { return turn(cmd, api.KillSwitch{}) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return scoped(cmd, api.KillSwitch{}) },
+	}
+	for _, c := range []*cobra.Command{on, off} {
+		c.Flags().StringVar(&cluster, "in-cluster", "", "only in this cluster")
+		c.Flags().StringVar(&playbook, "playbook", "", "only of this playbook")
+		c.MarkFlagsMutuallyExclusive("in-cluster", "playbook")
 	}
 	var p printer
 	status := &cobra.Command{
@@ -66,10 +86,17 @@ func turn(cmd *cobra.Command, k api.KillSwitch) error {
 }
 
 func sayKillSwitch(k api.KillSwitch) string {
-	if !k.On {
-		return "The kill switch is off: effects happen."
+	s := "The kill switch is off: effects happen."
+	if k.On {
+		s = "The kill switch is ON: nothing is done." + turnedBy(k)
 	}
-	s := "The kill switch is ON: nothing is done."
+	for _, o := range k.Others {
+		s += fmt.Sprintf(" The one of %s %s is ON.", o.Scope, o.Name) + turnedBy(o)
+	}
+	return s
+}
+
+func turnedBy(k api.KillSwitch) (s string) {
 	if k.Actor != "" {
 		s += " Turned on by " + k.Actor
 		if k.At != nil {

@@ -16,17 +16,17 @@ import (
 	"riposte/responder/playbook/sandbox"
 )
 
-// NewPlaybooks is the command "playbooks": what an author of playbooks needs. It
-// works on files alone and needs no running responder.
+// NewPlaybooks is the command "playbooks": what an author of playbooks needs, which
+// works on files alone, and the modes of those that a running responder has.
 func NewPlaybooks() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "playbooks",
-		Short: "Check, test and list playbooks",
+		Short: "Check, test and list playbooks, set their modes",
 		Long: "Check, test and list the playbooks that decide what is done about an alert.\n" +
 			"Without a directory the playbooks that come with Riposte are meant.",
 		Example: "  riposte playbooks check ./playbooks\n  riposte playbooks test --coverage ./playbooks\n  riposte playbooks list",
 	}
-	c.AddCommand(newPlaybooksCheck(), newPlaybooksTest(), newPlaybooksList(), newPlaybooksSchema())
+	c.AddCommand(newPlaybooksCheck(), newPlaybooksTest(), newPlaybooksList(), newPlaybooksMode(), newPlaybooksSchema())
 	return c
 }
 
@@ -91,10 +91,16 @@ func newPlaybooksCheck() *cobra.Command {
 func newPlaybooksList() *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use:     "list [DIR...]",
-		Short:   "List playbooks with their mode and trigger",
+		Use:   "list [DIR...]",
+		Short: "List playbooks with their mode and trigger",
+		Long: "List the playbooks of directories with what their METADATA says. Without a directory:\n" +
+			"those of the running Riposte, with the modes in force and why, or, if none runs here,\n" +
+			"those that come with Riposte.",
 		Example: "  riposte playbooks list\n  riposte playbooks list -o json ./playbooks",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && runs(cmd) {
+				return listLoaded(cmd, output)
+			}
 			good, err := playbook.Check(sources(args)...)
 			if err != nil {
 				return explain(cmd.ErrOrStderr(), err)
@@ -102,6 +108,7 @@ func newPlaybooksList() *cobra.Command {
 			return printPlaybooks(cmd.OutOrStdout(), output, good)
 		},
 	}
+	ConnectFlags(c)
 	c.Flags().StringVarP(&output, "output", "o", "table", "form of the output: table, json or yaml")
 	return c
 }

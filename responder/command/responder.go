@@ -62,14 +62,17 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.NATSKeyFile, "nats-key", "", "file with the responder's nkey seed")
 	f.StringVar(&o.OrderKeyFile, "order-key", "", "file with the Ed25519 private key that signs orders (PEM)")
 	f.StringVar(&o.TokenFile, "token-file", "", "file with the API's token")
+	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line")
 	f.StringVar(&o.Listen, "listen", "", `address of the API and the console (default "127.0.0.1:7411")`)
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", `cluster on whose pods to act, a file or "in-cluster" (default: none)`)
+	f.StringVar(&o.WebhooksFile, "webhooks", "", "YAML file with the webhooks that actions may use")
 	f.StringVar(&o.PlaybookDir, "playbooks", "", "folder of playbooks beside the built-in ones; changes are taken over")
 	f.StringVar(&o.KillSwitchFile, "kill-switch-file", "", "file that is there while the kill switch is on")
+	f.StringVar(&o.GuardFile, "guard-file", "", "file with the guard's budgets and limits (YAML, see docs/guard.md)")
 	f.StringSliceVar(&o.ProtectedNamespaces, "protected-namespaces", nil, "namespaces in which nothing is ever done (default kube-system,kube-public,kube-node-lease,riposte)")
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
-	for _, file := range []string{"database-file", "nats-key", "order-key", "token-file", "kubeconfig", "kill-switch-file"} {
+	for _, file := range []string{"database-file", "nats-key", "order-key", "token-file", "people-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file"} {
 		must(c.MarkFlagFilename(file))
 	}
 	must(c.MarkFlagDirname("playbooks"))

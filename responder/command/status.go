@@ -57,7 +57,11 @@ func printStatus(p *printer, server string, s api.Status) error {
 	}
 	books := make([][]string, len(s.Playbooks))
 	for i, b := range s.Playbooks {
-		books[i] = []string{b.Name, b.Mode, fmt.Sprintf("%.12s", b.Revision), b.Title}
+		mode := b.Mode
+		if b.SteppedBack != "" {
+			mode += " by " + b.SteppedBack
+		}
+		books[i] = []string{b.Name, mode, fmt.Sprintf("%.12s", b.Revision), b.Title}
 	}
 	return p.table([]string{"PLAYBOOK", "MODE", "REVISION", "TITLE"}, books)
 }

@@ -136,8 +136,8 @@ func TestRelease(t *testing.T) {
 	r.Target.Namespace = "kube-system"
 	require.Equal(t, "protected-namespace", g.Release(context.Background(), r).Rule)
 	r.Target.Namespace = "shop"
-	require.NoError(t, g.SetKillSwitch(true, "jane", "incident 7"))
-	require.Equal(t, guard.Verdict{Outcome: guard.Refuse, Rule: "kill-switch", Reason: "the kill switch is on: incident 7"}, g.Release(context.Background(), r))
+	require.NoError(t, turn(g, true, "incident 7"))
+	require.Equal(t, guard.Verdict{Outcome: guard.Refuse, Rule: "kill-switch", Reason: "the kill switch is on: incident 7", Hold: true}, g.Release(context.Background(), r))
 }
 
 func rego(text string) guard.Options {

@@ -42,4 +42,8 @@ type Verdict struct {
 	Rule string
 	// Reason is the sentence for a person.
 	Reason string
+	// Hold, of Release alone, says that a later question may get another answer.
+	Hold bool
+	// Effect, of Judge alone, is what to hand to Reserve.
+	Effect *Effect
 }

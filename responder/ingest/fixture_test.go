@@ -110,6 +110,10 @@ type verdicts func(q guard.Question) guard.Verdict
 
 func (f verdicts) Judge(_ context.Context, q guard.Question) guard.Verdict { return f(q) }
 
+func (f verdicts) Reserve(context.Context, store.Tx, []guard.Proposed) (guard.Reserved, error) {
+	return guard.Reserved{}, nil // its verdicts have no effects
+}
+
 func always(o guard.Outcome) verdicts {
 	return func(guard.Question) guard.Verdict {
 		return guard.Verdict{Outcome: o, Rule: "test-rule", Reason: "the test says so"}

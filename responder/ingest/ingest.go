@@ -70,6 +70,8 @@ type Playbooks interface {
 // Guard is the last gate before an action is planned.
 type Guard interface {
 	Judge(ctx context.Context, q guard.Question) guard.Verdict
+	// Reserve counts what Judge lets happen, in the transaction that stored it.
+	Reserve(ctx context.Context, tx store.Tx, all []guard.Proposed) (guard.Reserved, error)
 }
 
 // Checker refuses what an action could not work with, see action.Registry.

@@ -36,48 +36,45 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 	}
 	n.Target, _ = json.Marshal(target) // a struct of texts and numbers
 	n.EffectKey = bounded(p.Type + " " + target.Identity())
+	var effect *guard.Effect
 	if err != nil {
 		n.RefusedBy, n.Note = ruleTarget, err.Error()
 	} else {
 		n.Object = bounded(target.Identity())
-		in.verdict(ctx, d, &n, target, p)
+		effect = in.verdict(ctx, d, &n, target, p)
 	}
 	now := in.Now()
 	n.PlannedNS, n.ExpiresNS = now.UnixNano(), now.Add(in.ActionTTL).UnixNano()
 	if n.State == "waiting" {
 		n.ExpiresNS = now.Add(in.ApprovalTTL).UnixNano()
 	}
-	return proposed{n, target}
+	return proposed{n, target, effect}
 }
 
-func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, target action.Target, p playbook.Proposal) {
+// verdict sets the action's state, and returns what the guard will count of it.
+func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, target action.Target, p playbook.Proposal) *guard.Effect {
 	if err := in.Actions.Check(p.Type, target, p.Params); err != nil {
 		n.RefusedBy, n.Note = ruleAction, err.Error()
-		return
+		return nil
 	}
 	if p.TTL != "" {
 		n.RefusedBy, n.Note = ruleTTL, fmt.Sprintf("%s cannot be undone: leave ttl out", p.Type)
-		return
+		return nil
 	}
 	v := in.Guard.Judge(ctx, guard.Question{
 		Playbook: n.Playbook, Mode: playbook.Mode(n.Mode), RequiresApproval: p.RequiresApproval, Type: p.Type, Target: target,
 		Alert: d.alert, Binding: d.binding, Pod: d.input.Pod,
 	})
 	n.RefusedBy, n.Note = v.Rule, v.Reason
-	switch v.Outcome {
-	case guard.Allow:
-		n.State = "planned"
-	case guard.Watch:
-		n.State = "observed"
-	case guard.Ask:
-		n.State = "waiting"
-	case guard.Refuse:
-	default:
+	state, known := states[v.Outcome]
+	if !known {
 		n.RefusedBy, n.Note = ruleGuard, fmt.Sprintf("the guard answered %q", v.Outcome)
+		return nil
 	}
-	if n.State != "refused" {
+	if n.State = state; state == "observed" || state == "planned" {
 		n.RefusedBy = ""
 	}
+	return v.Effect
 }
 
 // resolve finds the object that a proposal means. It can only be the alert's own

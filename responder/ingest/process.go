@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"riposte/responder/action"
+	"riposte/responder/guard"
 	"riposte/responder/incident"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
@@ -92,6 +93,8 @@ type draft struct {
 type proposed struct {
 	store.NewAction
 	target action.Target
+	// effect is what the guard counts, nil if nothing can come of the action.
+	effect *guard.Effect
 }
 
 // draft reads what the playbooks may know beside the alert.
@@ -128,7 +131,7 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 		d.newIncident = joined.ID
 		d.input = playbook.Input{
 			Schema: playbook.InputSchema, Alert: d.alert, Binding: d.binding,
-			Node: playbook.Named{Name: d.origin.Node}, Cluster: playbook.Named{Name: d.origin.Cluster},
+			Node: playbook.Node{Name: d.origin.Node}, Cluster: playbook.Named{Name: d.origin.Cluster},
 			Incident: &playbook.Incident{ID: joined.ID, Alerts: joined.Alerts, FirstAt: joined.FirstAt.UTC()},
 			History:  past(history, d.objects()), Now: now,
 		}

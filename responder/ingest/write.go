@@ -17,7 +17,7 @@ func (in *Ingest) write(ctx context.Context, drafts []draft) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	var fresh []draft
-	var planned int
+	var enqueued int
 	err := in.Store.InTx(ctx, func(tx store.Tx) error {
 		var err error
 		if fresh, err = in.arrive(ctx, tx, drafts); err != nil || len(fresh) == 0 {
@@ -47,25 +47,37 @@ func (in *Ingest) write(ctx context.Context, drafts []draft) error {
 		if err != nil {
 			return err
 		}
-		var ids []string
-		for i, f := range fates {
-			if f.Joined == "" && actions[i].State == "planned" {
-				ids = append(ids, actions[i].ID)
-			}
+		final, entries, err := in.reserve(ctx, tx, fresh, fates)
+		if err != nil {
+			return err
 		}
-		planned = len(ids)
-		if planned > 0 {
+		ids := planned(final, fates)
+		enqueued = len(ids)
+		if enqueued > 0 {
 			if err := in.Enqueue(ctx, tx, ids...); err != nil {
 				return err
 			}
 		}
-		return audit.Append(ctx, tx, record(fresh, incidents, fates)...)
+		return audit.Append(ctx, tx, append(record(final, incidents, fates), entries...)...)
 	})
 	if err != nil {
 		return err
 	}
-	in.count(drafts, fresh, planned)
+	in.count(drafts, fresh, enqueued)
 	return nil
+}
+
+// planned are the actions to execute.
+func planned(final []draft, fates []store.Planned) (ids []string) {
+	for _, d := range final {
+		for _, a := range d.actions {
+			if fates[0].Joined == "" && a.State == "planned" {
+				ids = append(ids, a.ID)
+			}
+			fates = fates[1:]
+		}
+	}
+	return ids
 }
 
 func (in *Ingest) count(drafts, fresh []draft, planned int) {

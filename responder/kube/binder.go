@@ -65,7 +65,7 @@ func newBinder(client kubernetes.Interface, log *slog.Logger, pods *directory) (
 		client:   client,
 		log:      log.With("component", "kube"),
 		pods:     pods,
-		informer: cache.NewSharedIndexInformer(follow(client), &corev1.Pod{}, 0, cache.Indexers{}),
+		informer: cache.NewSharedIndexInformer(follow(client), &corev1.Pod{}, 0, indexers),
 		asks:     flowcontrol.NewTokenBucketRateLimiter(asksPerSecond, askBurst),
 	}
 	err := errors.Join(b.informer.SetTransform(strip), b.informer.SetWatchErrorHandlerWithContext(b.watchFailed))

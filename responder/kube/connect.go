@@ -13,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -31,6 +32,8 @@ const (
 // Client is a client of one cluster's API server.
 type Client struct {
 	kubernetes.Interface
+	// Dynamic reads and writes objects of any kind; it shares the limits of requests.
+	Dynamic dynamic.Interface
 	// Server is the API server's address.
 	Server string
 }
@@ -60,12 +63,17 @@ func Connect(ctx context.Context, kubeconfig string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
+	config.RateLimiter = clientset.CoreV1().RESTClient().GetRateLimiter()
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if _, err := clientset.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		return nil, fmt.Errorf("%s: API server %s: %w", source, config.Host, explain(err))
 	}
-	return &Client{Interface: clientset, Server: config.Host}, nil
+	return &Client{Interface: clientset, Dynamic: objects, Server: config.Host}, nil
 }
 
 // load is clientcmd's loading without its defaults, which would turn a file

@@ -9,7 +9,7 @@ import (
 	"riposte/responder/playbook"
 )
 
-// strip leaves of a pod what project reads. A pod is some 10 kB, most of it
+// strip leaves of a pod what project and ready read. A pod is some 10 kB, most of it
 // environment, annotations and managed fields; this is a few hundred bytes.
 func strip(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
@@ -22,6 +22,12 @@ func strip(object any) (any, error) {
 	short.Labels = pod.Labels
 	short.OwnerReferences = pod.OwnerReferences
 	short.Spec.NodeName = pod.Spec.NodeName
+	short.DeletionTimestamp = pod.DeletionTimestamp
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			short.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
 	return short, nil
 }
 

@@ -33,7 +33,7 @@ func drill(t testing.TB) playbook.Input {
 	require.NoError(t, json.Unmarshal(b, a))
 	require.NoError(t, a.Validate())
 	return playbook.Input{
-		Alert: a, Binding: playbook.None, Node: playbook.Named{Name: "node-1.example"}, Cluster: playbook.Named{Name: "local"}, Now: now,
+		Alert: a, Binding: playbook.None, Node: playbook.Node{Name: "node-1.example"}, Cluster: playbook.Named{Name: "local"}, Now: now,
 		Incident: &playbook.Incident{ID: "0198", Alerts: 1, FirstAt: now},
 	}
 }

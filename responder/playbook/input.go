@@ -19,9 +19,11 @@ type Input struct {
 	Schema int          `json:"schema"`
 	Alert  *alert.Alert `json:"alert"`
 	// Binding says how far the responder itself could confirm what the alert names.
-	Binding  Binding   `json:"binding"`
-	Pod      *Pod      `json:"pod,omitempty"`
-	Node     Named     `json:"node"`
+	Binding Binding `json:"binding"`
+	Pod     *Pod    `json:"pod,omitempty"`
+	// Workload is what the pod is a replica of, nil for none or where it is not known.
+	Workload *Workload `json:"workload,omitempty"`
+	Node     Node      `json:"node"`
 	Cluster  Named     `json:"cluster"`
 	Incident *Incident `json:"incident,omitempty"`
 	// History is the latest actions on the same target, newest first, twenty at most.
@@ -55,7 +57,23 @@ type Pod struct {
 	Owner string `json:"owner,omitempty"`
 }
 
-// Named is a thing of which only the name is given yet.
+// Workload is the uppermost controller of a pod, as the API server knows it.
+type Workload struct {
+	// Resource is group/version/resource, such as apps/v1/deployments.
+	Resource  string `json:"resource"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+// Node is the node that reported the alert.
+type Node struct {
+	Name string `json:"name"`
+	// UID is that of the node's object in the API server, empty where it is not known.
+	UID string `json:"uid,omitempty"`
+}
+
+// Named is a thing of which only the name is given.
 type Named struct {
 	Name string `json:"name"`
 }
@@ -106,8 +124,7 @@ type Decision struct {
 // Proposal is one action that a playbook asks for.
 type Proposal struct {
 	Type string `json:"type"`
-	// Target as the playbook gave it: kind, namespace, name, uid, or container_id,
-	// cgroup_id, start_ns. Cluster and node are never the playbook's to say: whoever
+	// Target as the playbook gave it, with the keys of its kind. Cluster and node are never the playbook's to say: whoever
 	// plans the action takes them from the alert's own, checked, origin.
 	Target           Target          `json:"target"`
 	Params           json.RawMessage `json:"params,omitempty"`
@@ -118,11 +135,15 @@ type Proposal struct {
 
 // Target is a Proposal's target.
 type Target struct {
-	Kind        string `json:"kind"`
+	Kind string `json:"kind"`
+	// Resource is a workload's or object's, as group/version/resource.
+	Resource    string `json:"resource,omitempty"`
 	Namespace   string `json:"namespace,omitempty"`
 	Name        string `json:"name,omitempty"`
 	UID         string `json:"uid,omitempty"`
 	ContainerID string `json:"container_id,omitempty"`
 	CgroupID    uint64 `json:"cgroup_id,omitempty"`
-	StartNS     uint64 `json:"start_ns,omitempty"`
+	PID         int32  `json:"pid,omitempty"`
+	// StartNS is the start of the container's first process, or of the process.
+	StartNS uint64 `json:"start_ns,omitempty"`
 }

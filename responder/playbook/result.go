@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,6 +32,10 @@ var typeShape = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 var targetKeys = map[string][]string{
 	"pod":       {"namespace", "name", "uid"},
 	"container": {"container_id", "cgroup_id", "start_ns"},
+	"process":   {"pid", "start_ns"},
+	"node":      {"name", "uid"},
+	"workload":  {"resource", "namespace", "name", "uid"},
+	"object":    {"resource", "namespace", "name", "uid"},
 }
 
 // readResult checks the shape of a playbook's document and returns its exact
@@ -229,7 +235,7 @@ func readTarget(v ast.Value) (Target, error) {
 	if !known {
 		f := &fields{path: path, of: obj}
 		if f.text("kind", maxName); f.err == nil {
-			f.fail("kind", "unknown kind %q: use pod or container", string(name))
+			f.fail("kind", "unknown kind %q: use %s", string(name), strings.Join(slices.Sorted(maps.Keys(targetKeys)), ", "))
 		}
 		return Target{}, f.err
 	}
@@ -240,6 +246,17 @@ func readTarget(v ast.Value) (Target, error) {
 		t.Namespace, t.Name, t.UID = f.text("namespace", maxName), f.text("name", maxName), f.text("uid", maxName)
 	case "container":
 		t.ContainerID, t.CgroupID, t.StartNS = f.text("container_id", maxName), f.number("cgroup_id"), f.number("start_ns")
+	case "process":
+		pid := f.number("pid")
+		if pid > math.MaxInt32 {
+			f.fail("pid", "%d is no process id", pid)
+		}
+		t.PID, t.StartNS = int32(pid), f.number("start_ns")
+	case "node":
+		t.Name, t.UID = f.text("name", maxName), f.text("uid", maxName)
+	case "workload", "object":
+		t.Resource, t.Namespace = f.text("resource", maxName), f.text("namespace", maxName)
+		t.Name, t.UID = f.text("name", maxName), f.text("uid", maxName)
 	}
 	return t, f.err
 }

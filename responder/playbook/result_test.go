@@ -13,6 +13,8 @@ import (
 const (
 	pod       = `{"kind": "pod", "namespace": "a", "name": "b", "uid": "u"}`
 	container = `{"kind": "container", "container_id": "c", "cgroup_id": 4, "start_ns": 5}`
+	process   = `{"kind": "process", "pid": 4, "start_ns": 5}`
+	workload  = `{"kind": "workload", "resource": "apps/v1/deployments", "namespace": "a", "name": "b", "uid": "u"}`
 )
 
 // A result that is not exactly right is refused with the place; nothing is guessed.
@@ -34,7 +36,14 @@ func TestWrongShapes(t *testing.T) {
 		"target is a text":  {`{"type": "x", "reason": "r", "target": "b"}`, "action[0].target is of type string, not object"},
 		"target is null":    {`{"type": "x", "reason": "r", "target": null}`, "action[0].target is of type null, not object"},
 		"no kind":           {`{"type": "x", "reason": "r", "target": {}}`, "action[0].target.kind: is missing"},
-		"unknown kind":      {`{"type": "x", "reason": "r", "target": {"kind": "node", "name": "n"}}`, `action[0].target.kind: unknown kind "node": use pod or container`},
+		"unknown kind":      {`{"type": "x", "reason": "r", "target": {"kind": "cluster", "name": "n"}}`, `action[0].target.kind: unknown kind "cluster": use container, node, object, pod, process, workload`},
+		"node without uid":  {`{"type": "x", "reason": "r", "target": {"kind": "node", "name": "n"}}`, "action[0].target.uid: is missing"},
+		"node, misspelt":    {`{"type": "x", "reason": "r", "target": {"kind": "node", "name": "n", "uid": "u", "namespce": "a"}}`, `action[0].target."namespce": unknown key: use kind, name, uid`},
+		"process, no start": {`{"type": "x", "reason": "r", "target": {"kind": "process", "pid": 4}}`, "action[0].target.start_ns: is missing"},
+		"pid is too big":    {`{"type": "x", "reason": "r", "target": object.union(` + process + `, {"pid": 2147483648})}`, "action[0].target.pid: 2147483648 is no process id"},
+		"workload of what":  {`{"type": "x", "reason": "r", "target": object.remove(` + workload + `, ["resource"])}`, "action[0].target.resource: is missing"},
+		"workload, a kind":  {`{"type": "x", "reason": "r", "target": object.union(` + workload + `, {"Resource": "x"})}`, `action[0].target."Resource": unknown key: use kind, resource, namespace, name, uid`},
+		"object, no uid":    {`{"type": "x", "reason": "r", "target": object.union(` + workload + `, {"kind": "object", "uid": ""})}`, "action[0].target.uid: is empty"},
 		"pod without uid":   {`{"type": "x", "reason": "r", "target": {"kind": "pod", "namespace": "a", "name": "b"}}`, "action[0].target.uid: is missing"},
 		"pod, empty uid":    {`{"type": "x", "reason": "r", "target": {"kind": "pod", "namespace": "a", "name": "b", "uid": ""}}`, "action[0].target.uid: is empty"},
 		"pod on a node":     {`{"type": "x", "reason": "r", "target": object.union(` + pod + `, {"node": "n"})}`, `action[0].target."node": unknown key: use kind, namespace, name, uid`},
@@ -89,4 +98,19 @@ func TestWholeProposal(t *testing.T) {
 		Type: "delete_pod", Target: playbook.Target{Kind: "pod", Namespace: "a", Name: "b", UID: "u"},
 		Params: json.RawMessage(`{"grace_seconds":3,"x":"<&>"}`), TTL: "15m", Reason: "r", RequiresApproval: true,
 	}}, d.Proposals)
+}
+
+func TestEveryKindOfTarget(t *testing.T) {
+	for text, want := range map[string]playbook.Target{
+		pod:       {Kind: "pod", Namespace: "a", Name: "b", UID: "u"},
+		container: {Kind: "container", ContainerID: "c", CgroupID: 4, StartNS: 5},
+		process:   {Kind: "process", PID: 4, StartNS: 5},
+		workload:  {Kind: "workload", Resource: "apps/v1/deployments", Namespace: "a", Name: "b", UID: "u"},
+		`{"kind": "node", "name": "n", "uid": "u"}`:                                                {Kind: "node", Name: "n", UID: "u"},
+		`{"kind": "object", "resource": "v1/services", "namespace": "a", "name": "b", "uid": "u"}`: {Kind: "object", Resource: "v1/services", Namespace: "a", Name: "b", UID: "u"},
+	} {
+		d := evaluate(t, playbook.Options{}, podAlert(t), `action contains {"type": "x", "target": `+text+`, "reason": "r"}`+"\n")
+		require.Empty(t, d.Refusal, text)
+		require.Equal(t, want, d.Proposals[0].Target)
+	}
 }

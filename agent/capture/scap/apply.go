@@ -2,7 +2,6 @@ package scap
 
 import (
 	"path"
-	"strings"
 
 	"riposte/agent/event"
 )
@@ -31,25 +30,38 @@ const (
 	falcoCloexec   = 1 << 12
 	falcoCreated   = 1 << 14
 	falcoUpper     = 1 << 15
+	falcoLower     = 1 << 16
 )
+
+// lowFlags and highFlags have the kernel's flags for each of the two lower bytes of
+// Falco's.
+var lowFlags, highFlags = kernelFlags(0), kernelFlags(8)
+
+func kernelFlags(shift int) (table [256]uint32) {
+	for bits := range uint32(256) {
+		flags := bits << shift
+		switch flags & (falcoRead | falcoWrite) {
+		case falcoWrite:
+			table[bits] = 1
+		case falcoRead | falcoWrite:
+			table[bits] = 2
+		}
+		for _, f := range openFlags {
+			if flags&f.falco != 0 {
+				table[bits] |= f.kernel
+			}
+		}
+	}
+	return table
+}
 
 // open fills in what the flags of an open say.
 func (o *object) open(flags uint32) {
-	switch flags & (falcoRead | falcoWrite) {
-	case falcoWrite:
-		o.Flags = 1
-	case falcoRead | falcoWrite:
-		o.Flags = 2
-	}
-	for _, f := range openFlags {
-		if flags&f.falco != 0 {
-			o.Flags |= f.kernel
-		}
-	}
+	o.Flags = lowFlags[flags&0xff] | highFlags[flags>>8&0xff]
 	if flags&falcoDirectory != 0 {
 		o.Kind = event.KindDirectory
 	}
-	o.Created, o.UpperLayer = flags&falcoCreated != 0, flags&falcoUpper != 0
+	o.Created, o.UpperLayer, o.LowerLayer = flags&falcoCreated != 0, flags&falcoUpper != 0, flags&falcoLower != 0
 }
 
 // inProgress is the result of a connect that goes on in the background.
@@ -75,8 +87,10 @@ func (d *decoder) apply(e *event.Event) {
 		d.exec(e)
 	case event.Clone, event.Clone3, event.ForkCall, event.Vfork:
 		d.cloned(e)
+	case event.Close, event.Read, event.Write, event.Readv, event.Writev, event.Pread, event.Pwrite:
+		d.uses(e)
 	case event.SocketCall:
-		o := &object{}
+		o := d.object()
 		typ := d.or(pType, 0)
 		o.bySocket(d.or(pDomain, 0), typ, d.or(pProto, 0))
 		d.made(e, e.Ret, o, typ&socketCloses != 0)
@@ -101,19 +115,24 @@ func (d *decoder) apply(e *event.Event) {
 	case event.ProcExit:
 		e.Ret = d.or(pStatus, 0)
 	case event.Setns:
-	default:
-		if d.anonymous(e) {
-			return
-		}
+	case event.Setuid, event.Setresuid, event.Setreuid, event.Setgid, event.Setresgid, event.Setregid, event.Setsid, event.Setpgid,
+		event.Prctl, event.Capset:
 		d.identity(e)
 		d.uses(e)
+	default:
+		if !d.anonymous(e) {
+			d.uses(e)
+		}
 	}
 }
 
 // file shows an object in the event.
 func (d *decoder) file(e *event.Event, fd int64, o *object) {
-	e.File = o.File
-	e.File.Num = fd
+	if d.show {
+		o.title()
+		e.File = o.File
+		e.File.Num = fd
+	}
 }
 
 // uses shows what the event's descriptor stands for.
@@ -144,24 +163,20 @@ func (d *decoder) made(e *event.Event, fd int64, o *object, closes bool) {
 }
 
 func (d *decoder) opened(e *event.Event) {
-	i := d.typ.at[pName]
+	i := int(d.typ.at[pName])
 	if i < 0 {
-		i = d.typ.at[pPath]
+		i = int(d.typ.at[pPath])
 	}
-	o := &object{}
+	o := d.object()
 	o.Kind = event.KindFile
 	if i >= 0 {
-		o.NameRaw, o.Name = d.paths.name(d.vals[i], func() string {
-			base := d.base(int(i))
-			o.Base = base
-			return base
-		})
-		d.tell(i, o.Name)
+		d.named(o, i)
 	}
 	flags := uint32(d.or(pFlags, 0))
 	if e.Type == event.Creat {
 		o.Flags = 0o1101
-		o.UpperLayer = d.or(pCreatFlags, 0)&1 != 0
+		layer := d.or(pCreatFlags, 0)
+		o.UpperLayer, o.LowerLayer = layer&1 != 0, layer&2 != 0
 	} else {
 		o.open(flags)
 	}
@@ -170,9 +185,20 @@ func (d *decoder) opened(e *event.Event) {
 	if e.Ret < 0 {
 		o.Kind = event.KindFile
 		d.file(e, -1, o)
+		o.refs = 1
+		d.unref(o)
 		return
 	}
 	d.made(e, e.Ret, o, flags&falcoCloexec != 0)
+}
+
+// named gives an opened file its name from a path parameter.
+func (d *decoder) named(o *object, i int) {
+	o.NameRaw, o.Name = d.paths.name(d.at(i), func() string {
+		o.Base = d.base(i)
+		return o.Base
+	})
+	d.tell(int8(i), o.Name)
 }
 
 func (d *decoder) connected(e *event.Event) {
@@ -188,11 +214,12 @@ func (d *decoder) connected(e *event.Event) {
 		if t.kind() == 0 {
 			return
 		}
-		o = &object{}
+		o = d.object()
 		d.state.set(d.thread.fds, fd, o, false)
 	}
 	o.Socket.Role = event.RoleClient
 	o.joinEnds(&t, false, event.RoleClient)
+	d.locate(o, false)
 	o.Socket.Connected = e.Ret == 0 || e.Ret == inProgress
 	d.file(e, fd, o)
 	e.File.Socket.Renamed = true
@@ -200,7 +227,7 @@ func (d *decoder) connected(e *event.Event) {
 
 func (d *decoder) accepted(e *event.Event) {
 	t := tuple(d.val(pTuple))
-	o := &object{}
+	o := d.object()
 	o.Kind = event.KindOther
 	if t.family == familyIPv4 || t.family == familyIPv6 {
 		o.Socket.L4 = 6
@@ -219,10 +246,10 @@ func (d *decoder) bound(e *event.Event) {
 	if a := address(d.val(pAddr)); e.Ret >= 0 && a.family != 0 {
 		switch {
 		case a.family == familyUnix:
-			o.Name, o.NameRaw = a.path, a.path
+			o.Name, o.NameRaw, o.unnamed = a.path, a.path, false
 		case a.dest.IsValid() && a.dest.Port() > 0:
 			o.Socket.Local, o.Socket.Role = a.dest, event.RoleServer
-			o.Name = endpoint(a.dest)
+			o.Name, o.unnamed = endpoint(a.dest), false
 		}
 	}
 	if e.Type == event.Listen && e.Ret >= 0 {
@@ -246,10 +273,11 @@ func (d *decoder) moved(e *event.Event, received bool) {
 	if received {
 		role = event.RoleServer
 	}
-	before := o.Name
+	before := o.title()
 	o.joinEnds(&t, received, role)
+	d.locate(o, false)
 	d.file(e, e.File.Num, o)
-	e.File.Socket.Renamed = before != o.Name
+	e.File.Socket.Renamed = before != o.title()
 }
 
 // Commands of fcntl in the capture format.
@@ -288,7 +316,7 @@ func (d *decoder) pair(e *event.Event, kind byte) {
 	}
 	closes := d.or(pFlags, 0)&falcoCloexec != 0 || d.or(pType, 0)&socketCloses != 0
 	for _, s := range []slot{pFD1, pFD2} {
-		o := &object{}
+		o := d.object()
 		o.Kind, o.Ino = kind, uint64(d.or(pIno, 0))
 		d.made(e, d.or(s, -1), o, closes)
 	}
@@ -303,29 +331,32 @@ func (d *decoder) moveDir(e *event.Event) {
 		if o == nil {
 			return
 		}
-		dir = o.Name
+		dir = o.title()
 	default:
 		if dir = d.text(pPath); dir == "" || dir == missing {
 			return
 		}
 		dir = absolute(dir, d.thread.proc.CWD)
 	}
-	d.thread.proc.CWD = dir
+	if p := &d.thread.proc.Process; p.CWD != dir {
+		p.CWD = dir
+		d.clock.Changed(p)
+	}
 }
 
 // anonymousKinds are calls that make a descriptor without a name.
-var anonymousKinds = map[event.Type]byte{
+var anonymousKinds = [256]byte{
 	event.Eventfd: 'e', event.Eventfd2: 'e', event.Signalfd: 's', event.Signalfd4: 's', event.TimerfdCreate: 't', event.InotifyInit: 'i',
 	event.InotifyInit1: 'i', event.EpollCreate: 'l', event.EpollCreate1: 'l', event.Userfaultfd: 'u', event.IoUringSetup: 'r',
 	event.MemfdCreate: event.KindMemfd, event.PidfdOpen: 'P', event.PidfdGetfd: event.KindOther, event.Bpf: 'b',
 }
 
 func (d *decoder) anonymous(e *event.Event) bool {
-	kind, ok := anonymousKinds[e.Type]
-	if !ok {
+	kind := anonymousKinds[e.Type]
+	if kind == 0 {
 		return false
 	}
-	o := &object{}
+	o := d.object()
 	o.Kind = kind
 	if kind == event.KindMemfd {
 		o.Name = d.text(pName)
@@ -340,19 +371,16 @@ func (d *decoder) anonymous(e *event.Event) bool {
 var bpfMakes = map[int64]bool{0: true, 5: true, 7: true, 13: true, 14: true, 17: true, 18: true, 19: true, 28: true, 30: true, 32: true, 33: true}
 
 // comm is the kernel's name where an old event has none.
-func comm(name, exe string) string {
-	if name != "" {
-		return name
-	}
+func comm(exe string) string {
 	const most = 15
 	base := path.Base(exe)
 	return base[:min(len(base), most)]
 }
 
 // dir is a directory without the '/' that some recorders put behind it.
-func dir(s string) string {
-	if len(s) > 1 {
-		return strings.TrimSuffix(s, "/")
+func dir(b []byte) []byte {
+	if n := len(b); n > 1 && b[n-1] == '/' {
+		return b[:n-1]
 	}
-	return s
+	return b
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"riposte/agent/capture/flag"
 	"riposte/agent/event"
 	"riposte/agent/rules/field"
 )
@@ -11,14 +12,14 @@ import (
 // maskKey is a flag parameter and its value. The texts are remembered, for the same
 // few come again and again.
 type maskKey struct {
-	first *flag
+	first *flag.Name
 	value uint32
 	exact bool
 }
 
 const maxMasks = 4096
 
-func (d *decoder) mask(t table, value uint32, exact bool) string {
+func (d *decoder) mask(t flag.Table, value uint32, exact bool) string {
 	if len(t) == 0 {
 		return ""
 	}
@@ -31,9 +32,9 @@ func (d *decoder) mask(t table, value uint32, exact bool) string {
 	}
 	s := ""
 	if exact {
-		s = t.name(value)
+		s = t.Exact(value)
 	} else {
-		s = t.text(value)
+		s = t.Text(value)
 	}
 	d.masks[k] = s
 	return s
@@ -42,7 +43,7 @@ func (d *decoder) mask(t table, value uint32, exact bool) string {
 // args gives the event its parameters as rules see them.
 func (d *decoder) args(e *event.Event) {
 	for i := range d.typ.params {
-		if v := d.vals[i]; v != nil {
+		if v := d.at(i); v != nil {
 			e.Args = append(e.Args, d.arg(i, v))
 		}
 	}
@@ -55,7 +56,9 @@ func (d *decoder) arg(i int, v []byte) event.Arg {
 	case kindText:
 		a.Text = cString(v)
 	case kindPath, kindRelative:
-		a.Text = d.resolved(i, v)
+		if a.Text = d.resolved(i, v); a.Text != string(untilNUL(v)) {
+			a.Raw = cString(v)
+		}
 	case kindBytes, kindOther:
 		a.Text = printable(v)
 	case kindAddr:
@@ -90,20 +93,22 @@ func (d *decoder) meaning(p *param, n int64) string {
 	case kindFD:
 		switch o := d.thread.fds.get(n); {
 		case o != nil:
-			return "<" + letters(o) + ">" + o.Name
+			return "<" + letters(o) + ">" + o.title()
 		case n == atCWD:
 			return "AT_FDCWD"
 		case n < 0:
 			return field.Result(n)
 		}
 	case kindPID:
-		if t := d.threads[n]; t != nil && n > 0 {
+		if t := d.threads.get(n); t != nil && n > 0 {
 			return t.proc.Comm
 		}
 	case kindUID:
 		return d.users.name(d.thread.proc.Container.ID, uint32(n), false)
 	case kindGID:
 		return d.users.name(d.thread.proc.Container.ID, uint32(n), true)
+	case kindCall:
+		return callName(n)
 	case kindFlags:
 		return d.mask(p.flags, uint32(n), false)
 	case kindEnum:
@@ -130,11 +135,11 @@ func (d *decoder) resolved(i int, v []byte) string {
 
 // base is the directory that a relative path in a parameter counts from.
 func (d *decoder) base(i int) string {
-	if d.typ.params[i].kind == kindRelative && i > 0 && d.vals[i-1] != nil {
-		fd, _ := integer(d.vals[i-1], kindFD)
+	if d.typ.params[i].kind == kindRelative && i > 0 && d.at(i-1) != nil {
+		fd, _ := integer(d.at(i-1), kindFD)
 		if fd != atCWD {
 			if o := d.thread.fds.get(fd); o != nil {
-				return o.Name
+				return o.title()
 			}
 			return unknownDir
 		}

@@ -1,8 +1,6 @@
 package scap
 
 import (
-	"encoding/json"
-	"errors"
 	"strings"
 
 	"riposte/agent/enrich"
@@ -12,6 +10,8 @@ import (
 const (
 	maxContainers = 1 << 16
 	maxCgroups    = 1 << 14
+	// maxListed bounds what the lists of cgroups take in memory.
+	maxListed = 64 << 20
 	// maxField bounds each text of a container.
 	maxField = 1024
 )
@@ -20,26 +20,38 @@ const (
 type containers struct {
 	byID map[string]*event.Container
 	// byCgroups remembers what a process's cgroups led to.
-	byCgroups map[string]*event.Container
+	byCgroups map[string]membership
+	// weight is what the details of all containers take in memory, and all lists of
+	// cgroups that were ever made.
+	weight, listed int
+	lost           map[string]uint64
+	clock          *event.Clock
 }
 
-func newContainers() containers {
-	return containers{byID: map[string]*event.Container{}, byCgroups: map[string]*event.Container{}}
+// membership is a list of cgroups and the container that it belongs to.
+type membership struct {
+	container *event.Container
+	cgroups   []string
+}
+
+func newContainers(lost map[string]uint64, clock *event.Clock) containers {
+	return containers{lost: lost, clock: clock, byID: map[string]*event.Container{}, byCgroups: map[string]membership{}}
 }
 
 // of finds the container of a list of cgroups: "subsystem=path", each ending in NUL.
-func (c *containers) of(cgroups []byte, startNS uint64) *event.Container {
+func (c *containers) of(cgroups []byte, startNS uint64) membership {
 	if known, ok := c.byCgroups[string(cgroups)]; ok {
 		return known
 	}
-	found := event.Host
-	for _, group := range words(cgroups) {
+	m := membership{event.Host, words(cgroups)}
+	for _, group := range m.cgroups {
 		_, path, _ := strings.Cut(group, "=")
 		id, pod := enrich.ParseCgroup(path)
 		if id == "" {
 			continue
 		}
-		found = c.add(id)
+		found := c.add(id)
+		m.container = found
 		found.ID = id
 		if found.Cgroup == "" {
 			found.Cgroup, found.StartNS = clip(path, maxText), startNS
@@ -47,15 +59,21 @@ func (c *containers) of(cgroups []byte, startNS uint64) *event.Container {
 		if pod != "" && found.Pod == nil {
 			found.Pod = &event.Pod{UID: pod}
 		}
+		c.clock.ContainerChanged(found)
 		break
+	}
+	c.listed += len(cgroups) + wordBytes*len(m.cgroups)
+	if c.listed > maxListed {
+		c.lost[lostDetails]++
+		m.cgroups = nil
 	}
 	if len(c.byCgroups) >= maxCgroups {
 		clear(c.byCgroups)
 	}
 	if len(cgroups) <= maxText {
-		c.byCgroups[string(cgroups)] = found
+		c.byCgroups[string(cgroups)] = m
 	}
-	return found
+	return m
 }
 
 func (c *containers) add(id string) *event.Container {
@@ -67,59 +85,4 @@ func (c *containers) add(id string) *event.Container {
 		}
 	}
 	return known
-}
-
-// described is what a container event says, as far as it is used.
-type described struct {
-	ID         string            `json:"id"`
-	FullID     string            `json:"full_id"`
-	Name       string            `json:"name"`
-	Image      string            `json:"image"`
-	ImageID    string            `json:"imageid"`
-	Repository string            `json:"imagerepo"`
-	Tag        string            `json:"imagetag"`
-	Digest     string            `json:"imagedigest"`
-	Privileged bool              `json:"privileged"`
-	Labels     map[string]string `json:"labels"`
-	Sandbox    string            `json:"pod_sandbox_id"`
-}
-
-var errNoContainer = errors.New("the event names no container")
-
-// describe takes over the runtime's metadata.
-func (c *containers) describe(text []byte) (*event.Container, error) {
-	var e struct {
-		Container described `json:"container"`
-	}
-	if err := json.Unmarshal(text, &e); err != nil {
-		return nil, err
-	}
-	d := &e.Container
-	for _, text := range []*string{&d.FullID, &d.ID, &d.Name, &d.Image, &d.ImageID, &d.Repository, &d.Tag, &d.Digest} {
-		*text = clip(*text, maxField)
-	}
-	id := d.FullID
-	if id == "" {
-		id = d.ID
-	}
-	if id == "" || id == "host" {
-		return nil, errNoContainer
-	}
-	known := c.add(id)
-	if len(id) > len(known.ID) {
-		known.ID = id
-	}
-	known.Name, known.Image, known.Repository, known.Tag = d.Name, d.Image, d.Repository, d.Tag
-	known.ImageID, known.ImageDigest = d.ImageID, d.Digest
-	known.Privileged = event.No
-	if d.Privileged {
-		known.Privileged = event.Yes
-	}
-	if name := d.Labels["io.kubernetes.pod.name"]; d.Sandbox != "" && name != "" {
-		known.Pod = &event.Pod{
-			UID: clip(d.Labels["io.kubernetes.pod.uid"], maxField), Namespace: clip(d.Labels["io.kubernetes.pod.namespace"], maxField),
-			Name: clip(name, maxField),
-		}
-	}
-	return known, nil
 }

@@ -1,54 +1,66 @@
 package scap
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
 	"riposte/agent/event"
 )
 
-// isEvent says whether a block holds an event, with flags, and with the number of its
-// parameters.
-func isEvent(block uint32) (ok, flags, counted bool) {
+// Sizes of an event's fixed part: the processor, the flags, the header without and
+// the number of parameters.
+const cpuBytes, flagBytes, eventBytes, countBytes = 2, 4, 22, 4
+
+// eventLayout says where an event's header begins in a block and how long it is; 0 for
+// a block that holds no event.
+func eventLayout(block uint32) (start, header int) {
 	switch block {
-	case blockEvent1:
-		return true, false, false
-	case blockEventFlag1:
-		return true, true, false
 	case blockEvent2, blockEvent3:
-		return true, false, true
+		return cpuBytes, eventBytes + countBytes
+	case blockEvent1:
+		return cpuBytes, eventBytes
+	case blockEventFlag1:
+		return cpuBytes + flagBytes, eventBytes
 	case blockEventFlag2, blockEventFlag3:
-		return true, true, true
+		return cpuBytes + flagBytes, eventBytes + countBytes
 	}
-	return false, false, false
+	return 0, 0
 }
 
 // decoder is the event in work.
 type decoder struct {
 	*state
-	types  []*eventType
-	typ    *eventType
-	time   uint64
-	tid    int64
-	cpu    uint16
-	thread *thread
-	// vals are the parameters by the type's list, nil for one that is missing; n of
-	// them are the event's own.
-	vals [maxParams][]byte
-	n    int
+	types []*eventType
+	typ   *eventType
+	// first is the time of the file's first event, last of the one before this.
+	time, first, last uint64
+	tid               int64
+	cpu               uint16
+	thread            *thread
+	// lens and data are the event's own lengths and values. Of the parameters in the
+	// type's list it has the first n; offs says where each begins in data.
+	lens, data []byte
+	n          int
+	offs       [maxParams + 1]uint32
+	// extra are the parameters that the call's entry had and the exit has not, if
+	// joined.
+	extra  [maxParams][]byte
+	joined bool
 	// texts are what the state knows better than the parameter's bytes say.
 	texts [maxParams]string
 	set   []int8
 
-	// lens and data are the event's own lengths and values.
-	lens, data []byte
-	paths      paths
-	masks      map[maskKey]string
-	boot       uint64
-	number     uint64
+	paths  *paths
+	masks  map[maskKey]string
+	boot   uint64
+	number uint64
+	// pass are the numbers of events that are passed over: those that nobody needs, and
+	// entries whose exits were seen to say all.
+	pass []bool
 	// wanted are the types that somebody looks at; the others only change the state.
 	wanted [256]bool
+	// show says that somebody looks at the event in work.
+	show bool
 	// needed are these and those that change the state.
 	needed [256]bool
 	e      event.Event
@@ -56,25 +68,38 @@ type decoder struct {
 	fill func(*event.Event)
 }
 
-// head reads the fixed part. It says false for an event of a number that this version
-// does not know.
-func (d *decoder) head(body []byte, flags, counted bool) (bool, error) {
-	c := cursor{rest: body}
-	d.cpu = c.u16()
-	if flags {
-		c.u32()
+// restart forgets what was learned of the recorder: another one may have written
+// what follows.
+func (d *decoder) restart() {
+	d.pass = make([]bool, len(d.types))
+	for i, t := range d.types {
+		d.pass[i] = t != nil && !d.needed[t.typ]
 	}
-	start := len(c.rest)
-	d.time, d.tid = c.u64(), c.i64()
-	size, num := int64(c.u32()), c.u16()
-	n := -1
-	if counted {
-		n = int(c.u32())
-	}
-	if c.short {
+}
+
+// head reads an event's header. It says false for an event that need not be looked at
+// and for one of a number that this version does not know.
+func (d *decoder) head(body []byte, start, header int) (bool, error) {
+	if len(body) < start+header {
 		return false, fmt.Errorf("an event has %d bytes, fewer than its header", len(body))
 	}
-	size -= int64(start - len(c.rest))
+	h := body[start : start+header]
+	num := binary.LittleEndian.Uint16(h[20:])
+	d.last, d.time = d.time, binary.LittleEndian.Uint64(h)
+	if d.first == 0 {
+		d.first, d.last = d.time, d.time
+	}
+	if int(num) < len(d.pass) && d.pass[num] {
+		return false, nil
+	}
+	rest := body[start+header:]
+	d.cpu = binary.LittleEndian.Uint16(body)
+	d.tid = int64(binary.LittleEndian.Uint64(h[8:]))
+	size, n := int64(binary.LittleEndian.Uint32(h[16:]))-int64(header), -1
+	counted := header > eventBytes
+	if counted {
+		n = int(binary.LittleEndian.Uint32(h[eventBytes:]))
+	}
 	d.typ = nil
 	if int(num) < len(d.types) {
 		d.typ = d.types[num]
@@ -86,10 +111,10 @@ func (d *decoder) head(body []byte, flags, counted bool) (bool, error) {
 	if !counted && (num == notification || num == infrastructure) {
 		size -= miscounted
 	}
-	if size < 0 || size > int64(len(c.rest)) {
-		return false, fmt.Errorf("event %s says it has %d bytes of parameters, here are %d", d.typ.typ, size, len(c.rest))
+	if size < 0 || size > int64(len(rest)) {
+		return false, fmt.Errorf("event %s says it has %d bytes of parameters, here are %d", d.typ.typ, size, len(rest))
 	}
-	return true, d.split(c.rest[:size], n)
+	return true, d.split(rest[:size], n)
 }
 
 // Old writers counted three bytes too many for these two.
@@ -135,24 +160,29 @@ func length(lens []byte, width int) uint64 {
 	return uint64(binary.LittleEndian.Uint16(lens))
 }
 
-// cut sets vals. Parameters that this version does not know are left out.
+// cut finds the parameters. Those that this version does not know are left out.
 func (d *decoder) cut(b []byte, n, width int) bool {
-	d.lens, d.data = b[:n*width], b[n*width:]
-	clear(d.vals[:len(d.typ.params)])
+	lens, data := b[:n*width], b[n*width:]
+	d.lens, d.data, d.joined = lens, data, false
 	known := min(n, d.typ.own)
-	rest := d.data
-	for i := range n {
-		size := length(d.lens[i*width:], width)
-		if size > uint64(len(rest)) {
-			return false
-		}
-		if i < known {
-			d.vals[i] = rest[:size:size]
-		}
-		rest = rest[size:]
-	}
 	d.n = known
-	return true
+	end, i := uint64(0), 0
+	if width == 2 {
+		for ; i < known; i++ {
+			d.offs[i] = uint32(end)
+			end += uint64(binary.LittleEndian.Uint16(lens[2*i:]))
+		}
+	} else {
+		for ; i < known; i++ {
+			d.offs[i] = uint32(end)
+			end += uint64(binary.LittleEndian.Uint32(lens[4*i:]))
+		}
+	}
+	d.offs[known] = uint32(end)
+	if known < n {
+		end += sum(lens[known*width:], width)
+	}
+	return end <= uint64(len(data))
 }
 
 // Bounds of what is kept of one entry, and of all.
@@ -191,6 +221,9 @@ func (s *state) forgetEntry(t *thread) {
 func (d *decoder) complete() {
 	t := d.typ
 	en := &d.thread.enter
+	if t.entry != nil && d.n == len(t.params) && t.typ != event.Drop {
+		d.pass[t.num-1] = true
+	}
 	if en.typ == nil {
 		return
 	}
@@ -208,11 +241,25 @@ func (d *decoder) complete() {
 	for i := range en.n {
 		starts[i+1] = starts[i] + int(length(lens[i*width:], width))
 	}
+	d.joined = true
 	for i := d.n; i < len(t.params); i++ {
+		d.extra[i] = nil
 		if from := t.from[i]; from >= 0 && int(from) < en.n {
-			d.vals[i] = data[starts[from]:starts[from+1]]
+			d.extra[i] = data[starts[from]:starts[from+1]]
 		}
 	}
+}
+
+// at is the bytes of one of the type's parameters, nil if the event has it not.
+func (d *decoder) at(i int) []byte {
+	if i < d.n {
+		from, to := d.offs[i], d.offs[i+1]
+		return d.data[from:to:to]
+	}
+	if d.joined {
+		return d.extra[i]
+	}
+	return nil
 }
 
 // val is a parameter's bytes, nil if the event has none.
@@ -221,7 +268,7 @@ func (d *decoder) val(s slot) []byte {
 	if i < 0 {
 		return nil
 	}
-	return d.vals[i]
+	return d.at(int(i))
 }
 
 func (d *decoder) has(s slot) bool { return d.val(s) != nil }
@@ -229,10 +276,14 @@ func (d *decoder) has(s slot) bool { return d.val(s) != nil }
 // num is a parameter's number.
 func (d *decoder) num(s slot) (int64, bool) {
 	i := d.typ.at[s]
-	if i < 0 || d.vals[i] == nil {
+	if i < 0 {
 		return 0, false
 	}
-	return integer(d.vals[i], d.typ.params[i].kind)
+	b := d.at(int(i))
+	if len(b) == 8 {
+		return int64(binary.LittleEndian.Uint64(b)), true
+	}
+	return integer(b, d.typ.params[i].kind)
 }
 
 // or is a parameter's number, or another if there is none.
@@ -247,7 +298,7 @@ func (d *decoder) text(s slot) string { return cString(d.val(s)) }
 
 // tell gives a parameter the text that the state knows.
 func (d *decoder) tell(i int8, text string) {
-	if i < 0 || d.vals[i] == nil {
+	if !d.show || i < 0 || d.at(int(i)) == nil {
 		return
 	}
 	if d.texts[i] == "" {
@@ -286,45 +337,3 @@ func integer(b []byte, k kind) (int64, bool) {
 	}
 	return 0, false
 }
-
-func cString(b []byte) string {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	return string(b)
-}
-
-// paths remembers what cleaned absolute paths look like: the same few are opened
-// again and again.
-type paths map[string]string
-
-const maxPaths, maxPathKept = 1 << 14, 256
-
-// name gives the path as it was passed and made absolute.
-func (p paths) name(b []byte, base func() string) (raw, full string) {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	if len(b) == 0 || b[0] != '/' {
-		raw = string(b)
-		if raw == "" || raw == missing {
-			return raw, raw
-		}
-		return raw, absolute(raw, base())
-	}
-	if clean, ok := p[string(b)]; ok {
-		return clean, clean
-	}
-	raw = string(b)
-	full = absolute(raw, "")
-	if full == raw && len(raw) <= maxPathKept {
-		if len(p) >= maxPaths {
-			clear(p)
-		}
-		p[raw] = raw
-	}
-	return raw, full
-}
-
-// missing is what the recorder writes for a path that it could not read.
-const missing = "<NA>"

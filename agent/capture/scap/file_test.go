@@ -133,6 +133,36 @@ func (f *file) users(names map[uint32]string) {
 	f.block(kind, body)
 }
 
+// interfaces lists addresses with their networks.
+func (f *file) interfaces(prefixes ...string) {
+	var body []byte
+	for _, s := range prefixes {
+		p := netip.MustParsePrefix(s)
+		kind, all := uint16(1), []byte{0xff, 0xff, 0xff, 0xff}
+		if p.Addr().Is6() {
+			kind, all = 2, bytes.Repeat([]byte{0xff}, 16)
+		}
+		mask, _ := netip.AddrFrom4([4]byte(all)).Prefix(p.Bits() % 33)
+		bits := mask.Addr().AsSlice()
+		if p.Addr().Is6() {
+			whole, _ := netip.AddrFrom16([16]byte(all)).Prefix(p.Bits())
+			bits = whole.Addr().AsSlice()
+		}
+		e := le(le(nil, kind), uint16(4))
+		e = append(append(append(e, p.Addr().AsSlice()...), bits...), bits...)
+		e = append(le(e, uint64(1000)), "eth0"...)
+		if !f.old {
+			body = le(body, uint32(len(e))) // does not count itself
+		}
+		body = append(body, e...)
+	}
+	kind := uint32(0x219)
+	if f.old {
+		kind = 0x205
+	}
+	f.block(kind, body)
+}
+
 // event writes one event. A parameter is a number of the right width, text, or bytes
 // as they are.
 func (f *file) event(tid int64, num uint16, params ...any) {

@@ -29,26 +29,25 @@ func (d *decoder) identity(e *event.Event) {
 		set(&p.GID, pEGID)
 	case event.Setsid:
 		p.SID = int32(e.Ret)
-		return
 	case event.Setpgid:
 		if pid := d.or(pPID, -1); pid == 0 || pid == int64(p.VPID) {
 			if p.VPGID = int32(d.or(pPGID, 0)); p.VPGID == 0 {
 				p.VPGID = p.VPID
 			}
 		}
-		return
 	case event.Prctl:
-		if name := d.text(pArg2); d.or(pOption, 0) == setName && name != "" && d.thread.tid == int64(p.PID) {
-			p.Comm = name
+		name := d.text(pArg2)
+		if d.or(pOption, 0) != setName || name == "" || d.thread.tid != int64(p.PID) {
+			return
 		}
-		return
+		p.Comm = name
 	case event.Capset:
 		p.Caps = event.Capabilities{
 			Known: true, Inheritable: uint64(d.or(pCapI, 0)), Permitted: uint64(d.or(pCapP, 0)), Effective: uint64(d.or(pCapE, 0)),
 		}
-		return
 	default:
 		return
 	}
+	d.clock.Changed(&p.Process)
 	d.identify(p)
 }

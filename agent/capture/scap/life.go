@@ -7,6 +7,7 @@ const (
 	exeWritable = 1
 	exeUpper    = 2
 	exeMemfd    = 4
+	exeLower    = 8
 )
 
 // Flags of a clone in the capture format.
@@ -25,7 +26,7 @@ func (d *decoder) cloned(e *event.Event) {
 		d.child(e, flags)
 	case flags&(childInNamespace|newNamespace) != 0 || d.thread.vtid != d.thread.tid:
 		// The result is no number that others know the child by: its own event has that.
-	case d.threads[e.Ret] == nil:
+	case d.threads.get(e.Ret) == nil:
 		pid := e.Ret
 		if flags&cloneThread != 0 {
 			pid = int64(d.thread.proc.PID)
@@ -41,16 +42,16 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	if !t.fresh {
 		var from *thread
 		if flags&cloneThread != 0 {
-			from = d.threads[pid]
+			from = d.threads.get(pid)
 		} else {
-			from = d.threads[ptid]
+			from = d.threads.get(ptid)
 		}
 		if from == t {
 			from = nil
 		}
 		t = d.born(e, d.tid, pid, from, flags)
 	}
-	d.thread, d.last, t.fresh = t, t, false
+	d.thread, t.fresh = t, false
 	t.vtid = d.or(pVTID, d.tid)
 	if flags&cloneThread != 0 {
 		return
@@ -62,9 +63,8 @@ func (d *decoder) child(e *event.Event, flags uint32) {
 	}
 	d.says(p)
 	d.adopt(p, ptid)
-	if cgroups := d.val(pCgroups); cgroups != nil {
-		p.Container = d.containers.of(cgroups, p.StartNS)
-	}
+	d.belongs(p)
+	d.clock.Changed(&p.Process)
 	d.identify(p)
 }
 
@@ -87,6 +87,7 @@ func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint3
 	if from != nil {
 		p.Process = from.proc.Process
 		p.Parent = nil
+		d.clock.Born(&p.Process)
 	}
 	p.PID, p.VPID, p.PPID = int32(pid), int32(pid), -1
 	p.StartNS, p.StartKnown, p.Exited = e.KernelNS, true, false
@@ -95,10 +96,10 @@ func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint3
 		d.share(t, from, flags&cloneFiles != 0)
 		if above := from.proc; flags&cloneParent != 0 {
 			if above.parent != nil {
-				p.join(above.parent)
+				d.join(p, above.parent)
 			}
 		} else {
-			p.join(above)
+			d.join(p, above)
 		}
 	}
 	if from == d.thread {
@@ -110,20 +111,42 @@ func (d *decoder) born(e *event.Event, tid, pid int64, from *thread, flags uint3
 // says takes over what a clone tells about the process; parent and child tell the
 // same.
 func (d *decoder) says(p *proc) {
-	if d.has(pExe) {
-		p.Exe = d.text(pExe)
+	if b := d.val(pExe); b != nil {
+		d.seen.keep(&p.Exe, b)
 	}
 	if d.has(pComm) || p.Comm == "" {
-		p.Comm = comm(d.text(pComm), p.Exe)
+		if d.seen.keep(&p.Comm, d.val(pComm)); p.Comm == "" {
+			p.Comm = comm(p.Exe)
+		}
 	}
-	if cwd := d.text(pCWD); cwd != "" && cwd != missing {
-		p.CWD = dir(cwd)
+	if b := untilNUL(d.val(pCWD)); len(b) > 0 && string(b) != missing {
+		d.seen.keep(&p.CWD, dir(b))
 	}
 	if n, ok := d.num(pUID); ok {
 		p.UID, p.EUID = uint32(n), uint32(n)
 	}
 	if n, ok := d.num(pGID); ok {
 		p.GID = uint32(n)
+	}
+}
+
+// belongs takes over what a child's clone or an exec tells about limits, use and
+// cgroups.
+func (d *decoder) belongs(p *proc) {
+	r := &event.Resources{
+		FDLimit: d.or(pFDLimit, 0), VMSize: uint64(d.or(pVMSize, 0)), VMRSS: uint64(d.or(pVMRSS, 0)), VMSwap: uint64(d.or(pVMSwap, 0)),
+		MajorFaults: uint64(d.or(pMajor, 0)), MinorFaults: uint64(d.or(pMinor, 0)), NamespaceStartNS: uint64(d.or(pNamespaceStart, 0)),
+	}
+	if before := p.Resources; before != nil {
+		r.Cgroups = before.Cgroups
+		if !d.has(pNamespaceStart) {
+			r.NamespaceStartNS = before.NamespaceStartNS // an exec does not say
+		}
+	}
+	p.Resources = r
+	if cgroups := d.val(pCgroups); cgroups != nil {
+		m := d.containers.of(cgroups, p.StartNS)
+		p.Container, r.Cgroups = m.container, m.cgroups
 	}
 }
 
@@ -145,7 +168,9 @@ func (d *decoder) exec(e *event.Event) {
 	p.ExePath = d.exePath()
 	flags := d.or(pFlags, 0)
 	p.ExeWritable, p.ExeUpperLayer, p.ExeMemfd = flags&exeWritable != 0, flags&exeUpper != 0, flags&exeMemfd != 0
+	p.ExeLowerLayer = flags&exeLower != 0
 	p.ExeIno = uint64(d.or(pExeIno, 0))
+	p.ExeCtimeNS, p.ExeMtimeNS = d.or(pCtime, 0), d.or(pMtime, 0)
 	p.TTY = uint32(d.or(pTTY, int64(p.TTY)))
 	p.VPGID, p.PGID = int32(d.or(pVPGID, int64(p.VPGID))), int32(d.or(pPGID, int64(p.PGID)))
 	p.LoginUID = uint32(d.or(pLoginUID, int64(p.LoginUID)))
@@ -157,42 +182,42 @@ func (d *decoder) exec(e *event.Event) {
 	if ptid, ok := d.num(pPTID); ok && (p.parent == nil || int64(p.parent.PID) != ptid) {
 		d.adopt(p, ptid)
 	}
-	if cgroups := d.val(pCgroups); cgroups != nil {
-		p.Container = d.containers.of(cgroups, p.StartNS)
-	}
+	d.belongs(p)
 	if t.fds.refs > 1 {
 		own := d.copyFDs(t.fds)
 		d.release(t.fds)
 		t.fds = own
 	}
 	d.closeOnExec(t.fds)
+	d.clock.Changed(&p.Process)
 	d.identify(p)
 }
 
 // lead makes the calling thread the process's first: an exec ends all others.
 func (d *decoder) lead(pid int64) {
-	t, leader := d.thread, d.threads[pid]
+	t, leader := d.thread, d.threads.get(pid)
 	if leader == nil || leader == t || leader.proc != t.proc {
 		return
 	}
-	delete(d.threads, t.tid)
+	d.threads.remove(t.tid)
+	d.forgetEntry(t)
 	t.proc.threads--
 	d.release(t.fds)
-	d.thread, d.last = leader, leader
+	d.thread = leader
 }
 
 // exePath is the binary's own path where the recorder knew it, else what was asked
 // for, made absolute.
 func (d *decoder) exePath() string {
-	if s := d.text(pTrusted); s != "" && s != missing {
+	if s := d.seen.text(d.val(pTrusted)); s != "" && s != missing {
 		return s
 	}
 	for _, s := range []slot{pFilename, pPathname} {
 		i := d.typ.at[s]
-		if i < 0 || d.vals[i] == nil {
+		if i < 0 || d.at(int(i)) == nil {
 			continue
 		}
-		if full := d.resolved(int(i), d.vals[i]); full != "" && full != missing {
+		if full := d.resolved(int(i), d.at(int(i))); full != "" && full != missing {
 			d.tell(i, full)
 			return full
 		}
@@ -209,7 +234,7 @@ func (d *decoder) exited() {
 	p := t.proc
 	if p.threads <= 1 {
 		var reaper *proc
-		if r := d.threads[d.or(pReaper, 1)]; r != nil && r != t {
+		if r := d.threads.get(d.or(pReaper, 1)); r != nil && r != t {
 			reaper = r.proc
 		}
 		d.end(p, reaper)

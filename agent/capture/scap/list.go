@@ -68,13 +68,15 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 	}
 	args := e.text()
 	p.CWD = e.string()
-	e.take(8 + 4) // limit of descriptors, flags
+	r := &event.Resources{FDLimit: int64(e.u64())}
+	e.u32() // flags
 	p.UID, p.GID = e.u32(), e.u32()
 	p.EUID = p.UID
 	vtid, vpid := int64(-1), int64(-1)
 	var cgroups, env []byte
 	if version >= 2 {
-		e.take(4 + 4 + 4 + 8 + 8) // memory and page faults
+		r.VMSize, r.VMRSS, r.VMSwap = uint64(e.u32()), uint64(e.u32()), uint64(e.u32())
+		r.MajorFaults, r.MinorFaults = e.u64(), e.u64()
 	}
 	if version >= 3 {
 		env = e.text()
@@ -89,6 +91,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 		return
 	}
 	s.setWords(p, args, env)
+	p.Resources = r
 	if sized {
 		tail(e, p)
 	}
@@ -103,7 +106,7 @@ func (s *state) listed(e *cursor, version int, sized bool) {
 func tail(e *cursor, p *proc) {
 	more := func(n int) bool { return len(e.rest) >= n }
 	if len(e.rest) > oldTail {
-		e.u64() // start of the pid namespace
+		p.Resources.NamespaceStartNS = e.u64()
 		if more(4) {
 			p.TTY = e.u32()
 		}
@@ -124,13 +127,13 @@ func tail(e *cursor, p *proc) {
 		p.ExeIno = e.u64()
 	}
 	if more(16) {
-		e.take(16) // times of the binary's inode
+		p.ExeCtimeNS, p.ExeMtimeNS = e.i64(), e.i64()
 	}
 	if more(1) {
 		p.ExeMemfd = e.u8() != 0
 	}
 	if more(1) {
-		e.u8() // lower layer
+		p.ExeLowerLayer = e.u8() != 0
 	}
 	if more(8) {
 		p.PGID = int32(e.i64())
@@ -141,7 +144,7 @@ func tail(e *cursor, p *proc) {
 // before its process's first one.
 func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 	if tid != pid {
-		if leader := s.threads[pid]; leader != nil {
+		if leader := s.threads.get(pid); leader != nil {
 			t := s.add(tid, leader.proc)
 			t.vtid = vtid
 			s.share(t, leader, true)
@@ -149,7 +152,7 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 			return
 		}
 	}
-	t := s.threads[tid]
+	t := s.threads.get(tid)
 	if t == nil || t.proc.PID != p.PID {
 		t = s.add(tid, p)
 	} else {
@@ -160,17 +163,18 @@ func (s *state) insert(tid, pid, ptid, vtid int64, p *proc, cgroups []byte) {
 		t.proc.Parent = above
 	}
 	t.vtid = vtid
-	t.proc.Container = s.containers.of(cgroups, t.proc.StartNS)
+	m := s.containers.of(cgroups, t.proc.StartNS)
+	t.proc.Container, t.proc.Resources.Cgroups = m.container, m.cgroups
 	t.proc.PPID = int32(ptid)
 }
 
 // linked joins the listed processes to their parents, when all are there.
 func (s *state) linked() {
-	for _, t := range s.threads {
+	s.threads.all(func(t *thread) {
 		if int64(t.proc.PID) == t.tid {
 			s.adopt(t.proc, int64(t.proc.PPID))
 		}
-	}
+	})
 	s.takeSides()
 }
 
@@ -180,20 +184,14 @@ func (s *state) takeSides() {
 	if len(s.serving) == 0 {
 		return
 	}
-	for _, t := range s.threads {
-		for _, f := range t.fds.small {
-			s.takeSide(f.o)
-		}
-		for _, f := range t.fds.large {
-			s.takeSide(f.o)
-		}
-	}
+	s.threads.all(func(t *thread) {
+		t.fds.each(s.takeSide)
+	})
 }
 
 func (s *state) takeSide(o *object) {
-	if o != nil && o.Socket.Remote.IsValid() && s.serving[o.Socket.Local.Port()] {
-		o.Socket.Role = event.RoleServer
-		o.Name = o.tuple()
+	if o.Socket.Remote.IsValid() && s.serving[o.Socket.Local.Port()] {
+		o.Socket.Role, o.unnamed = event.RoleServer, true
 	}
 }
 
@@ -219,17 +217,18 @@ var listedKinds = map[uint8]byte{
 func (s *state) fdList(body []byte, sized bool) error {
 	c := &cursor{rest: body}
 	tid := c.i64()
-	t := s.threads[tid]
+	t := s.threads.get(tid)
 	if t == nil && !c.short {
 		s.lost[lostOwner]++
 	}
 	for i := 0; len(c.rest) >= minEntry; i++ {
 		e, _ := c.limited(sized)
-		o := &object{}
+		o := s.object()
 		o.Num = e.i64()
 		o.Ino = e.u64()
 		kind := e.u8()
 		known := o.listed(e, kind, sized)
+		s.locate(o, true)
 		if e.short || c.short {
 			return fmt.Errorf("entry %d of the descriptor list is longer than what is left", i+1)
 		}
@@ -279,8 +278,7 @@ func (o *object) listed(e *cursor, kind uint8, sized bool) bool {
 		if !e.short {
 			o.Socket.Local, o.Socket.Remote = addrPort(source, sport), addrPort(dest, dport)
 			o.Socket.Connected = dport != 0
-			o.Socket.Role = event.RoleClient
-			o.Name = o.tuple()
+			o.Socket.Role, o.unnamed = event.RoleClient, true
 		}
 	case listedIPv4Server, listedIPv6Server:
 		n := 4
@@ -341,15 +339,14 @@ func (s *state) userList(body []byte, sized bool) error {
 		if !group {
 			e.u32()
 		}
-		name := e.string()
+		a := account{name: e.string()}
 		if !group {
-			e.text()
-			e.text()
+			a.home, a.shell = e.string(), e.string()
 		}
 		if e.short || c.short {
 			return fmt.Errorf("entry %d of the user list is longer than what is left", i+1)
 		}
-		s.users.add("", id, group, name)
+		s.users.add("", id, group, a)
 	}
 	return nil
 }

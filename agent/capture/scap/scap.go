@@ -36,9 +36,9 @@ type Source struct {
 	blocks *blocks
 	d      decoder
 	closed atomic.Bool
-	read   atomic.Uint64
 
-	mu   sync.Mutex // guards lost, which Run copies from the decoder's own
+	mu   sync.Mutex // guards what follows, which Run copies from the decoder's own
+	read uint64
 	lost map[string]uint64
 }
 
@@ -59,10 +59,10 @@ func Open(r io.Reader, o Options) (*Source, error) {
 		return nil, err
 	}
 	lost := map[string]uint64{
-		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostKernel: 0,
+		lostThread: 0, lostFD: 0, lostEntry: 0, lostWords: 0, lostType: 0, lostOwner: 0, lostOther: 0, lostDetails: 0, lostKernel: 0,
 	}
 	s := &Source{blocks: b, lost: maps.Clone(lost)}
-	s.d = decoder{state: newState(lost), types: eventTypes(), paths: paths{}, masks: map[maskKey]string{}}
+	s.d = decoder{state: newState(lost), types: eventTypes(), paths: newPaths(), masks: map[maskKey]string{}}
 	s.d.fill = s.d.args
 	types := o.Types
 	if types == nil {
@@ -75,9 +75,17 @@ func Open(r io.Reader, o Options) (*Source, error) {
 	for _, t := range telling {
 		s.d.needed[t] = true
 	}
-	for t := range anonymousKinds {
-		s.d.needed[t] = true
+	for t, kind := range anonymousKinds {
+		if kind != 0 {
+			s.d.needed[t] = true
+		}
 	}
+	for _, c := range calls() {
+		if s.d.wanted[c.typ] {
+			s.d.needed[event.Syscall] = true
+		}
+	}
+	s.d.restart()
 	kind, at, body, err := b.next()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -114,7 +122,12 @@ func (s *Source) section(b block) error {
 }
 
 // Read counts the events in the file so far, calls' entries and unknown ones too.
-func (s *Source) Read() uint64 { return s.read.Load() }
+// Any goroutine may call it; during Run the count may be a little old.
+func (s *Source) Read() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.read
+}
 
 // Lost counts what could not be kept or understood, by place. Any goroutine may call
 // it; during Run the counts may be a little old.
@@ -146,26 +159,27 @@ func (s *Source) Run(ctx context.Context, handle func(*event.Event)) error {
 			s.publish()
 		}
 		kind, at, body, err := s.blocks.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
 			return err
 		}
-		b := block{kind, at, body}
-		if ok, flags, counted := isEvent(kind); ok {
+		if start, header := eventLayout(kind); header > 0 {
 			if tables {
 				s.d.linked()
 				tables = false
 			}
-			if err := s.event(b, flags, counted, handle); err != nil {
-				return err
+			if err := s.d.event(body, start, header, handle); err != nil {
+				return s.blocks.damage(at, err.Error(), nil)
 			}
 			continue
 		}
+		b := block{kind, at, body}
 		if !tables && isTable(kind) {
 			// Another capture was put behind this one: it brings tables of its own.
 			s.d.state, tables = newState(s.d.lost), true
+			s.d.restart()
 		}
 		if err := s.table(b); err != nil {
 			return err
@@ -175,17 +189,18 @@ func (s *Source) Run(ctx context.Context, handle func(*event.Event)) error {
 
 func (s *Source) publish() {
 	s.mu.Lock()
+	s.read = s.d.number
 	maps.Copy(s.lost, s.d.lost)
 	s.mu.Unlock()
 }
 
 func isTable(kind uint32) bool {
 	return kind == blockSection || kind == blockMachine || kind == blockFDs1 || kind == blockFDs2 || kind == blockUsers1 || kind == blockUsers2 ||
-		procsVersion(kind) > 0
+		kind == blockIfaces1 || kind == blockIfaces2 || procsVersion(kind) > 0
 }
 
-// table takes one block of the file's beginning. Kinds that say nothing of use here,
-// interfaces and those that are newer than this version, are passed over.
+// table takes one block of the file's beginning. Kinds that are
+// newer than this version are passed over.
 func (s *Source) table(b block) error {
 	var err error
 	switch version := procsVersion(b.kind); {
@@ -197,6 +212,8 @@ func (s *Source) table(b block) error {
 		s.d.machine(b.body)
 	case b.kind == blockFDs1 || b.kind == blockFDs2:
 		err = s.d.fdList(b.body, b.kind == blockFDs2)
+	case b.kind == blockIfaces1 || b.kind == blockIfaces2:
+		err = s.d.ifaceList(b.body, b.kind == blockIfaces2)
 	case b.kind == blockUsers1 || b.kind == blockUsers2:
 		err = s.d.userList(b.body, b.kind == blockUsers2)
 	}
@@ -216,16 +233,12 @@ func (d *decoder) machine(body []byte) {
 	}
 }
 
-func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) error {
-	s.read.Add(1)
-	d := &s.d
+// event takes one event; an error says what is wrong with it.
+func (d *decoder) event(body []byte, start, header int, handle func(*event.Event)) error {
 	d.number++
-	ok, err := d.head(b.body, flags, counted)
-	if err != nil {
-		return s.blocks.damage(b.at, err.Error(), nil)
-	}
-	if !ok || !d.needed[d.typ.typ] {
-		return nil
+	ok, err := d.head(body, start, header)
+	if err != nil || !ok {
+		return err
 	}
 	if d.typ.exit || d.typ.alone {
 		d.deliver(handle)
@@ -244,29 +257,42 @@ func (s *Source) event(b block, flags, counted bool, handle func(*event.Event)) 
 // deliver works on one whole event.
 func (d *decoder) deliver(handle func(*event.Event)) {
 	e := &d.e
-	e.Reset()
-	e.Num, e.Type, e.CPU, e.Recorded = d.number, d.typ.typ, d.cpu, true
-	e.TimeNS, e.KernelNS = int64(d.time), d.time
+	called := call{typ: d.typ.typ}
+	if called.typ == event.Syscall {
+		called = d.called()
+	}
+	d.show = d.wanted[called.typ]
+	if d.show || d.typ.notice {
+		e.Reset()
+		e.Num, e.CPU, e.Recorded, e.TimeNS = d.number, d.cpu, true, int64(d.time)
+		e.FirstNS, e.LastNS = int64(d.first), int64(d.last)
+	}
+	typ := d.typ.typ
+	e.Type, e.KernelNS = typ, d.time
 	if d.boot > 0 && d.boot < d.time {
 		e.KernelNS = d.time - d.boot
 	}
-	if known, show := d.notice(e); known {
-		if show {
-			d.hand(e, handle)
+	if d.typ.notice {
+		if known, show := d.notice(e); known {
+			if show && d.wanted[e.Type] {
+				d.hand(e, handle)
+			}
+			return
 		}
-		return
 	}
 	d.thread = d.find(d.tid)
 	d.complete()
 	e.Ret = d.or(pRes, d.result())
 	d.apply(e)
-	p := d.thread.proc
-	if p.named != d.renamed {
+	if d.show {
+		p := d.thread.proc
 		d.identify(p)
+		e.Proc = &p.Process
+		e.Type, e.Call, e.Data, e.Files = called.typ, called.name, d.buffer(), d.thread.fds
+		p.Threads = int32(p.threads)
+		d.hand(e, handle)
 	}
-	e.Proc = &p.Process
-	d.hand(e, handle)
-	switch e.Type {
+	switch typ {
 	case event.Close:
 		if e.Ret >= 0 {
 			d.drop(d.thread.fds, d.or(pFD, -1))
@@ -284,15 +310,21 @@ func (d *decoder) result() int64 {
 	return 0
 }
 
-func (d *decoder) hand(e *event.Event, handle func(*event.Event)) {
-	if d.wanted[e.Type] {
-		p := e.Proc
-		e.Task = event.Task{
-			PID: p.PID, TID: int32(d.tid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
-		}
-		e.Fill = d.fill
-		handle(e)
+// buffer is what a call read or wrote, as much of it as the recorder kept.
+func (d *decoder) buffer() []byte {
+	if i := d.typ.at[pData]; i >= 0 && d.typ.params[i].kind == kindBytes {
+		return d.at(int(i))
 	}
+	return nil
+}
+
+func (d *decoder) hand(e *event.Event, handle func(*event.Event)) {
+	p := e.Proc
+	e.Task = event.Task{
+		PID: p.PID, TID: int32(d.tid), VTID: int32(d.thread.vtid), PPID: p.PPID, StartNS: p.StartNS, UID: p.UID, GID: p.GID, Comm: p.Comm, CgroupID: p.Container.CgroupID,
+	}
+	e.Fill, e.Clock = d.fill, &d.clock
+	handle(e)
 	d.forget()
 }
 
@@ -308,7 +340,7 @@ func (d *decoder) notice(e *event.Event) (notice, show bool) {
 			id = pGID
 		}
 		d.renamed++
-		d.users.add(d.text(pContainerID), uint32(d.or(id, 0)), group, d.text(pName))
+		d.users.add(d.text(pContainerID), uint32(d.or(id, 0)), group, account{d.text(pName), d.text(pHome), d.text(pShell)})
 		return true, false
 	case event.Userdeleted, event.Groupdeleted:
 		return true, false

@@ -11,6 +11,7 @@ import (
 
 	"riposte/agent/capture"
 	"riposte/agent/capture/scap"
+	"riposte/agent/capture/scap/synth"
 	"riposte/agent/event"
 )
 
@@ -105,6 +106,64 @@ func TestOpen(t *testing.T) {
 		require.Equal(t, int64(5), all[4].Ret)
 		require.Equal(t, "O_WRONLY", all[4].arg("flags"))
 	})
+}
+
+// TestManyPaths opens more files than are remembered, each of them twice.
+func TestManyPaths(t *testing.T) {
+	f := newFile(false)
+	const paths = 40_000
+	for range 2 {
+		for i := range paths {
+			f.event(50, 307, int64(3), int64(-100), fmt.Sprintf("/srv/%d/%d", i%7, i), uint32(1), uint32(0), uint32(0), uint64(0))
+		}
+	}
+	s, err := scap.Open(&f.Buffer, scap.Options{})
+	require.NoError(t, err)
+	n := 0
+	require.NoError(t, s.Run(t.Context(), func(e *event.Event) {
+		i := n % paths
+		if want := fmt.Sprintf("/srv/%d/%d", i%7, i); e.File.Name != want || e.File.NameRaw != want {
+			t.Fatalf("event %d names %q, raw %q: want %q", e.Num, e.File.Name, e.File.NameRaw, want)
+		}
+		n++
+	}))
+	require.Equal(t, 2*paths, n)
+}
+
+// TestObjectsAreUsedAgain closes, duplicates and inherits descriptors: an object must
+// not be given to another while one of them still names it.
+func TestObjectsAreUsedAgain(t *testing.T) {
+	f := newFile(false)
+	open := func(tid, fd int64, path string) {
+		f.event(tid, 307, fd, int64(-100), path, uint32(1), uint32(0), uint32(0), uint64(0))
+	}
+	f.tasks(task{tid: 50, pid: 50, ptid: 1, comm: "bash", cwd: "/"})
+	open(50, 3, "/a")
+	f.event(50, 363, int64(4), int64(3), int64(4))
+	f.event(50, 5, int64(0), int64(3))
+	open(50, 3, "/b")
+	f.event(50, 223, child(60, 50, 50, 1, 0, 0)...)
+	f.event(50, 5, int64(0), int64(3))
+	f.event(50, 5, int64(0), int64(4))
+	open(50, 3, "/c")
+	open(50, 4, "/d")
+	f.event(50, 363, int64(4), int64(3), int64(4))
+	open(50, 5, "/e")
+	f.event(60, 71, int64(0), int64(3))
+	f.event(60, 71, int64(0), int64(4))
+	f.event(50, 71, int64(0), int64(3))
+	f.event(50, 71, int64(0), int64(4))
+	f.event(50, 71, int64(0), int64(5))
+	f.event(60, 186, int64(0), int64(0), uint8(0), uint8(0), int64(1))
+	open(50, 6, "/f")
+	f.event(50, 71, int64(0), int64(3))
+	var names []string
+	for _, e := range events(t, f) {
+		if e.Type == event.Fstat {
+			names = append(names, e.File.Name)
+		}
+	}
+	require.Equal(t, []string{"/b", "/a", "/c", "/c", "/e", "/c"}, names)
 }
 
 // program are the parameters of an execve's exit.
@@ -244,6 +303,57 @@ func TestSockets(t *testing.T) {
 	})
 }
 
+// TestInterfaces has sockets that were never bound: their own address is that of the
+// interface which leads to the peer.
+func TestInterfaces(t *testing.T) {
+	both(t, func(t *testing.T, f *file) {
+		f.interfaces("127.0.0.1/8", "10.0.0.5/24", "192.168.7.1/16", "2001:db8::5/64")
+		listed := inet(2, "0.0.0.0:555", "192.168.3.3:53")[1:]
+		f.descriptors(50, append(append(le(le(le(nil, int64(20)), uint64(9)), uint8(3)), append(append(listed[:4:4], listed[6:10]...), append(listed[4:6:6], listed[10:]...)...)...), 3))
+		f.event(50, 19, int64(3), uint32(2), uint32(2), uint32(0))
+		for _, peer := range []string{"10.0.0.77:53", "8.8.8.8:53", "127.0.0.9:53"} {
+			f.event(50, 31, int64(4), []byte("ping"), int64(3), uint32(4), inet(2, "0.0.0.0:0", peer))
+		}
+		f.event(50, 19, int64(4), uint32(10), uint32(2), uint32(0))
+		f.event(50, 31, int64(4), []byte("ping"), int64(4), uint32(4), inet(10, "[::]:0", "[2001:db8::1]:53"))
+		f.event(50, 71, int64(0), int64(20))
+		all := events(t, f)
+		var local []string
+		for _, e := range all {
+			local = append(local, e.File.Socket.Local.Addr().String())
+		}
+		require.Equal(t, []string{"invalid IP", "10.0.0.5", "10.0.0.5", "127.0.0.1", "invalid IP", "2001:db8::5", "192.168.7.1"}, local)
+		require.Equal(t, "0.0.0.0:0->8.8.8.8:53", all[2].File.Name)
+		require.Equal(t, "192.168.7.1:555->192.168.3.3:53", all[6].File.Name)
+	})
+}
+
+// TestCalls has events of calls that have none of their own, but a number.
+func TestCalls(t *testing.T) {
+	both(t, func(t *testing.T, f *file) {
+		f.event(50, 0, uint16(107), uint16(13))
+		f.event(50, 1, uint16(107), uint16(13))
+		f.event(50, 1, uint16(103), uint16(35))
+		f.event(50, 1, uint16(5), uint16(2))
+		f.event(50, 1, uint16(9999), uint16(9999))
+		f.event(50, 5, int64(0), int64(0))
+		all := events(t, f)
+		var names []string
+		for _, e := range all {
+			names = append(names, e.TypeName())
+		}
+		require.Equal(t, []string{"rt_sigaction", "nanosleep", "open", "syscall", "close"}, names)
+		require.Equal(t, event.Syscall, all[0].Type)
+		require.Equal(t, "rt_sigaction", all[0].arg("ID"))
+		require.Equal(t, event.Nanosleep, all[1].Type)
+		require.Equal(t, "/dev/pts/0", all[4].File.Name, "an open without parameters opens nothing")
+
+		s, err := scap.Open(bytes.NewReader(f.Bytes()), scap.Options{Types: []event.Type{event.Nanosleep}})
+		require.NoError(t, err)
+		require.NoError(t, s.Run(t.Context(), func(e *event.Event) { require.Equal(t, uint64(3), e.Num) }))
+	})
+}
+
 func TestContainerMetadata(t *testing.T) {
 	both(t, func(t *testing.T, f *file) {
 		num := uint16(272)
@@ -260,7 +370,7 @@ func TestContainerMetadata(t *testing.T) {
 		require.Equal(t, containerID, c.ID)
 		require.Equal(t, "web nginx 1", c.Name+" "+c.Repository+" "+c.Tag)
 		require.Equal(t, event.Yes, c.Privileged)
-		require.Equal(t, event.Pod{UID: "u", Namespace: "n", Name: "p"}, *c.Pod)
+		require.Equal(t, event.Pod{UID: "u", Namespace: "n", Name: "p", SandboxID: "x"}, *c.Pod)
 	})
 }
 
@@ -295,21 +405,24 @@ func TestLost(t *testing.T) {
 	require.Equal(t, event.Openat, all[0].Type)
 	require.Empty(t, all[0].File.Name)
 	require.Equal(t, map[string]uint64{
-		"event_of_unknown_type": 1, "call_entry_not_kept": 1, "dropped_by_the_recorder": 1, "container_not_understood": 1, "fd_list_without_process": 1,
+		"event_of_unknown_type": 1, "call_entry_not_kept": 1, "dropped_by_the_recorder": 1, "container_not_understood": 1, "container_details_not_kept": 0, "fd_list_without_process": 1,
 		"thread_not_kept": 0, "fd_not_kept": 0, "arguments_not_kept": 0,
 	}, s.Lost())
 }
 
 // TestClosed ends a replay that nobody wants any more.
 func TestClosed(t *testing.T) {
-	s, err := scap.Open(bytes.NewReader(busy(2000)), scap.Options{})
+	var busy bytes.Buffer
+	_, err := synth.Write(&busy, synth.Options{Events: 10_000})
+	require.NoError(t, err)
+	s, err := scap.Open(&busy, scap.Options{})
 	require.NoError(t, err)
 	n := 0
 	require.NoError(t, s.Run(t.Context(), func(*event.Event) {
 		n++
 		require.NoError(t, s.Close())
 	}))
-	require.Less(t, n, 2000)
+	require.Less(t, n, 2000, "of more than five thousand")
 }
 
 func TestLongArguments(t *testing.T) {
@@ -336,6 +449,7 @@ func TestFilesInOneAnother(t *testing.T) {
 // whole is a small file with every kind of block.
 func whole(old bool) []byte {
 	f := newFile(old)
+	f.interfaces("10.0.0.5/24")
 	f.users(map[uint32]string{1000: "eve"})
 	f.tasks(task{tid: 50, pid: 50, ptid: 1, comm: "bash", exe: "-bash", cwd: "/", group: cgroups})
 	f.descriptors(50, listedFile(0, "/dev/pts/0"))

@@ -97,31 +97,44 @@ func (t *ends) String() string {
 	case t.family == familyUnix:
 		return t.path
 	case t.source.IsValid():
-		return endpoint(t.source) + "->" + endpoint(t.dest)
+		return pair(t.source, t.dest)
 	}
 	return endpoint(t.dest)
 }
 
 // endpoint has no brackets around an IPv6 address.
 func endpoint(a netip.AddrPort) string {
+	var buf [maxEndpoint]byte
+	return string(appendEndpoint(buf[:0], a))
+}
+
+// maxEndpoint is enough for an address and a port.
+const maxEndpoint = 64
+
+func appendEndpoint(b []byte, a netip.AddrPort) []byte {
 	if !a.IsValid() {
-		return ""
+		return b
 	}
-	var buf [64]byte
-	b := a.Addr().AppendTo(buf[:0])
-	b = append(b, ':')
-	return string(strconv.AppendUint(b, uint64(a.Port()), 10))
+	b = append(a.Addr().AppendTo(b), ':')
+	return strconv.AppendUint(b, uint64(a.Port()), 10)
+}
+
+// pair is client->server.
+func pair(client, server netip.AddrPort) string {
+	var buf [2 * maxEndpoint]byte
+	b := append(appendEndpoint(buf[:0], client), "->"...)
+	return string(appendEndpoint(b, server))
 }
 
 // tuple is the socket's name: the client's end first.
 func (o *object) tuple() string {
-	if o.Socket.Role == event.RoleServer {
-		if !o.Socket.Remote.IsValid() {
-			return endpoint(o.Socket.Local)
-		}
-		return endpoint(o.Socket.Remote) + "->" + endpoint(o.Socket.Local)
+	if o.Socket.Role != event.RoleServer {
+		return pair(o.Socket.Local, o.Socket.Remote)
 	}
-	return endpoint(o.Socket.Local) + "->" + endpoint(o.Socket.Remote)
+	if !o.Socket.Remote.IsValid() {
+		return endpoint(o.Socket.Local)
+	}
+	return pair(o.Socket.Remote, o.Socket.Local)
 }
 
 // bySocket gives a new socket its kind and protocol.
@@ -169,7 +182,7 @@ func (o *object) joinEnds(t *ends, received bool, role event.Role) {
 	}
 	if t.family == familyUnix {
 		if t.path != "" {
-			o.Name, o.NameRaw = t.path, t.path
+			o.Name, o.NameRaw, o.unnamed = t.path, t.path, false
 		}
 		return
 	}
@@ -183,5 +196,5 @@ func (o *object) joinEnds(t *ends, received bool, role event.Role) {
 	if remote.IsValid() {
 		o.Socket.Remote = remote
 	}
-	o.Name = o.tuple()
+	o.unnamed = true
 }

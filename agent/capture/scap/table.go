@@ -8,14 +8,12 @@ import (
 	"strings"
 	"sync"
 
+	"riposte/agent/capture/flag"
 	"riposte/agent/event"
 )
 
 //go:embed events.txt
 var eventText string
-
-//go:embed flags.txt
-var flagText string
 
 // kind is a parameter's type.
 type kind uint8
@@ -41,6 +39,7 @@ const (
 	kindAddr
 	kindTuple
 	kindDynamic
+	kindCall
 	kindOther
 )
 
@@ -48,54 +47,14 @@ var kinds = map[string]kind{
 	"errno": kindErrno, "fd": kindFD, "pid": kindPID, "uid": kindUID, "gid": kindGID, "charbuf": kindText, "fspath": kindPath,
 	"fsrelpath": kindRelative, "bytebuf": kindBytes, "flags8": kindFlags, "flags16": kindFlags, "flags32": kindFlags, "mode": kindFlags,
 	"enumflags8": kindEnum, "enumflags16": kindEnum, "enumflags32": kindEnum, "sockaddr": kindAddr, "socktuple": kindTuple,
-	"dyn": kindDynamic, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
+	"dyn": kindDynamic, "syscallid": kindCall, "int16": kindSigned, "int32": kindSigned, "int64": kindSigned,
 	"fdlist": kindOther, "charbufarray": kindOther, "charbuf_pair_array": kindOther,
-}
-
-type flag struct {
-	name string
-	bits uint32
-}
-
-// table is in the order of the text.
-type table []flag
-
-// text joins the names of the bits that are set. A name takes its bits away, so that
-// O_RDWR is not followed by O_RDONLY; the name for 0 stands alone.
-func (t table) text(bits uint32) string {
-	s, left := "", bits
-	for _, f := range t {
-		if f.bits == 0 && bits != 0 || left&f.bits != f.bits {
-			continue
-		}
-		left &^= f.bits
-		if s != "" {
-			s += "|"
-		}
-		s += f.name
-	}
-	return s
-}
-
-// name is the name of one value, or of several names for it all, joined.
-func (t table) name(value uint32) string {
-	s := ""
-	for _, f := range t {
-		if f.bits != value {
-			continue
-		}
-		if s != "" {
-			s += "|"
-		}
-		s += f.name
-	}
-	return s
 }
 
 type param struct {
 	name  string
 	kind  kind
-	flags table
+	flags flag.Table
 }
 
 // eventType is one event number. An exit's params are followed by those that only
@@ -106,7 +65,9 @@ type eventType struct {
 	large bool
 	// exit is set for a call's exit, alone for an event that has no entry and exit.
 	exit, alone bool
-	params      []param
+	// notice is set for events that may be about the machine, not about a process.
+	notice bool
+	params []param
 	// own is the number of params of the exit itself; from maps params to those of
 	// the entry, -1 for none.
 	own   int
@@ -179,6 +140,16 @@ const (
 	pCapE
 	pCreatFlags
 	pRequest
+	pID
+	pFDLimit
+	pVMSize
+	pVMRSS
+	pVMSwap
+	pMajor
+	pMinor
+	pCtime
+	pMtime
+	pNamespaceStart
 	slots
 )
 
@@ -187,7 +158,8 @@ var slotNames = [slots]string{
 	"fd1", "fd2", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "cgroups", "env", "tty", "vpgid", "pgid", "loginuid", "uid", "gid",
 	"euid", "egid", "ruid", "vtid", "vpid", "exe_ino", "trusted_exepath", "filename", "pathname", "cmd", "arg", "status", "reaper_tid",
 	"option", "arg2_str", "json", "home", "shell", "container_id", "data", "cap_inheritable", "cap_permitted", "cap_effective",
-	"creat_flags", "request",
+	"creat_flags", "request", "ID",
+	"fdlimit", "vm_size", "vm_rss", "vm_swap", "pgft_maj", "pgft_min", "exe_ino_ctime", "exe_ino_mtime", "pidns_init_start_ts",
 }
 
 // maxParams is more than any event has.
@@ -195,17 +167,7 @@ const maxParams = 64
 
 // eventTypes reads the tables once, when the first file is opened.
 var eventTypes = sync.OnceValue(func() []*eventType {
-	flags := map[string]table{}
-	for line := range strings.Lines(flagText) {
-		f := strings.Fields(line)
-		if len(f) < 2 || f[0] == "#" {
-			continue
-		}
-		for _, pair := range f[1:] {
-			name, value, _ := strings.Cut(pair, "=")
-			flags[f[0]] = append(flags[f[0]], flag{name, uint32(must(strconv.ParseUint(value, 10, 32)))})
-		}
-	}
+	flags := flag.Tables()
 	var all []*eventType
 	for line := range strings.Lines(eventText) {
 		f := strings.Fields(line)
@@ -242,7 +204,7 @@ func must(n uint64, err error) uint64 {
 	return n
 }
 
-func newParam(s string, before []param, flags map[string]table) param {
+func newParam(s string, before []param, flags map[string]flag.Table) param {
 	name, rest, _ := strings.Cut(s, ":")
 	typ, of, _ := strings.Cut(rest, "=")
 	p := param{name: name, kind: kinds[typ], flags: flags[of]}
@@ -275,6 +237,10 @@ func (t *eventType) link(all []*eventType, i int) {
 	}
 	if len(t.params) > maxParams {
 		panic(fmt.Sprintf("event %d has more than %d parameters", t.num, maxParams))
+	}
+	switch t.typ {
+	case event.Useradded, event.Userdeleted, event.Groupadded, event.Groupdeleted, event.ContainerAdded, event.Asyncevent:
+		t.notice = true
 	}
 	for s, name := range slotNames {
 		t.at[s] = int8(slices.IndexFunc(t.params, func(p param) bool { return p.name == name }))

@@ -1,7 +1,7 @@
 package scap
 
 import (
-	"path"
+	"net/netip"
 	"strings"
 
 	"riposte/agent/event"
@@ -16,20 +16,30 @@ type proc struct {
 	threads int
 	// weight is what the arguments and the environment take in memory.
 	weight int
-	// named is the state of the user lists that the names are from.
-	named uint64
+	// named is what the names of the users are from.
+	named identity
 	// parent, and the list of children through first, next and back.
 	parent, first, next, back *proc
+}
+
+// identity is what the names of a process's users depend on. renamed counts the
+// changes of the user lists.
+type identity struct {
+	container   *event.Container
+	renamed     uint64
+	user, group uint32
+	login       uint32
 }
 
 // thread is one entry of the table. Threads of a process share it, and most share
 // its descriptors.
 type thread struct {
+	// What every event looks at comes first, so that it is in one line of the cache.
 	tid   int64
-	vtid  int64
 	proc  *proc
 	fds   *fdTable
 	enter entry
+	vtid  int64
 	// fresh says that the parent's event made the thread and its own is to come.
 	fresh bool
 }
@@ -45,18 +55,23 @@ type entry struct {
 
 // state is everything that the file has told about its machine so far.
 type state struct {
-	threads map[int64]*thread
-	last    *thread
+	// clock is told of whatever changes what rules see of a process.
+	clock   event.Clock
+	threads threads
 	users   users
 	// renamed counts the changes of users, from 1.
 	renamed    uint64
 	containers containers
 	slots      int
+	spare      []*object
+	seen       seen
 	// weight and kept are the bytes of all arguments and environments, and of all
 	// entries that wait for their exit.
 	weight, kept int
 	// serving are the ports that listed sockets listen on.
 	serving map[uint16]bool
+	// ifaces are the addresses of the machine's interfaces.
+	ifaces []netip.Prefix
 	// stray serves events of threads that the full table has no room for.
 	stray thread
 	lost  map[string]uint64
@@ -64,32 +79,33 @@ type state struct {
 
 // Places where something can be lost.
 const (
-	lostThread = "thread_not_kept"
-	lostFD     = "fd_not_kept"
-	lostEntry  = "call_entry_not_kept"
-	lostWords  = "arguments_not_kept"
-	lostType   = "event_of_unknown_type"
-	lostOwner  = "fd_list_without_process"
-	lostOther  = "container_not_understood"
-	lostKernel = "dropped_by_the_recorder"
+	lostThread  = "thread_not_kept"
+	lostFD      = "fd_not_kept"
+	lostEntry   = "call_entry_not_kept"
+	lostWords   = "arguments_not_kept"
+	lostType    = "event_of_unknown_type"
+	lostOwner   = "fd_list_without_process"
+	lostOther   = "container_not_understood"
+	lostDetails = "container_details_not_kept"
+	lostKernel  = "dropped_by_the_recorder"
 )
 
 func newState(lost map[string]uint64) *state {
-	return &state{threads: map[int64]*thread{}, renamed: 1, serving: map[uint16]bool{}, users: users{}, containers: newContainers(), lost: lost}
+	s := &state{renamed: 1, seen: newSeen(), serving: map[uint16]bool{}, users: users{}, lost: lost}
+	s.containers = newContainers(lost, &s.clock)
+	return s
 }
 
 // find gives the thread of an event. One that nobody announced is known by its
 // number alone.
 func (s *state) find(tid int64) *thread {
-	if s.last != nil && s.last.tid == tid {
-		return s.last
+	if t := s.threads.get(tid); t != nil {
+		return t
 	}
-	t := s.threads[tid]
-	if t == nil {
-		t = s.add(tid, nil)
+	if s.stray.proc != nil && s.stray.tid == tid {
+		return &s.stray
 	}
-	s.last = t
-	return t
+	return s.add(tid, nil)
 }
 
 // add makes a thread of a process, or of a new one.
@@ -102,9 +118,9 @@ func (s *state) add(tid int64, p *proc) *thread {
 	}
 	t := &thread{tid: tid, vtid: tid, proc: p}
 	switch {
-	case s.threads[tid] != nil:
-		s.remove(s.threads[tid])
-	case len(s.threads) >= maxThreads:
+	case s.threads.get(tid) != nil:
+		s.remove(s.threads.get(tid))
+	case s.threads.n >= maxThreads:
 		s.lost[lostThread]++
 		s.release(s.stray.fds)
 		s.stray = *t
@@ -113,7 +129,7 @@ func (s *state) add(tid int64, p *proc) *thread {
 	}
 	p.threads++
 	t.fds = newFDs()
-	s.threads[tid] = t
+	s.threads.put(tid, t)
 	return t
 }
 
@@ -134,13 +150,10 @@ func (s *state) share(t, with *thread, shared bool) {
 
 // remove takes a thread out; with its last one the process has ended.
 func (s *state) remove(t *thread) {
-	if s.threads[t.tid] != t {
+	if s.threads.get(t.tid) != t {
 		return
 	}
-	delete(s.threads, t.tid)
-	if s.last == t {
-		s.last = nil
-	}
+	s.threads.remove(t.tid)
 	s.release(t.fds)
 	s.forgetEntry(t)
 	t.proc.threads--
@@ -156,30 +169,31 @@ func (s *state) end(p, reaper *proc) {
 	s.weight -= p.weight
 	p.weight = 0
 	for c := p.first; c != nil; c = p.first {
-		c.leave()
+		s.leave(c)
 		if reaper != nil && reaper != c && !reaper.under(c) {
-			c.join(reaper)
+			s.join(c, reaper)
 		} else {
 			c.PPID = 1
 		}
 	}
-	p.leave()
+	s.leave(p)
 }
 
 // adopt links a process to the one that has the parent's thread.
 func (s *state) adopt(p *proc, ptid int64) {
-	p.leave()
+	s.leave(p)
 	p.PPID = int32(ptid)
-	t := s.threads[ptid]
+	t := s.threads.get(ptid)
 	if t == nil || t.proc == p || t.proc.under(p) {
 		return
 	}
-	p.join(t.proc)
+	s.join(p, t.proc)
 }
 
 // join makes p a child of parent, which must not be below it.
-func (p *proc) join(parent *proc) {
-	p.parent, p.Parent, p.PPID = parent, &parent.Process, parent.PID
+func (s *state) join(p, parent *proc) {
+	s.clock.Adopt(&p.Process, &parent.Process)
+	p.parent, p.PPID = parent, parent.PID
 	p.next, p.back = parent.first, nil
 	if p.next != nil {
 		p.next.back = p
@@ -189,10 +203,11 @@ func (p *proc) join(parent *proc) {
 
 // leave takes p out of its parent's list. Its rules keep seeing the ended parent no
 // longer, as in Falco.
-func (p *proc) leave() {
+func (s *state) leave(p *proc) {
 	if p.parent == nil {
 		return
 	}
+	s.clock.Adopt(&p.Process, nil)
 	if p.back != nil {
 		p.back.next = p.next
 	} else {
@@ -201,7 +216,7 @@ func (p *proc) leave() {
 	if p.next != nil {
 		p.next.back = p.back
 	}
-	p.parent, p.Parent, p.next, p.back = nil, nil, nil, nil
+	p.parent, p.next, p.back = nil, nil, nil
 }
 
 // under says whether q is among p's ancestors; a parent below its own child would
@@ -218,9 +233,16 @@ func (p *proc) under(q *proc) bool {
 // identify fills in the names of a process's users, after it or its container
 // changed.
 func (s *state) identify(p *proc) {
-	p.named = s.renamed
+	by := identity{p.Container, s.renamed, p.EUID, p.GID, p.LoginUID}
+	if p.named == by {
+		return
+	}
+	p.named = by
+	s.clock.Changed(&p.Process)
 	id := p.Container.ID
-	p.User, p.LoginUser, p.Group = s.users.name(id, p.EUID, false), "", s.users.name(id, p.GID, true)
+	user := s.users.of(id, p.EUID, false)
+	p.User, p.Home, p.Shell = user.name, user.home, user.shell
+	p.LoginUser, p.Group = "", s.users.name(id, p.GID, true)
 	if p.LoginUID != noLogin {
 		p.LoginUser = s.users.name(id, p.LoginUID, false)
 	}
@@ -248,7 +270,7 @@ func words(b []byte) []string {
 // processes have too many.
 func (s *state) setWords(p *proc, args, env []byte) {
 	p.ArgsTruncated = len(args) > maxText
-	p.Args, p.Env = words(args), words(env)
+	p.Args, p.Env = s.seen.words(args), s.seen.words(env)
 	weight := min(len(args), maxText) + min(len(env), maxText) + wordBytes*(len(p.Args)+len(p.Env))
 	if s.weight-p.weight+weight > maxWeight {
 		s.lost[lostWords]++
@@ -256,18 +278,4 @@ func (s *state) setWords(p *proc, args, env []byte) {
 	}
 	s.weight += weight - p.weight
 	p.weight = weight
-}
-
-// unknownDir stands for the directory of a descriptor that nobody knows, as in Falco.
-const unknownDir = "<UNKNOWN>"
-
-// absolute joins a path with its base and resolves "." and ".." by their text alone.
-func absolute(name, base string) string {
-	switch {
-	case strings.HasPrefix(name, "/"):
-		return path.Clean(name)
-	case base == "" || base == unknownDir:
-		return unknownDir + "/" + name
-	}
-	return path.Join(base, name)
 }

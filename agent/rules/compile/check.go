@@ -61,6 +61,12 @@ func (c *Compiler) check(n *syntax.Check) (part, error) {
 			return part{}, err
 		}
 	}
+	if left.many == field.Domains {
+		c.notice(n.Right)
+		if n.Op == syntax.Ne {
+			return c.otherName(n, left)
+		}
+	}
 	return c.atom(n, left, apply(left, n.Op, t)), nil
 }
 
@@ -189,6 +195,7 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 	}
 	var s Set
 	var captured typeBits
+	var calls []string // those without a type of their own
 	for _, v := range values {
 		i, ok := eventIndex(v.Text)
 		if !ok {
@@ -200,9 +207,11 @@ func (c *Compiler) eventType(n *syntax.Check) (part, bool, error) {
 		s.add(i)
 		if t, ok := event.TypeOf(v.Text); ok {
 			captured.add(t)
+		} else {
+			calls = append(calls, v.Text)
 		}
 	}
-	p := part{node: c.graph.ofTypes(captured), yes: s, no: s.Complement()}
+	p := part{node: c.graph.ofTypes(captured, calls), yes: s, no: s.Complement()}
 	if n.Op == syntax.Ne {
 		p.node = c.graph.negation(p.node)
 		p.yes, p.no = p.no, p.yes

@@ -72,6 +72,7 @@ type Compiler struct {
 	// path is the macros that are being compiled, outermost first.
 	path     []string
 	warnings []*Error
+	hosts    map[string]struct{}
 }
 
 type macro struct {
@@ -84,7 +85,7 @@ type macro struct {
 
 // New prepares a compiler for one set of macros.
 func New(macros []Macro) *Compiler {
-	c := &Compiler{graph: newGraph(), macros: make(map[string]*macro, len(macros))}
+	c := &Compiler{graph: newGraph(), macros: make(map[string]*macro, len(macros)), hosts: map[string]struct{}{}}
 	for _, m := range macros {
 		c.macros[m.Name] = &macro{Macro: m}
 		c.names = append(c.names, m.Name)

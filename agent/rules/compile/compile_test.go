@@ -246,7 +246,23 @@ func TestEventTypes(t *testing.T) {
 		require.True(t, program(t, condition).Types.All(), condition)
 	}
 	require.False(t, program(t, "evt.type != open").Types.Has("open"))
-	require.Equal(t, []event.Type{event.Execve}, program(t, "evt.type in (execve, gettid)").Types.Captured())
+	require.Equal(t, []event.Type{event.Execve, event.Syscall}, program(t, "evt.type in (execve, gettid)").Types.Captured())
+	require.NotContains(t, program(t, "evt.type in (execve, open)").Types.Captured(), event.Syscall)
+}
+
+// TestCalls has system calls without a type of their own: they are told apart by name.
+func TestCalls(t *testing.T) {
+	for condition, want := range map[string]bool{
+		"evt.type = gettid": true, "evt.type in (execve, gettid)": true, "evt.type = getpgid": false, "evt.type = syscall": false, "evt.type != gettid": false,
+		"evt.type != getpgid": true, "evt.type contains tti": true, "evt.type = execve": false, "not evt.type = execve": true, "syscall.type = gettid": true,
+	} {
+		p := program(t, condition)
+		require.Equal(t, want, p.Match(&event.Event{Type: event.Syscall, Call: "gettid"}), condition)
+		if want {
+			require.Contains(t, p.Types.Captured(), event.Syscall, condition)
+		}
+	}
+	require.True(t, program(t, "evt.type = syscall").Match(&event.Event{Type: event.Syscall}))
 }
 
 func TestCompileErrors(t *testing.T) {

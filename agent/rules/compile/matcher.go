@@ -35,6 +35,7 @@ type Matcher struct {
 	memo   []uint64
 	memoAt map[int]int
 	number uint64
+	probe  event.Event
 }
 
 var matchers atomic.Uint64
@@ -48,11 +49,7 @@ func (c *Compiler) Matcher(programs []*Program) *Matcher {
 // Match calls fire with the places of the conditions that are true for the event, in
 // their order, until it returns false.
 func (m *Matcher) Match(e *event.Event, fire func(i int) (more bool)) {
-	p := m.plans[e.Type]
-	if p == nil {
-		p = m.plan(e.Type)
-		m.plans[e.Type] = p
-	}
+	p := m.planOf(e.Type)
 	if len(p.conds) == 0 {
 		return
 	}
@@ -66,6 +63,25 @@ func (m *Matcher) Match(e *event.Event, fire func(i int) (more bool)) {
 			return
 		}
 	}
+}
+
+// Possible says whether a condition can be true for an event of a type by this
+// process, as long as nothing changes that fields of process and container scope read.
+func (m *Matcher) Possible(p *event.Process, c *event.Clock, t event.Type) bool {
+	plan := m.planOf(t)
+	if len(plan.conds) == 0 {
+		return false
+	}
+	m.probe = event.Event{Type: t, Proc: p, Clock: c}
+	m.begin(&m.probe)
+	return plan.any(&m.probe)
+}
+
+func (m *Matcher) planOf(t event.Type) *plan {
+	if m.plans[t] == nil {
+		m.plans[t] = m.plan(t)
+	}
+	return m.plans[t]
 }
 
 // begin makes the process's bits the current ones, empty if an input changed.

@@ -129,6 +129,9 @@ func TestMatcherEqualsTreeWalk(t *testing.T) {
 					want = append(want, i)
 				}
 			}
+			if e.Proc != nil && len(want) > 0 {
+				require.True(t, m.Possible(e.Proc, e.Clock, e.Type), "seed %d", seed)
+			}
 			m.Match(e, func(i int) bool { got = append(got, i); return true })
 			require.Equal(t, want, got, "seed %d", seed)
 			if len(want) == 0 {
@@ -143,6 +146,15 @@ func TestMatcherEqualsTreeWalk(t *testing.T) {
 	require.Greater(t, hits, rounds*10, "the generated conditions hardly ever match")
 }
 
+// files are the descriptors of a process that has one.
+type files struct{}
+
+func (files) Len() int      { return 1 }
+func (files) Kinds() []byte { return []byte{event.KindFile} }
+func (files) File(int64) (event.File, bool) {
+	return event.File{Kind: event.KindFile, Name: "/x"}, true
+}
+
 // TestProcessFieldsDependOnTheProcessAlone changes everything about an event but
 // its process and the machine: a field that is kept with the process must not notice.
 func TestProcessFieldsDependOnTheProcessAlone(t *testing.T) {
@@ -151,7 +163,9 @@ func TestProcessFieldsDependOnTheProcessAlone(t *testing.T) {
 	b.Num, b.TimeNS, b.KernelNS, b.CPU, b.Compat, b.Ret = 99, a.TimeNS+77, a.KernelNS+5, 3, true, -13
 	b.Task = event.Task{PID: 5, TID: 6, PPID: 7, StartNS: 8, UID: 9, GID: 10, CgroupID: 11, Comm: "other"}
 	b.Exec, b.Fork = &event.Exec{Path: "/x", Args: []string{"y"}}, &event.Fork{PID: 4}
+	b.Data, b.FirstNS, b.LastNS, b.Files = []byte("d"), 1, 2, files{}
 	p := a.Proc
+	p.Resources = &event.Resources{FDLimit: 9, VMSize: 8, NamespaceStartNS: 7}
 	p.Env, p.User, p.Group, p.LoginUser = []string{"A=1"}, "u", "g", "l"
 	p.Caps = event.Capabilities{Known: true, Effective: 5}
 	for _, f := range field.All() {
@@ -171,6 +185,46 @@ func TestProcessFieldsDependOnTheProcessAlone(t *testing.T) {
 			require.Equal(t, f.Get(a, arg, 0), f.Get(b, arg, 0), "%s %s", f.Name, fmt.Sprint(arg))
 		}
 	}
+}
+
+// TestPossible holds that what a process can never match is known from the process alone.
+func TestPossible(t *testing.T) {
+	c := compile.New(nil)
+	var programs []*compile.Program
+	for _, condition := range []string{
+		"evt.type = openat and proc.name = sh and fd.name startswith /etc",
+		"evt.type = connect and not proc.name = sh and not (fd.sip = 1.1.1.1 or container.id = host)",
+		"evt.type in (execve, ptrace) and (proc.pname = nginx or user.name = root)",
+	} {
+		n, err := syntax.Parse(condition)
+		require.NoError(t, err)
+		p, err := c.Compile(n)
+		require.NoError(t, err)
+		programs = append(programs, p)
+	}
+	m := c.Matcher(programs)
+	var clock event.Clock
+	p := aShell().Proc
+	possible := func() (list []string) {
+		for _, typ := range []event.Type{event.Openat, event.Connect, event.Execve, event.Ptrace, event.Open} {
+			if m.Possible(p, &clock, typ) {
+				list = append(list, typ.String())
+			}
+		}
+		return list
+	}
+	require.Equal(t, []string{"openat", "execve", "ptrace"}, possible())
+	p.Comm = "cat"
+	clock.Changed(p)
+	require.Equal(t, []string{"connect", "execve", "ptrace"}, possible())
+	clock.Adopt(p, &event.Process{Comm: "bash"})
+	require.Equal(t, []string{"connect"}, possible())
+	p.Container = event.Host
+	clock.Changed(p)
+	require.Empty(t, possible())
+	p.User = "root"
+	clock.Changed(p)
+	require.Equal(t, []string{"execve", "ptrace"}, possible())
 }
 
 func TestMatcherDoesNotAllocateForWhatMatchesNothing(t *testing.T) {

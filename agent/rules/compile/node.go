@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"riposte/agent/event"
 )
@@ -77,13 +78,21 @@ func (g *graph) atom(text string, ofEvent bool, cost int, check func(*event.Even
 	return g.add("?"+text, &node{op: atom, event: ofEvent, cost: cost, check: check})
 }
 
-func (g *graph) ofTypes(types typeBits) *node {
+// ofTypes is true for some types of events, and for the calls of these names that have
+// no type of their own.
+func (g *graph) ofTypes(types typeBits, calls []string) *node {
 	key := []byte{'#'}
 	for _, w := range types {
 		key = binary.LittleEndian.AppendUint64(key, w)
 	}
+	key = append(key, strings.Join(calls, " ")...)
 	n := &node{op: ofTypes, event: true, cost: 1, types: types}
-	n.check = func(e *event.Event) bool { return n.types.has(e.Type) }
+	n.check = func(e *event.Event) bool {
+		if e.Call != "" && e.Type == event.Syscall {
+			return slices.Contains(calls, e.Call)
+		}
+		return types.has(e.Type)
+	}
 	return g.add(string(key), n)
 }
 

@@ -65,11 +65,21 @@ func (s Set) Names() []string {
 // All says that the set has every event.
 func (s Set) All() bool { return s == allEvents }
 
+// untyped are the system calls that have no type of their own: event.Syscall is theirs.
+var untyped = func() (s Set) {
+	for i, name := range field.EventNames() {
+		if _, ok := event.TypeOf(name); !ok {
+			s.add(i)
+		}
+	}
+	return s
+}()
+
 // Captured lists the members that this version captures.
 func (s Set) Captured() []event.Type {
 	var types []event.Type
 	for _, t := range event.Types() {
-		if s.Has(t.String()) {
+		if s.Has(t.String()) || t == event.Syscall && s.Intersect(untyped) != (Set{}) {
 			types = append(types, t)
 		}
 	}

@@ -54,7 +54,7 @@ func category(name string) string {
 // direction is r for a call that reads data of a descriptor, w for one that
 // writes, empty for all others.
 func direction(e *event.Event) string {
-	switch e.Type.String() {
+	switch e.TypeName() {
 	case "read", "readv", "pread", "preadv", "recv", "recvfrom", "recvmsg", "recvmmsg":
 		return "r"
 	case "write", "writev", "pwrite", "pwritev", "send", "sendto", "sendmsg", "sendmmsg", "sendfile":
@@ -72,5 +72,5 @@ func waits(name string) bool {
 }
 
 func failedIn(group string) func(*event.Event) Value {
-	return func(e *event.Event) Value { return truth(e.Ret < 0 && category(e.Type.String()) == group) }
+	return func(e *event.Event) Value { return truth(e.Ret < 0 && category(e.TypeName()) == group) }
 }

@@ -1,6 +1,7 @@
 package field
 
 import (
+	"strconv"
 	"strings"
 
 	"riposte/agent/event"
@@ -41,10 +42,37 @@ func environment(e *event.Event, a Argument, _ int) Value {
 	if !a.Set {
 		return text(strings.Join(e.Proc.Env, " "))
 	}
-	for _, entry := range e.Proc.Env {
-		if name, value, ok := strings.Cut(entry, "="); ok && name == a.Text {
+	return variable(e.Proc.Env, a.Text)
+}
+
+func variable(env []string, want string) Value {
+	for _, entry := range env {
+		if name, value, ok := strings.Cut(entry, "="); ok && name == want {
 			return textOrEmpty(value)
 		}
 	}
 	return Value{}
+}
+
+// ancestorEnvironment is all variables of the ancestors, those of the [n]th, or the
+// value of one from the nearest that has it.
+func ancestorEnvironment(e *event.Event, a Argument, _ int) Value {
+	if e.Proc == nil {
+		return Value{}
+	}
+	nth, err := strconv.Atoi(a.Text)
+	var all []string
+	for p, n := e.Proc.Parent, 1; p != nil && n <= maxAncestors; p, n = p.Parent, n+1 {
+		switch {
+		case !a.Set:
+			all = append(all, p.Env...)
+		case err == nil && n == nth:
+			return text(strings.Join(p.Env, " "))
+		case err != nil:
+			if v := variable(p.Env, a.Text); v.OK {
+				return v
+			}
+		}
+	}
+	return text(strings.Join(all, " "))
 }

@@ -2,6 +2,7 @@ package field
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -22,20 +23,20 @@ var genericFields = []Field{
 	{Name: "evt.rawtime.ns", Type: Uint64, Desc: "nanoseconds within the second", get: ofEvent(func(e *event.Event) Value { return number(e.TimeNS % 1e9) })},
 	{Name: "evt.source", Type: Text, Desc: "source of the event, syscall", get: ofEvent(func(*event.Event) Value { return text("syscall") })},
 	{Name: "evt.hostname", Type: Text, Scope: Host, Desc: "name of the node; FALCO_HOSTNAME sets it", get: ofEvent(func(*event.Event) Value { return text(hostname()) })},
-	{Name: "evt.is_async", Type: Bool, Desc: "the event was made by the agent", get: ofEvent(func(*event.Event) Value { return truth(false) })},
-	{Name: "evt.reltime", Type: Uint64, Desc: "nanoseconds since the capture began"},
-	{Name: "evt.reltime.s", Type: Uint64, Desc: "whole seconds since the capture began"},
-	{Name: "evt.reltime.ns", Type: Uint64, Desc: "the rest of that time, in nanoseconds"},
+	{Name: "evt.is_async", Type: Bool, Desc: "the event was made by the agent", get: ofEvent(func(e *event.Event) Value { return truth(e.Type == event.Asyncevent) })},
+	{Name: "evt.reltime", Type: Uint64, Flags: Replayed, Desc: "nanoseconds since the capture began", get: ofEvent(sinceFirst(1, math.MaxInt64))},
+	{Name: "evt.reltime.s", Type: Uint64, Flags: Replayed, Desc: "whole seconds since the capture began", get: ofEvent(sinceFirst(1e9, math.MaxInt64))},
+	{Name: "evt.reltime.ns", Type: Uint64, Flags: Replayed, Desc: "the rest of that time, in nanoseconds", get: ofEvent(sinceFirst(1, 1e9))},
 	{Name: "evt.pluginname", Type: Text, Desc: "plugin that made the event"},
 	{Name: "evt.plugininfo", Type: Text, Desc: "the plugin's summary of the event"},
-	{Name: "evt.asynctype", Type: Text, Desc: "kind of an event that the agent made"},
+	{Name: "evt.asynctype", Type: Text, Flags: Replayed, Desc: "kind of an event that the agent made", get: ofEvent(asyncName)},
 }
 
 // evtFields belong to system calls.
 var evtFields = []Field{
 	{Name: "evt.dir", Type: Text, Flags: Deprecated, Desc: "always <, for an event is a call's exit", get: ofEvent(func(*event.Event) Value { return text("<") })},
-	{Name: "evt.type", Type: Text, NoRight: true, NoTransform: true, Desc: "kind of the event", get: ofEvent(func(e *event.Event) Value { return text(e.Type.String()) })},
-	{Name: "evt.category", Type: Text, Desc: "group that the kind belongs to, such as file, net or process", get: ofEvent(func(e *event.Event) Value { return text(category(e.Type.String())) })},
+	{Name: "evt.type", Type: Text, NoRight: true, NoTransform: true, Desc: "kind of the event", get: ofEvent(func(e *event.Event) Value { return text(e.TypeName()) })},
+	{Name: "evt.category", Type: Text, Desc: "group that the kind belongs to, such as file, net or process", get: ofEvent(func(e *event.Event) Value { return text(category(e.TypeName())) })},
 	{Name: "evt.cpu", Type: Int, Desc: "processor on which it happened", get: ofEvent(func(e *event.Event) Value { return number(int64(e.CPU)) })},
 	{Name: "evt.args", Type: Text, Desc: "all parameters", get: ofEvent(allArgs)},
 	{Name: "evt.arg", Type: Text, Arg: RequiredText, Desc: "one parameter, by name or number", get: oneArg},
@@ -43,8 +44,10 @@ var evtFields = []Field{
 	{Name: "evt.res", Type: Text, Desc: "SUCCESS, or the name of the error", get: ofEvent(func(e *event.Event) Value { return text(Result(e.Ret)) })},
 	{Name: "evt.rawres", Type: Int, Desc: "result of the call, negative for an error", get: ofEvent(func(e *event.Event) Value { return number(e.Ret) })},
 	{Name: "evt.failed", Type: Bool, Desc: "the call failed", get: ofEvent(func(e *event.Event) Value { return truth(e.Ret < 0) })},
-	{Name: "evt.buffer", Type: Bytes, Desc: "data that was read or written"},
-	{Name: "evt.buflen", Type: Uint64, Desc: "length of the data"},
+	{Name: "evt.buffer", Type: Bytes, Desc: "data that was read or written", get: ofEvent(func(e *event.Event) Value { return text(string(e.Data)) })},
+	{Name: "evt.buflen", Type: Uint64, Desc: "length of the data", get: ofEvent(func(e *event.Event) Value {
+		return Value{OK: direction(e) != "" && e.File.Kind != 0 && e.Ret >= 0, Int: e.Ret}
+	})},
 	{Name: "evt.is_io", Type: Bool, Desc: "the call reads or writes data", get: ofEvent(func(e *event.Event) Value { return truth(direction(e) != "") })},
 	{Name: "evt.is_io_read", Type: Bool, Desc: "the call reads data", get: ofEvent(func(e *event.Event) Value { return truth(direction(e) == "r") })},
 	{Name: "evt.is_io_write", Type: Bool, Desc: "the call writes data", get: ofEvent(func(e *event.Event) Value { return truth(direction(e) == "w") })},
@@ -56,23 +59,25 @@ var evtFields = []Field{
 	})},
 	{Name: "evt.is_open_create", Type: Bool, Desc: "an open that made the file", get: ofEvent(func(e *event.Event) Value { return truth(e.File.Created) })},
 	{Name: "evt.rawarg", Type: Int, Arg: RequiredText, NoRight: true, NoTransform: true, Desc: "one parameter by name as it is, not looked up: a number for flags and ids", get: oneRawArg},
-	{Name: "evt.type.is", Type: Uint32, Arg: RequiredText, Desc: "1 for events of the named kind, else 0", get: func(e *event.Event, a Argument, _ int) Value { return truth(e.Type.String() == a.Text) }},
+	{Name: "evt.type.is", Type: Uint32, Arg: RequiredText, Desc: "1 for events of the named kind, else 0", get: func(e *event.Event, a Argument, _ int) Value { return truth(e.TypeName() == a.Text) }},
 	{Name: "syscall.type", Type: Text, Desc: "kind of the event if it is a system call", get: ofEvent(func(e *event.Event) Value {
 		if e.Type == event.ProcExit {
 			return Value{}
 		}
-		return text(e.Type.String())
+		return text(e.TypeName())
 	})},
 	{Name: "evt.io_dir", Type: Text, Desc: "r for a call that reads data, w for one that writes", get: ofEvent(func(e *event.Event) Value { return text(direction(e)) })},
-	{Name: "evt.is_wait", Type: Bool, Desc: "the call waits", get: ofEvent(func(e *event.Event) Value { return truth(waits(e.Type.String())) })},
-	{Name: "evt.is_syslog", Type: Bool, Desc: "the call writes to /dev/log"},
+	{Name: "evt.is_wait", Type: Bool, Desc: "the call waits", get: ofEvent(func(e *event.Event) Value { return truth(waits(e.TypeName())) })},
+	{Name: "evt.is_syslog", Type: Bool, Desc: "the call writes to /dev/log", get: ofEvent(func(e *event.Event) Value {
+		return truth(direction(e) == "w" && strings.Contains(e.File.Name, "/dev/log"))
+	})},
 	{Name: "evt.count", Type: Uint32, Desc: "always 1", get: ofEvent(func(*event.Event) Value { return truth(true) })},
 	{Name: "evt.count.error", Type: Uint32, Desc: "1 for a call that failed, else 0", get: ofEvent(func(e *event.Event) Value { return truth(e.Ret < 0) })},
 	{Name: "evt.count.error.file", Type: Uint32, Desc: "1 for a call on a file that failed", get: ofEvent(failedIn("file"))},
 	{Name: "evt.count.error.net", Type: Uint32, Desc: "1 for a call on the network that failed", get: ofEvent(failedIn("net"))},
 	{Name: "evt.count.error.memory", Type: Uint32, Desc: "1 for a call on memory that failed", get: ofEvent(failedIn("memory"))},
 	{Name: "evt.count.error.other", Type: Uint32, Desc: "1 for any other call that failed", get: ofEvent(func(e *event.Event) Value {
-		switch c := category(e.Type.String()); {
+		switch c := category(e.TypeName()); {
 		case e.Ret < 0 && c != "file" && c != "net" && c != "memory":
 			return truth(true)
 		}
@@ -83,9 +88,9 @@ var evtFields = []Field{
 	{Name: "evt.count.threadinfo", Type: Uint32, Flags: Table, Desc: "for Falco's tables"},
 	{Name: "evt.around", Type: Uint64, Arg: RequiredIndex, Flags: Filter, NoRight: true, NoTransform: true, Desc: "evt.around[T] = D: the event is at most D milliseconds from T, nanoseconds since 1970", get: distance},
 	{Name: "evt.abspath", Type: Text, Arg: OptionalText, Desc: "absolute path made of dirfd and name; evt.abspath.src and .dst where there are two", get: ofEvent(opened(func(e *event.Event) string { return e.Name() }))},
-	{Name: "evt.deltatime", Type: Uint64, Desc: "nanoseconds since the event before"},
-	{Name: "evt.deltatime.s", Type: Uint64, Desc: "whole seconds since the event before"},
-	{Name: "evt.deltatime.ns", Type: Uint64, Desc: "the rest of that time, in nanoseconds"},
+	{Name: "evt.deltatime", Type: Uint64, Flags: Replayed, Desc: "nanoseconds since the event before", get: ofEvent(sinceLast(1, math.MaxInt64))},
+	{Name: "evt.deltatime.s", Type: Uint64, Flags: Replayed, Desc: "whole seconds since the event before", get: ofEvent(sinceLast(1e9, math.MaxInt64))},
+	{Name: "evt.deltatime.ns", Type: Uint64, Flags: Replayed, Desc: "the rest of that time, in nanoseconds", get: ofEvent(sinceLast(1, 1e9))},
 	{Name: "evt.outputtime", Type: Text, Flags: Print, Desc: "the same as evt.time", get: ofEvent(timeAs("15:04:05.000000000", false))},
 	{Name: "evt.latency", Type: Uint64, Flags: Deprecated, Desc: "not to be had: calls are seen at their exit alone"},
 	{Name: "evt.latency.s", Type: Uint64, Flags: Deprecated, Desc: "not to be had: calls are seen at their exit alone"},
@@ -132,6 +137,32 @@ func timeAs(layout string, utc bool) func(*event.Event) Value {
 		}
 		return text(t.Format(layout))
 	}
+}
+
+// sinceFirst is the time since the capture's first event, divided by unit, as the rest
+// of a division by within.
+func sinceFirst(unit, within int64) func(*event.Event) Value {
+	return func(e *event.Event) Value { return between(e.FirstNS, e.TimeNS, unit, within) }
+}
+
+// sinceLast is the same for the event before.
+func sinceLast(unit, within int64) func(*event.Event) Value {
+	return func(e *event.Event) Value { return between(e.LastNS, e.TimeNS, unit, within) }
+}
+
+func between(from, to, unit, within int64) Value {
+	if from == 0 {
+		return Value{}
+	}
+	return number(int((to - from) / unit % within))
+}
+
+func asyncName(e *event.Event) Value {
+	if e.Type != event.Asyncevent {
+		return Value{}
+	}
+	a, _ := e.Arg("name")
+	return text(a.Text)
 }
 
 func argText(a event.Arg) string {
@@ -187,6 +218,9 @@ func oneRawArg(e *event.Event, a Argument, _ int) Value {
 		}
 	}
 	// Which of the two is compared depends on the parameter's type: see rawArg.
+	if arg.Raw != "" {
+		return Value{OK: true, Text: arg.Raw}
+	}
 	return Value{OK: true, Text: arg.Text, Int: arg.Int}
 }
 

@@ -34,11 +34,11 @@ var fdFields = []Field{
 	{Name: "fd.dev.minor", Type: Int, Scope: File, Desc: "minor number of the device", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Dev&0xff | f.Dev>>12&0xfff00) })},
 	{Name: "fd.ino", Type: Int, Scope: File, Desc: "inode of the file", get: ofFile(func(_ *event.Event, f *event.File) Value { return number(f.Ino) })},
 	{Name: "fd.is_upper_layer", Type: Bool, Scope: File, Desc: "the file came into the container after its start", get: ofFile(func(_ *event.Event, f *event.File) Value { return truth(f.UpperLayer) })},
-	{Name: "fd.is_lower_layer", Type: Bool, Scope: File, Desc: "the file is the image's"},
+	{Name: "fd.is_lower_layer", Type: Bool, Scope: File, Desc: "the file is the image's", get: ofFile(func(_ *event.Event, f *event.File) Value { return truth(f.LowerLayer) })},
 	{Name: "fd.uid", Type: Text, Scope: Event, Desc: "thread id and descriptor", get: ofFile(func(e *event.Event, f *event.File) Value {
 		return text(strconv.Itoa(int(e.Task.TID)) + strconv.FormatInt(f.Num, 10))
 	})},
-	{Name: "fd.types", Type: Texts, Arg: OptionalIndex, NoRight: true, Scope: Process, Desc: "kinds of all descriptors, or of some"},
+	{Name: "fd.types", Type: Texts, Flags: Replayed, Arg: OptionalIndex, NoRight: true, Scope: Event, Desc: "kinds of all descriptors, each once, or of one", get: fdTypes},
 
 	{Name: "fd.ip", Flags: Filter, Type: IP, Many: EitherEnd, NoRight: true, NoTransform: true, Scope: File, Desc: "either address of a socket", get: bothEnds(addrOf)},
 	{Name: "fd.cip", Type: IP, Scope: File, Desc: "address of the client", get: ofFile(client(addrOf))},
@@ -60,10 +60,10 @@ var fdFields = []Field{
 	{Name: "fd.sproto", Type: Text, Scope: File, Desc: "service name of the server's port", get: ofFile(server(serviceOf))},
 	{Name: "fd.lproto", Type: Text, Scope: File, Desc: "service name of this side's port", get: ofFile(local(serviceOf))},
 	{Name: "fd.rproto", Type: Text, Scope: File, Desc: "service name of the other side's port", get: ofFile(remote(serviceOf))},
-	{Name: "fd.cip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the client"},
-	{Name: "fd.sip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the server"},
-	{Name: "fd.lip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of this side"},
-	{Name: "fd.rip.name", Type: Text, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the other side"},
+	{Name: "fd.cip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the client, of those that rules ask for", get: namesOf(client(addrOf))},
+	{Name: "fd.sip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the server, of those that rules ask for", get: namesOf(server(addrOf))},
+	{Name: "fd.lip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of this side, of those that rules ask for", get: namesOf(local(addrOf))},
+	{Name: "fd.rip.name", Type: Text, Many: Domains, NoRight: true, NoTransform: true, Scope: File, Desc: "domain name of the other side, of those that rules ask for", get: namesOf(remote(addrOf))},
 	{Name: "fd.l4proto", Type: Text, Scope: File, Desc: "tcp, udp, icmp or raw", get: ofFile(func(_ *event.Event, f *event.File) Value { return text(l4Name(f)) })},
 	{Name: "fd.sockfamily", Type: Text, Scope: File, Desc: "ip or unix", get: ofFile(func(_ *event.Event, f *event.File) Value {
 		switch f.Kind {
@@ -86,12 +86,12 @@ var fdFields = []Field{
 }
 
 var pathFields = []Field{
-	{Name: "fs.path.name", Type: Text, Scope: Event, Desc: "path that the call works on", get: ofEvent(opened(func(e *event.Event) string { return e.Name() }))},
-	{Name: "fs.path.nameraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofEvent(opened(func(e *event.Event) string { return e.File.NameRaw }))},
-	{Name: "fs.path.source", Type: Text, Scope: Event, Desc: "source of a rename, link or copy"},
-	{Name: "fs.path.sourceraw", Type: Text, Scope: Event, Desc: "that path as it was passed"},
-	{Name: "fs.path.target", Type: Text, Scope: Event, Desc: "target of a rename, link or copy"},
-	{Name: "fs.path.targetraw", Type: Text, Scope: Event, Desc: "that path as it was passed"},
+	{Name: "fs.path.name", Type: Text, Scope: Event, Desc: "path that the call works on", get: ofEvent(pathName(false))},
+	{Name: "fs.path.nameraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofEvent(pathName(true))},
+	{Name: "fs.path.source", Type: Text, Scope: Event, Desc: "source of a rename, link or copy", get: ofPair(source, false)},
+	{Name: "fs.path.sourceraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofPair(source, true)},
+	{Name: "fs.path.target", Type: Text, Scope: Event, Desc: "target of a rename, link or copy", get: ofPair(target, false)},
+	{Name: "fs.path.targetraw", Type: Text, Scope: Event, Desc: "that path as it was passed", get: ofPair(target, true)},
 }
 
 var fdlistFields = []Field{
@@ -191,6 +191,23 @@ func local(get end) func(*event.Event, *event.File) Value {
 
 func remote(get end) func(*event.Event, *event.File) Value {
 	return func(_ *event.Event, f *event.File) Value { return get(f.Socket.Remote) }
+}
+
+// namesOf are the domain names of an address one after the other.
+func namesOf(get func(*event.Event, *event.File) Value) reader {
+	return func(e *event.Event, _ Argument, i int) Value {
+		if e.Hosts == nil || !inet(&e.File) {
+			return Value{}
+		}
+		v := get(e, &e.File)
+		if !v.OK {
+			return Value{}
+		}
+		if names := e.Hosts(v.Addr); i < len(names) {
+			return text(names[i])
+		}
+		return Value{}
+	}
 }
 
 // serviceOf is the name of a port's service, or its number.

@@ -85,11 +85,14 @@ const (
 type Many uint8
 
 // A field has One value; or any of its values makes a check true (Any); or it
-// has two ends, and != is true only if neither is equal (EitherEnd).
+// has two ends, and != is true only if neither is equal (EitherEnd); or its values are
+// the names of an address (Domains), and != is true of a known address that has not that
+// name.
 const (
 	One Many = iota
 	Any
 	EitherEnd
+	Domains
 )
 
 // Flags are what else is particular about a field.
@@ -97,12 +100,14 @@ type Flags uint8
 
 // Flags of a field: Deprecated ones are warned about or will go, Table ones are
 // made for tables and hidden from Falco's own lists, Filter ones are meant for
-// conditions and Print ones for outputs.
+// conditions and Print ones for outputs. Replayed ones are known in the replay of a
+// capture file alone.
 const (
 	Deprecated Flags = 1 << iota
 	Table
 	Filter
 	Print
+	Replayed
 )
 
 // Field is one entry of the catalogue.

@@ -35,7 +35,7 @@ var procFields = []Field{
 	{Name: "proc.aexepath", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "path of the [n]th ancestor's binary, or of any", get: ofAncestor(exePath)},
 	{Name: "proc.acmdline", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "name and arguments of the [n]th ancestor, or of any", get: ofAncestor(cmdLine)},
 	{Name: "proc.apid", Type: Int, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "process id of the [n]th ancestor, or of any", get: ofAncestor(func(p *event.Process) Value { return number(p.PID) })},
-	{Name: "proc.aenv", Type: Text, Arg: OptionalText, Scope: Process, NoRight: true, NoTransform: true, Desc: "environment of an ancestor"},
+	{Name: "proc.aenv", Type: Text, Arg: OptionalText, Scope: Process, NoRight: true, NoTransform: true, Desc: "environment of an ancestor", get: ancestorEnvironment},
 	{Name: "proc.loginshellid", Type: Int, Scope: Process, Desc: "process id of the oldest shell among the process and its ancestors", get: ofProc(loginShell)},
 	{Name: "proc.sid", Type: Int, Scope: Process, Desc: "session id", get: ofProc(func(p *event.Process) Value { return number(p.SID) })},
 	{Name: "proc.sname", Type: Text, Scope: Process, Desc: "name of the session's leader", get: ofLeader(session, sameSession, comm)},
@@ -54,21 +54,21 @@ var procFields = []Field{
 	{Name: "proc.is_vpgid_leader", Type: Bool, Scope: Process, Desc: "the process leads its group, by the namespace's ids", get: ofProc(func(p *event.Process) Value { return truth(p.VPGID == p.VPID) })},
 	{Name: "proc.is_exe_writable", Type: Bool, Scope: Process, Desc: "the caller could write to the binary it started", get: ofProc(func(p *event.Process) Value { return truth(p.ExeWritable) })},
 	{Name: "proc.is_exe_upper_layer", Type: Bool, Scope: Process, Desc: "the binary came into the container after its start", get: ofProc(func(p *event.Process) Value { return truth(p.ExeUpperLayer) })},
-	{Name: "proc.is_exe_lower_layer", Type: Bool, Scope: Process, Desc: "the binary is the image's"},
+	{Name: "proc.is_exe_lower_layer", Type: Bool, Scope: Process, Desc: "the binary is the image's", get: ofProc(func(p *event.Process) Value { return truth(p.ExeLowerLayer) })},
 	{Name: "proc.is_exe_from_memfd", Type: Bool, Scope: Process, Desc: "the binary has no file, only memory", get: ofProc(func(p *event.Process) Value { return truth(p.ExeMemfd) })},
 	{Name: "proc.exe_ino", Type: Int, Scope: Process, Desc: "inode of the binary", get: ofProc(func(p *event.Process) Value {
 		return Value{OK: p.ExeIno != 0, Int: int64(p.ExeIno)}
 	})},
-	{Name: "proc.exe_ino.ctime", Type: Int, Scope: Process, Desc: "last change of the binary's inode"},
-	{Name: "proc.exe_ino.mtime", Type: Int, Scope: Process, Desc: "last change of the binary"},
-	{Name: "proc.exe_ino.ctime_duration_proc_start", Type: Int, Scope: Process, Desc: "time from the inode's change to the start"},
-	{Name: "proc.exe_ino.ctime_duration_pidns_start", Type: Int, Scope: Process, Desc: "time from the container's start to the inode's change"},
-	{Name: "proc.stdin.type", Type: Text, Scope: Process, Desc: "kind of standard input"},
-	{Name: "proc.stdout.type", Type: Text, Scope: Process, Desc: "kind of standard output"},
-	{Name: "proc.stderr.type", Type: Text, Scope: Process, Desc: "kind of standard error"},
-	{Name: "proc.stdin.name", Type: Text, Scope: Process, Desc: "name of standard input"},
-	{Name: "proc.stdout.name", Type: Text, Scope: Process, Desc: "name of standard output"},
-	{Name: "proc.stderr.name", Type: Text, Scope: Process, Desc: "name of standard error"},
+	{Name: "proc.exe_ino.ctime", Type: Int, Scope: Process, Desc: "last change of the binary's inode", get: ofProc(func(p *event.Process) Value { return Value{OK: p.ExeCtimeNS != 0, Int: p.ExeCtimeNS} })},
+	{Name: "proc.exe_ino.mtime", Type: Int, Scope: Process, Desc: "last change of the binary", get: ofProc(func(p *event.Process) Value { return Value{OK: p.ExeMtimeNS != 0, Int: p.ExeMtimeNS} })},
+	{Name: "proc.exe_ino.ctime_duration_proc_start", Type: Int, Scope: Event, Desc: "time from the inode's change to the start", get: changeToStart},
+	{Name: "proc.exe_ino.ctime_duration_pidns_start", Type: Int, Flags: Replayed, Scope: Process, Desc: "time from the container's start to the inode's change", get: namespaceToChange},
+	{Name: "proc.stdin.type", Type: Text, Flags: Replayed, Scope: Event, Desc: "kind of standard input", get: standard(0, fileKind)},
+	{Name: "proc.stdout.type", Type: Text, Flags: Replayed, Scope: Event, Desc: "kind of standard output", get: standard(1, fileKind)},
+	{Name: "proc.stderr.type", Type: Text, Flags: Replayed, Scope: Event, Desc: "kind of standard error", get: standard(2, fileKind)},
+	{Name: "proc.stdin.name", Type: Text, Flags: Replayed, Scope: Event, Desc: "name of standard input", get: standard(0, filePath)},
+	{Name: "proc.stdout.name", Type: Text, Flags: Replayed, Scope: Event, Desc: "name of standard output", get: standard(1, filePath)},
+	{Name: "proc.stderr.name", Type: Text, Flags: Replayed, Scope: Event, Desc: "name of standard error", get: standard(2, filePath)},
 	{Name: "proc.cmdlenargs", Type: Uint64, Scope: Process, Desc: "length of all arguments together, without the blanks between them", get: ofProc(func(p *event.Process) Value {
 		n := 0
 		for _, a := range p.Args {
@@ -78,35 +78,37 @@ var procFields = []Field{
 	})},
 	{Name: "proc.aargs", Type: Text, Arg: OptionalIndex, Many: Any, Scope: Process, NoRight: true, NoTransform: true, Desc: "arguments of the [n]th ancestor, or of any", get: ofAncestor(func(p *event.Process) Value { return textOrEmpty(p.ArgsText()) })},
 	{Name: "proc.ppid.ts", Type: Int, Scope: Event, Desc: "start of the parent, nanoseconds since 1970", get: startTime(1)},
-	{Name: "proc.pidns_init_start_ts", Type: Uint64, Scope: Process, Desc: "start of the process's namespace of process ids, nanoseconds since 1970"},
-	{Name: "proc.fdopencount", Type: Uint64, Scope: Event, Desc: "number of open descriptors"},
-	{Name: "proc.fdlimit", Type: Int, Scope: Process, Desc: "how many descriptors may be open"},
-	{Name: "proc.fdusage", Type: Double, Scope: Event, Desc: "open descriptors divided by the limit"},
-	{Name: "proc.vmsize", Type: Uint64, Scope: Event, Desc: "virtual memory in kB"},
-	{Name: "proc.vmrss", Type: Uint64, Scope: Event, Desc: "resident memory in kB"},
-	{Name: "proc.vmswap", Type: Uint64, Scope: Event, Desc: "swapped memory in kB"},
-	{Name: "proc.nthreads", Type: Uint64, Scope: Event, Desc: "number of threads"},
-	{Name: "proc.nchilds", Type: Uint64, Scope: Event, Desc: "number of threads but the first"},
-	{Name: "thread.pfmajor", Type: Uint64, Scope: Event, Desc: "major page faults of the thread"},
-	{Name: "thread.pfminor", Type: Uint64, Scope: Event, Desc: "minor page faults of the thread"},
+	{Name: "proc.pidns_init_start_ts", Type: Uint64, Flags: Replayed, Scope: Process, Desc: "start of the process's namespace of process ids, nanoseconds since 1970", get: ofResources(func(r *event.Resources) Value {
+		return Value{OK: r.NamespaceStartNS != 0, Int: int64(r.NamespaceStartNS)}
+	})},
+	{Name: "proc.fdopencount", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "number of open descriptors", get: ofEvent(fdCount)},
+	{Name: "proc.fdlimit", Type: Int, Flags: Replayed, Scope: Process, Desc: "how many descriptors may be open", get: ofResources(func(r *event.Resources) Value { return number(r.FDLimit) })},
+	{Name: "proc.fdusage", Type: Double, Flags: Replayed, Scope: Event, Desc: "open descriptors in percent of the limit", get: ofEvent(fdUsage)},
+	{Name: "proc.vmsize", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "virtual memory in kB", get: ofResources(vmSize)},
+	{Name: "proc.vmrss", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "resident memory in kB", get: ofResources(vmRSS)},
+	{Name: "proc.vmswap", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "swapped memory in kB", get: ofResources(func(r *event.Resources) Value { return number(r.VMSwap) })},
+	{Name: "proc.nthreads", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "number of threads", get: ofProc(func(p *event.Process) Value { return Value{OK: p.Threads > 0, Int: int64(p.Threads)} })},
+	{Name: "proc.nchilds", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "number of threads but the first", get: ofProc(func(p *event.Process) Value { return Value{OK: p.Threads > 0, Int: int64(p.Threads) - 1} })},
+	{Name: "thread.pfmajor", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "major page faults of the thread", get: ofFirst(func(r *event.Resources) Value { return number(r.MajorFaults) })},
+	{Name: "thread.pfminor", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "minor page faults of the thread", get: ofFirst(func(r *event.Resources) Value { return number(r.MinorFaults) })},
 	{Name: "thread.exectime", Type: Uint64, Scope: Event, Desc: "processor time of the thread that was switched away, nanoseconds"},
 	{Name: "thread.totexectime", Type: Uint64, Scope: Event, Desc: "processor time of the thread since the capture began, nanoseconds"},
 	{Name: "thread.cpu", Type: Double, Scope: Event, Desc: "processor use of the thread in the last second"},
 	{Name: "thread.cpu.user", Type: Double, Scope: Event, Desc: "that part of it in user mode"},
 	{Name: "thread.cpu.system", Type: Double, Scope: Event, Desc: "that part of it in the kernel"},
-	{Name: "thread.vmsize", Type: Uint64, Scope: Event, Desc: "virtual memory in kB, 0 but for the first thread"},
-	{Name: "thread.vmrss", Type: Uint64, Scope: Event, Desc: "resident memory in kB, 0 but for the first thread"},
+	{Name: "thread.vmsize", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "virtual memory in kB, 0 but for the first thread", get: memoryOf(vmSize)},
+	{Name: "thread.vmrss", Type: Uint64, Flags: Replayed, Scope: Event, Desc: "resident memory in kB, 0 but for the first thread", get: memoryOf(vmRSS)},
 	{Name: "thread.vmsize.b", Type: Uint64, Scope: Event, Flags: Table, Desc: "for Falco's tables"},
 	{Name: "thread.vmrss.b", Type: Uint64, Scope: Event, Flags: Table, Desc: "for Falco's tables"},
 	{Name: "thread.nametid", Type: Text, Scope: Thread, Flags: Table, Desc: "for Falco's tables"},
-	{Name: "thread.cgroup", Type: Text, Arg: RequiredText, Scope: Thread, Desc: "cgroup of one subsystem, as in thread.cgroup.cpuacct"},
+	{Name: "thread.cgroup", Type: Text, Flags: Replayed, Arg: RequiredText, Scope: Thread, Desc: "cgroup of one subsystem, as in thread.cgroup.cpuacct", get: cgroup},
 	{Name: "thread.tid", Type: Int, Scope: Thread, Desc: "thread id", get: ofEvent(func(e *event.Event) Value { return number(e.Task.TID) })},
 	{Name: "thread.ismain", Type: Bool, Scope: Thread, Desc: "the thread is the process's first", get: ofEvent(func(e *event.Event) Value { return truth(e.Task.TID == e.Task.PID) })},
-	{Name: "thread.vtid", Type: Int, Scope: Thread, Desc: "thread id in its own namespace"},
+	{Name: "thread.vtid", Type: Int, Flags: Replayed, Scope: Thread, Desc: "thread id in its own namespace", get: ofEvent(func(e *event.Event) Value { return Value{OK: e.Task.VTID != 0, Int: int64(e.Task.VTID)} })},
 	{Name: "thread.cap_permitted", Type: Text, Scope: Thread, Desc: "permitted capabilities", get: ofProc(func(p *event.Process) Value { return capabilities(p.Caps.Permitted, p.Caps.Known) })},
 	{Name: "thread.cap_effective", Type: Text, Scope: Thread, Desc: "effective capabilities", get: ofProc(func(p *event.Process) Value { return capabilities(p.Caps.Effective, p.Caps.Known) })},
 	{Name: "thread.cap_inheritable", Type: Text, Scope: Thread, Desc: "inheritable capabilities", get: ofProc(func(p *event.Process) Value { return capabilities(p.Caps.Inheritable, p.Caps.Known) })},
-	{Name: "thread.cgroups", Type: Text, Scope: Thread, Desc: "all cgroups"},
+	{Name: "thread.cgroups", Type: Text, Flags: Replayed, Scope: Thread, Desc: "all cgroups", get: ofResources(func(r *event.Resources) Value { return text(strings.Join(r.Cgroups, " ")) })},
 }
 
 func comm(p *event.Process) Value    { return text(p.Comm) }
@@ -174,6 +176,26 @@ func startTime(generation int) reader {
 		}
 		return number(e.TimeNS - int64(e.KernelNS) + int64(p.StartNS))
 	}
+}
+
+// changeToStart is the time from the last change of the binary's inode to the process's
+// start.
+func changeToStart(e *event.Event, _ Argument, _ int) Value {
+	p := e.Proc
+	if p == nil || p.StartNS == 0 || p.ExeCtimeNS == 0 || e.KernelNS == 0 {
+		return Value{}
+	}
+	return number(int(e.TimeNS - int64(e.KernelNS) + int64(p.StartNS) - p.ExeCtimeNS))
+}
+
+// namespaceToChange is the time from the start of the process's pid namespace to the
+// last change of the binary's inode, NULL where the change came before.
+func namespaceToChange(e *event.Event, _ Argument, _ int) Value {
+	p := e.Proc
+	if p == nil || p.Resources == nil || p.Resources.NamespaceStartNS == 0 || p.ExeCtimeNS <= int64(p.Resources.NamespaceStartNS) {
+		return Value{}
+	}
+	return number(int(p.ExeCtimeNS - int64(p.Resources.NamespaceStartNS)))
 }
 
 func args(e *event.Event, a Argument, _ int) Value {

@@ -30,6 +30,7 @@ func (f *Field) Tags() []string {
 		{f.Flags&Table != 0, "table only"},
 		{f.Flags&Filter != 0, "filter only"},
 		{f.Flags&Print != 0, "output only"},
+		{f.Flags&Replayed != 0, "in a replay only"},
 		{f.NoRight, "not in val()"},
 		{f.NoTransform, "not in transformers"},
 	} {

@@ -24,7 +24,7 @@ func (c *Cluster) CreateNode(t testing.TB, name string) {
 // Each change may alter the pod before it is made.
 func (c *Cluster) CreatePod(t testing.TB, namespace, name, node string, changes ...func(*corev1.Pod)) string {
 	t.Helper()
-	c.createNamespace(t, namespace)
+	c.CreateNamespace(t, namespace)
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: corev1.PodSpec{
@@ -89,9 +89,9 @@ func (c *Cluster) WaitGone(t testing.TB, namespace, name, uid string) {
 	})
 }
 
-// createNamespace makes a namespace with the service account that pods need,
-// which a controller would make.
-func (c *Cluster) createNamespace(t testing.TB, name string) {
+// CreateNamespace makes a namespace with the service account that pods need,
+// which a controller would make. Both may be there.
+func (c *Cluster) CreateNamespace(t testing.TB, name string) {
 	t.Helper()
 	core := c.Client.CoreV1()
 	_, err := core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})

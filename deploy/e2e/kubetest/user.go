@@ -10,6 +10,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"riposte/responder/action"
 )
 
 // As returns the path of a kubeconfig that acts as user, who may do nothing but
@@ -30,16 +32,19 @@ func (c *Cluster) As(t testing.TB, user string) string {
 	return path
 }
 
-// Grant lets user do what the permissions say, in every namespace. They are
-// written "verb resource" ("delete pods"), resources of the core group only. It
-// returns when the API server has taken notice.
+// Grant lets user do what the permissions say, in every namespace; they are written
+// as action.ParsePermission reads them. It returns when the API server has taken
+// notice.
 func (c *Cluster) Grant(t testing.TB, user string, permissions ...string) {
 	t.Helper()
 	meta := metav1.ObjectMeta{Name: "test-" + user}
 	role := &rbacv1.ClusterRole{ObjectMeta: meta}
-	for _, p := range permissions {
-		verb, resource, _ := strings.Cut(p, " ")
-		role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Verbs: []string{verb}, Resources: []string{resource}})
+	for _, text := range permissions {
+		p, err := action.ParsePermission(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{p.Group}, Verbs: []string{p.Verb}, Resources: []string{p.Resource}})
 	}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: meta,
@@ -54,9 +59,12 @@ func (c *Cluster) Grant(t testing.TB, user string, permissions ...string) {
 		t.Fatal("create role binding:", err)
 	}
 	for _, rule := range role.Rules {
+		resource, sub, _ := strings.Cut(rule.Resources[0], "/")
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User:               user,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: rule.Verbs[0], Resource: rule.Resources[0]},
+			User: user,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Verb: rule.Verbs[0], Group: rule.APIGroups[0], Resource: resource, Subresource: sub,
+			},
 		}}
 		poll(t, user+" to be allowed to "+rule.Verbs[0]+" "+rule.Resources[0], func(ctx context.Context) (bool, error) {
 			answer, err := c.Client.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})

@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"riposte/deploy/e2e/kubetest"
 	"riposte/responder/action"
 	"riposte/responder/action/deletepod"
+	"riposte/responder/action/kubeobject"
 )
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
@@ -24,9 +25,9 @@ func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 func connect(t *testing.T, kubeconfig string) *deletepod.Action {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(config)
+	client, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
-	return deletepod.New(client.CoreV1())
+	return deletepod.New(kubeobject.New(client))
 }
 
 func request(namespace, name, uid, params string) action.Request {
@@ -57,6 +58,12 @@ func TestDelete(t *testing.T) {
 	other := cluster.CreatePod(t, "delete", "other", "delete-1")
 	r := request("delete", "cart", uid, `{"grace_seconds": 7}`)
 
+	text, err := a.Preview(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("pod delete/cart (%s) would be deleted, with a grace of 7 s", uid), text)
+	_, err = a.Verify(soon(t, 200*time.Millisecond), r)
+	require.ErrorContains(t, err, "no deletion has been asked for", "a preview changes nothing")
+
 	result, err := a.Execute(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, "deletion of the pod was accepted, with a grace of 7 s", result.Note)
@@ -67,7 +74,7 @@ func TestDelete(t *testing.T) {
 	// Nobody has finished the deletion, so it is not verified.
 	_, err = a.Verify(soon(t, 200*time.Millisecond), r)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "pod delete/cart is still there (its node has not finished the deletion)")
+	require.ErrorContains(t, err, "pod delete/cart is still there: its deletion has not been finished")
 
 	// After a crash the same request comes again.
 	r.Attempt = 2

@@ -14,12 +14,13 @@ import (
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"riposte/deploy/e2e/kubetest"
 	"riposte/responder/action"
 	"riposte/responder/action/deletepod"
+	"riposte/responder/action/kubeobject"
 )
 
 // Answers that a healthy API server does not give on demand come from a server
@@ -74,9 +75,9 @@ func TestNoAnswerIsRetryable(t *testing.T) {
 }
 
 func at(t *testing.T, url string) *deletepod.Action {
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: url})
+	client, err := dynamic.NewForConfig(&rest.Config{Host: url})
 	require.NoError(t, err)
-	return deletepod.New(client.CoreV1())
+	return deletepod.New(kubeobject.New(client))
 }
 
 // Somebody else's admission webhook forbids the deletion: that is no missing permission.

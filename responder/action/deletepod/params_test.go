@@ -14,23 +14,23 @@ func TestParams(t *testing.T) {
 		"": 1, " ": 1, "null": 1, "{}": 1, `{"grace_seconds": null}`: 1,
 		`{"grace_seconds": 0}`: 0, `{"grace_seconds": 30}`: 30,
 	} {
-		p, err := parseParams(json.RawMessage(text))
+		p, err := grace(json.RawMessage(text))
 		require.NoError(t, err, text)
-		require.Equal(t, want, p.GraceSeconds, text)
+		require.Equal(t, want, p, text)
 	}
 	for text, want := range map[string]string{
 		`{"grace_seconds": -1}`:      "params.grace_seconds: -1 is not from 0 to 30",
 		`{"grace_seconds": 31}`:      "params.grace_seconds: 31 is not from 0 to 30",
-		`{"grace_seconds": 1.5}`:     "grace_seconds",
-		`{"grace_seconds": "1"}`:     "grace_seconds",
-		`{"grace_seconds": 1e99}`:    "grace_seconds",
-		`{"grace_second": 1}`:        `unknown field "grace_second"; delete_pod knows grace_seconds`,
-		`{"grace_seconds": 1} {}`:    "something follows the object",
+		`{"grace_seconds": 1.5}`:     "params.grace_seconds: is a",
+		`{"grace_seconds": "1"}`:     "params.grace_seconds: is no number",
+		`{"grace_seconds": 1e99}`:    "params.grace_seconds: is a",
+		`{"grace_second": 1}`:        `unknown key "grace_second": delete_pod knows grace_seconds`,
+		`{"grace_seconds": 1} {}`:    "params: is not an object",
 		`[]`:                         "params: ",
 		`{`:                          "params: ",
-		`{"grace_seconds": 1}` + "}": "something follows the object",
+		`{"grace_seconds": 1}` + "}": "params: is not an object",
 	} {
-		_, err := parseParams(json.RawMessage(text))
+		_, err := grace(json.RawMessage(text))
 		require.ErrorContains(t, err, want, text)
 	}
 }
@@ -40,9 +40,9 @@ func FuzzParams(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		p, err := parseParams(raw)
-		if err == nil && (p.GraceSeconds < 0 || p.GraceSeconds > maxGrace) {
-			t.Fatalf("%q gave a grace of %d", raw, p.GraceSeconds)
+		p, err := grace(raw)
+		if err == nil && (p < 0 || p > maxGrace) {
+			t.Fatalf("%q gave a grace of %d", raw, p)
 		}
 	})
 }

@@ -3,33 +3,46 @@ package apitest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"riposte/responder/api"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
+	"riposte/responder/execute"
 	"riposte/responder/guard"
+	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
 
 // Token is the token of every test's API.
 const Token = "test-token-0123456789abcdef0123456789abcdef"
 
-// Base is when number 0 happened; number i is i seconds later.
+// JaneToken and TomToken are two people's.
+const (
+	JaneToken = "jane-token-0123456789abcdef0123456789abcdef"
+	TomToken  = "tom-token-0123456789abcdef0123456789abcdef"
+)
+
+// Playbook is the one that is loaded.
+const Playbook = "kill_container_on_critical"
+
+// Base is when number 0 happened; number i is i seconds later. For the guard it is now.
 var Base = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Env is one running API.
 type Env struct {
 	Store  *store.Store
 	Server *server.Server
+	Guard  *guard.Guard
 	// URL is its address, such as http://127.0.0.1:40123.
 	URL string
 }
@@ -37,17 +50,17 @@ type Env struct {
 // Start serves the API on a database, usually storetest.New's, until the test ends.
 func Start(t testing.TB, s *store.Store) *Env {
 	t.Helper()
-	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch")})
+	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
+	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
 	one := server.New(server.Options{
-		Cluster: "test", Version: "1.2.3", Store: s, Token: Token, Log: slog.New(slog.DiscardHandler),
-		KillSwitch: func() api.KillSwitch {
-			k := g.KillSwitch()
-			return api.KillSwitch{On: k.On, Reason: k.Reason, Actor: k.Actor}
-		},
-		SetKillSwitch: g.SetKillSwitch,
-		Playbooks: func() []api.PlaybookStatus {
-			return []api.PlaybookStatus{{Name: "kill_container_on_critical", Title: "Kill a container on a Critical alert", Mode: "enforce", Revision: "0123456789abcdef"}}
+		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Log: slog.New(slog.DiscardHandler),
+		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
+		Playbooks: func() []*playbook.Playbook {
+			return []*playbook.Playbook{{
+				Name: Playbook, Revision: "0123456789abcdef",
+				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
+			}}
 		},
 		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
@@ -60,7 +73,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 		defer cancel()
 		require.NoError(t, one.Stop(ctx))
 	})
-	return &Env{Store: s, Server: one, URL: "http://" + l.Addr().String()}
+	return &Env{Store: s, Server: one, Guard: g, URL: "http://" + l.Addr().String()}
 }
 
 // AlertID is the id of alert number i.
@@ -127,4 +140,30 @@ func add(ctx context.Context, tx store.Tx, i int) error {
 	return audit.Append(ctx, tx,
 		audit.Entry{Cluster: "test", Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},
 		audit.Entry{Cluster: "test", Kind: audit.ActionResult, At: at.Add(40 * time.Millisecond), Actor: audit.System("execute"), Result: "succeeded", Why: why, What: what})
+}
+
+// Wait puts in number i, whose action waits for people, by the guard's rules; two
+// must agree if one of the rules is two-person. It can be answered for an hour.
+func (e *Env) Wait(t testing.TB, i int, rules ...string) {
+	t.Helper()
+	e.Add(t, i)
+	effect := guard.Effect{ActionID: ActionID(i), Playbook: Playbook, Mode: playbook.Enforce, Type: "kill_container", Cluster: "test", Node: "node-0", Target: ActionID(i), Subject: ActionID(i)}
+	question := store.Question{ActionID: ActionID(i), Rules: rules, Reason: "a person should look at this", Needed: 1}
+	if slices.Contains(rules, guard.RuleTwoPerson) {
+		question.Needed = 2
+	}
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
+		b, err := json.Marshal(effect)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(t.Context(), `UPDATE actions SET state = 'waiting', refused_by = $2, executing_ns = NULL, executed_ns = NULL, verified_ns = NULL,
+			audited_ns = NULL, attempts = 0, expires_ns = $3 WHERE id = $1`, ActionID(i), rules[0], Base.Add(time.Hour).UnixNano()); err != nil {
+			return err
+		}
+		if err := tx.AddEffects(t.Context(), map[string]json.RawMessage{ActionID(i): b}); err != nil {
+			return err
+		}
+		return tx.Ask(t.Context(), question)
+	}))
 }

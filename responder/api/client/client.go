@@ -136,6 +136,45 @@ func (c *Client) Timeline(ctx context.Context, id string) (t api.Timeline, err e
 	return t, c.get(ctx, "actions/"+url.PathEscape(id)+"/timeline", nil, &t)
 }
 
+// Approvals returns one page of what waits for people, newest first.
+func (c *Client) Approvals(ctx context.Context, limit int, before string) (p api.Page[api.Approval], err error) {
+	return p, c.get(ctx, "approvals", values("limit", number(limit), "before", before), &p)
+}
+
+// Approval returns what people were asked about one action.
+func (c *Client) Approval(ctx context.Context, id string) (a api.Approval, err error) {
+	return a, c.get(ctx, "actions/"+url.PathEscape(id)+"/approval", nil, &a)
+}
+
+// Answer agrees to a waiting action or rejects it, in the name of the token's owner.
+func (c *Client) Answer(ctx context.Context, id string, agree bool, comment string) (a api.Approval, err error) {
+	verb := "/reject"
+	if agree {
+		verb = "/approve"
+	}
+	body := map[string]string{"comment": comment}
+	return a, c.do(ctx, http.MethodPost, "actions/"+url.PathEscape(id)+verb, nil, body, &a)
+}
+
+// Playbooks returns the loaded playbooks with their modes.
+func (c *Client) Playbooks(ctx context.Context) ([]api.PlaybookStatus, error) {
+	var p api.Page[api.PlaybookStatus]
+	err := c.get(ctx, "playbooks", nil, &p)
+	return p.Items, err
+}
+
+// SetMode sets a playbook's mode.
+func (c *Client) SetMode(ctx context.Context, name string, m api.Mode) (p api.PlaybookStatus, err error) {
+	return p, c.do(ctx, http.MethodPut, "playbooks/"+url.PathEscape(name)+"/mode", nil, m, &p)
+}
+
+// Budgets returns what the guard's budgets have used, the fullest first.
+func (c *Client) Budgets(ctx context.Context) ([]api.Budget, error) {
+	var p api.Page[api.Budget]
+	err := c.get(ctx, "guard/budgets", nil, &p)
+	return p.Items, err
+}
+
 // AuditFilter chooses entries of the record; zero fields choose all.
 type AuditFilter struct {
 	Kind   string

@@ -267,7 +267,7 @@ func TestKillSwitchIsSetAndRecorded(t *testing.T) {
 	require.True(t, k.On)
 	k, err = c.KillSwitch(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, api.KillSwitch{On: true, Reason: "drill", Actor: "user:token"}, k)
+	require.Equal(t, api.KillSwitch{On: true, Reason: "drill", Actor: "user:token", At: &apitest.Base}, k)
 	_, err = c.SetKillSwitch(t.Context(), api.KillSwitch{})
 	require.NoError(t, err)
 	p, err := c.Audit(t.Context(), client.AuditFilter{Kind: "killswitch"})

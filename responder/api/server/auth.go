@@ -22,54 +22,83 @@ const sessionCookie = "riposte_session"
 // sessionLife is how long a browser stays signed in.
 const sessionLife = 12 * time.Hour
 
+// Principal is somebody who may ask: a person, or a program with the one token.
+// The name stands in the record, and two people are two names.
+type Principal struct{ Name, Token string }
+
 // authenticator checks tokens and sessions. A session is an expiry with a
-// signature made of the token: every replica can check it, none has to remember
-// it, and a new token ends them all.
+// signature made of its person's token: every replica can check it, none has to
+// remember it, and a new token ends them all.
 type authenticator struct {
-	sum [sha256.Size]byte
-	key []byte
+	all []credential
 	now func() time.Time
 }
 
-func newAuthenticator(token string) authenticator {
-	key := hmac.New(sha256.New, []byte(token))
-	key.Write([]byte("riposte/session/1\n"))
-	return authenticator{sum: sha256.Sum256([]byte(token)), key: key.Sum(nil), now: time.Now}
+type credential struct {
+	name string
+	sum  [sha256.Size]byte
+	key  []byte
 }
 
-// token compares hashes: of one length, in constant time.
-func (a authenticator) token(given string) bool {
+func newAuthenticator(all []Principal) authenticator {
+	a := authenticator{now: time.Now}
+	for _, p := range all {
+		key := hmac.New(sha256.New, []byte(p.Token))
+		key.Write([]byte("riposte/session/1\n"))
+		a.all = append(a.all, credential{name: p.Name, sum: sha256.Sum256([]byte(p.Token)), key: key.Sum(nil)})
+	}
+	return a
+}
+
+// token finds whose a token is. It compares hashes: of one length, in constant
+// time, and with everybody's.
+func (a authenticator) token(given string) (who *credential) {
 	sum := sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(sum[:], a.sum[:]) == 1
+	for i := range a.all {
+		if subtle.ConstantTimeCompare(sum[:], a.all[i].sum[:]) == 1 {
+			who = &a.all[i]
+		}
+	}
+	return who
 }
 
 // newSession is 8 bytes of expiry, 16 random ones and the signature.
-func (a authenticator) newSession() (value string, expires time.Time) {
+func (a authenticator) newSession(who *credential) (value string, expires time.Time) {
 	expires = a.now().Add(sessionLife)
 	b := binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()))
 	b = append(b, make([]byte, 16)...)
 	_, _ = rand.Read(b[8:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(append(b, a.sign(b)...)), expires
+	return base64.RawURLEncoding.EncodeToString(append(b, who.sign(b)...)), expires
 }
 
-func (a authenticator) sign(b []byte) []byte {
-	m := hmac.New(sha256.New, a.key)
+func (c *credential) sign(b []byte) []byte {
+	m := hmac.New(sha256.New, c.key)
 	m.Write(b)
 	return m.Sum(nil)
 }
 
-func (a authenticator) session(value string) bool {
+// session finds whose a session is, nil if it is nobody's or has ended.
+func (a authenticator) session(value string) (who *credential) {
 	const signed = 8 + 16
 	b, err := base64.RawURLEncoding.DecodeString(value)
-	if err != nil || len(b) != signed+sha256.Size || !hmac.Equal(b[signed:], a.sign(b[:signed])) {
-		return false
+	if err != nil || len(b) != signed+sha256.Size {
+		return nil
 	}
-	return a.now().Unix() < int64(binary.BigEndian.Uint64(b))
+	for i := range a.all {
+		if hmac.Equal(b[signed:], a.all[i].sign(b[:signed])) {
+			who = &a.all[i]
+		}
+	}
+	if a.now().Unix() >= int64(binary.BigEndian.Uint64(b)) {
+		return nil
+	}
+	return who
 }
 
 type actorKey struct{}
 
-// actor is who asks, in audit's form. One token means one name; roles come later.
+// actor is who asks, in audit's form: the same by token and by session, or one
+// person could pass for two. Roles come later.
 func actor(r *http.Request) string {
 	name, _ := r.Context().Value(actorKey{}).(string)
 	return name
@@ -91,8 +120,10 @@ func (s *Server) authenticate(r *http.Request) (string, error) {
 	if h := r.Header.Get("Authorization"); h != "" {
 		// Whoever sends a token means it: a bad one is not made good by a cookie.
 		scheme, given, _ := strings.Cut(h, " ")
-		if strings.EqualFold(scheme, "Bearer") && s.auth.token(strings.TrimSpace(given)) {
-			return audit.User("token"), nil
+		if strings.EqualFold(scheme, "Bearer") {
+			if who := s.auth.token(strings.TrimSpace(given)); who != nil {
+				return audit.User(who.name), nil
+			}
 		}
 		return "", problemf(http.StatusUnauthorized, "bad_token", "the token is not this responder's")
 	}
@@ -100,13 +131,14 @@ func (s *Server) authenticate(r *http.Request) (string, error) {
 	if err != nil {
 		return "", problemf(http.StatusUnauthorized, "no_token", "send the token as Authorization: Bearer …, or sign in")
 	}
-	if !s.auth.session(c.Value) {
+	who := s.auth.session(c.Value)
+	if who == nil {
 		return "", problemf(http.StatusUnauthorized, "no_session", "the session has ended: sign in again")
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && !sameOrigin(r) {
 		return "", problemf(http.StatusForbidden, "cross_origin", "a session may change things from the console's own pages alone")
 	}
-	return audit.User("console"), nil
+	return audit.User(who.name), nil
 }
 
 // sameOrigin says that the browser itself calls the request one of our own
@@ -137,7 +169,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, problemf(http.StatusForbidden, "cross_origin", "sign in on the console's own page"))
 		return
 	}
-	if !s.auth.token(strings.TrimSpace(body.Token)) {
+	who := s.auth.token(strings.TrimSpace(body.Token))
+	if who == nil {
 		// In the log, not in the record: strangers could fill that.
 		s.Log.Warn("sign-in refused", "remote", r.RemoteAddr)
 		s.refuse(w, r, problemf(http.StatusUnauthorized, "bad_token", "the token is not this responder's"))
@@ -145,11 +178,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := queryContext(r)
 	defer cancel()
-	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: audit.User("console"), Result: "accepted"}); err != nil {
+	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: audit.User(who.name), Result: "accepted", Note: "signed in at the console"}); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	value, expires := s.auth.newSession()
+	value, expires := s.auth.newSession(who)
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: value, Path: "/", Expires: expires, MaxAge: int(sessionLife / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",

@@ -22,7 +22,7 @@ func TestEverythingIsClosed(t *testing.T) {
 		if !found {
 			method, path = "GET", pattern
 		}
-		path = strings.ReplaceAll(path, "{id}", apitest.ActionID(0))
+		path = strings.NewReplacer("{id}", apitest.ActionID(0), "{name}", "p").Replace(path)
 		if isOpen {
 			open++
 			continue
@@ -53,16 +53,18 @@ func TestEverythingIsClosed(t *testing.T) {
 }
 
 // signIn returns the session's cookie.
-func signIn(t *testing.T, e *apitest.Env) string {
+func signIn(t *testing.T, e *apitest.Env) string { return signInWith(t, e, apitest.Token) }
+
+func signInWith(t *testing.T, e *apitest.Env, token string) string {
 	t.Helper()
-	res, body := do(t, "POST", e.URL+"/api/v1/session", `{"token":"`+apitest.Token+`"}`, "Content-Type: application/json", "Origin: "+e.URL)
+	res, body := do(t, "POST", e.URL+"/api/v1/session", `{"token":"`+token+`"}`, "Content-Type: application/json", "Origin: "+e.URL)
 	require.Equal(t, http.StatusNoContent, res.StatusCode, body)
 	cookies := res.Cookies()
 	require.Len(t, cookies, 1)
 	c := cookies[0]
 	require.True(t, c.HttpOnly)
 	require.Equal(t, http.SameSiteStrictMode, c.SameSite)
-	require.NotContains(t, c.Value, apitest.Token)
+	require.NotContains(t, c.Value, token)
 	return "Cookie: " + c.Name + "=" + c.Value
 }
 

@@ -1,15 +1,16 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"unicode/utf8"
 
-	"riposte/responder/audit"
+	"riposte/responder/api"
+	"riposte/responder/guard"
 )
 
 // maxReason bounds the reason that a person gives, in bytes.
@@ -20,24 +21,45 @@ func (s *Server) showKillSwitch(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, q.err)
 		return
 	}
-	s.answer(w, r, s.KillSwitch(), nil)
+	s.answer(w, r, s.killSwitch(), nil)
+}
+
+// killSwitch is the switch for all, with the narrower ones that are on.
+func (s *Server) killSwitch() api.KillSwitch {
+	all := switchResource(s.Guard.KillSwitch())
+	for _, other := range s.Guard.Switches() {
+		if other.Scope != guard.ScopeAll {
+			all.Others = append(all.Others, switchResource(other))
+		}
+	}
+	return all
+}
+
+func switchResource(s guard.Switch) api.KillSwitch {
+	k := api.KillSwitch{On: s.On, Name: s.Name, Reason: s.Reason, Actor: s.Actor}
+	if s.Scope != guard.ScopeAll {
+		k.Scope = string(s.Scope)
+	}
+	if !s.At.IsZero() {
+		k.At = &s.At
+	}
+	return k
 }
 
 func (s *Server) setKillSwitch(w http.ResponseWriter, r *http.Request) {
 	var k struct {
-		On     *bool  `json:"on"`
-		Reason string `json:"reason"`
+		On     *bool       `json:"on"`
+		Scope  guard.Scope `json:"scope"`
+		Name   string      `json:"name"`
+		Reason string      `json:"reason"`
 	}
 	err := readBody(r, &k)
 	switch {
 	case err != nil:
 	case k.On == nil:
 		err = problemf(http.StatusBadRequest, "bad_body", "on: say true or false")
-	case len(k.Reason) > maxReason || !utf8.ValidString(k.Reason):
-		err = problemf(http.StatusBadRequest, "bad_body", "reason: at most %d bytes of text", maxReason)
-	}
-	if err == nil && s.SetKillSwitch == nil {
-		err = problemf(http.StatusConflict, "no_kill_switch", "this responder was started without a file for the kill switch; set --kill-switch-file")
+	default:
+		err = checkText("reason", k.Reason)
 	}
 	if err != nil {
 		s.refuse(w, r, err)
@@ -45,28 +67,17 @@ func (s *Server) setKillSwitch(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := queryContext(r)
 	defer cancel()
-	err = s.turn(ctx, *k.On, actor(r), k.Reason)
-	s.answer(w, r, s.KillSwitch(), err)
+	err = s.Guard.Turn(ctx, guard.Switch{Scope: k.Scope, Name: k.Name, On: *k.On, Actor: actor(r), Reason: k.Reason})
+	if errors.Is(err, guard.ErrNotRecorded) {
+		s.Log.Error("the kill switch was turned on and the record does not say so", "actor", actor(r), "error", err)
+	}
+	s.answer(w, r, s.killSwitch(), err)
 }
 
-// turn sets and records. Off lets effects happen, so it is recorded before. On
-// must work without the database, so it is recorded after.
-func (s *Server) turn(ctx context.Context, on bool, actor, reason string) error {
-	record := func(result string) error {
-		return s.record(ctx, audit.Entry{Kind: audit.KillSwitch, Actor: actor, Result: result, Why: audit.Why{Reason: reason}})
-	}
-	if !on {
-		if err := record("off"); err != nil {
-			return err
-		}
-		return s.SetKillSwitch(false, actor, reason)
-	}
-	if err := s.SetKillSwitch(true, actor, reason); err != nil {
-		return err
-	}
-	if err := record("on"); err != nil {
-		s.Log.Error("the kill switch was turned on and the record does not say so", "actor", actor, "error", err)
-		return problemf(http.StatusInternalServerError, "not_recorded", "the kill switch is on, but that could not be written into the record; the log says why")
+// checkText refuses what a person may not write into the record.
+func checkText(name, text string) error {
+	if len(text) > maxReason || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return problemf(http.StatusBadRequest, "bad_body", "%s: at most %d bytes of text", name, maxReason)
 	}
 	return nil
 }

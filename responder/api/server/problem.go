@@ -25,9 +25,9 @@ func problemf(status int, code, format string, args ...any) *refusal {
 // refuse answers with err: as it is, if it was made for the client, else as an
 // internal error whose cause stands in the log alone.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	var p *refusal
+	p := guardProblem(err)
 	switch {
-	case errors.As(err, &p):
+	case p != nil || errors.As(err, &p):
 	case r.Context().Err() != nil:
 		return // the client has gone; nobody reads the answer
 	case errors.Is(err, store.ErrNotFound):

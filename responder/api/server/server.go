@@ -16,7 +16,8 @@ import (
 	"sync"
 	"time"
 
-	"riposte/responder/api"
+	"riposte/responder/guard"
+	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
 
@@ -25,16 +26,14 @@ type Options struct {
 	Cluster string
 	Version string
 	Store   *store.Store
-	// KillSwitch reads the kill switch, SetKillSwitch turns it; nil where there is
-	// nothing to turn.
-	KillSwitch    func() api.KillSwitch
-	SetKillSwitch func(on bool, actor, reason string) error
+	// Guard judges, and keeps what people answer and set.
+	Guard *guard.Guard
 	// Playbooks lists the loaded playbooks.
-	Playbooks func() []api.PlaybookStatus
+	Playbooks func() []*playbook.Playbook
 	// Ready says why the responder could not do its work now, or nil.
 	Ready func(ctx context.Context) error
-	// Token opens everything.
-	Token string
+	// Principals may ask for everything, each with a token.
+	Principals []Principal
 	// Console holds index.html and its assets; nil shows a line of text instead.
 	Console fs.FS
 	Log     *slog.Logger
@@ -72,7 +71,7 @@ const (
 
 // New makes a server that is not serving yet.
 func New(o Options) *Server {
-	s := &Server{Options: o, auth: newAuthenticator(o.Token), feed: newFeed(o.Store, o.Log), failed: make(chan error, 1)}
+	s := &Server{Options: o, auth: newAuthenticator(o.Principals), feed: newFeed(o.Store, o.Log), failed: make(chan error, 1)}
 	s.handler = s.routes()
 	return s
 }

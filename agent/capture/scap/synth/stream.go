@@ -173,7 +173,7 @@ func (s *stream) starts(u *turn) {
 		return
 	}
 	p := starters[s.rand.IntN(len(starters))]
-	child := s.spawn(u, p, nil)
+	child := s.spawn(u, p)
 	own := *u
 	own.who = child
 	for range 2 {

@@ -1,0 +1,66 @@
+package enrich
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"riposte/agent/event"
+)
+
+// A runtime that only uses cgroups v1 leaves its containers where cgroup v2 has
+// everything else. The kernel's programs tell the cgroup v2 alone, so such a container
+// is looked for in /proc: when a process is first seen and when it starts a program.
+// Its children are in it too.
+
+// hasLegacy says whether any cgroup v1 hierarchy is in use.
+func (f *procFiles) hasLegacy() bool {
+	b, err := os.ReadFile(filepath.Join(f.root, "self", "cgroup"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if !strings.HasPrefix(line, "0::") {
+			return true
+		}
+	}
+	return false
+}
+
+// legacy is the path of a process in the first v1 hierarchy that names a container. It
+// is empty where cgroup v2 names one as well, which the events tell by themselves.
+func (f *procFiles) legacy(pid int32) (path string) {
+	for line := range strings.Lines(f.read(pid, "cgroup")) {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) != 3 {
+			continue
+		}
+		_, id, _ := splitCgroup(f[2])
+		switch {
+		case id == "":
+		case f[0] == "0":
+			return ""
+		case path == "":
+			path = f[2]
+		}
+	}
+	return path
+}
+
+// lookLegacy finds the container of a process of which cgroup v2 knows none.
+func (t *Table) lookLegacy(p *entry) {
+	if !t.legacy || p.Exited || p.in != nil && !p.in.legacy {
+		return
+	}
+	dir, id, uid := splitCgroup(t.files.legacy(p.PID))
+	if id == "" {
+		return // or it has ended: then what it inherited holds
+	}
+	known := t.containers[id]
+	if known == nil {
+		known = t.found(&container{c: &event.Container{ID: id, StartNS: p.StartNS}, uid: uid, legacy: true}, dir)
+	}
+	if known != p.in {
+		t.join(p, known)
+	}
+}

@@ -1,0 +1,82 @@
+package responder
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+
+	"riposte/responder/action"
+	"riposte/responder/action/collectlogs"
+	"riposte/responder/action/cordonnode"
+	"riposte/responder/action/cutnetwork"
+	"riposte/responder/action/deletepod"
+	"riposte/responder/action/deleteresource"
+	"riposte/responder/action/drainnode"
+	"riposte/responder/action/evictpod"
+	"riposte/responder/action/freezecontainer"
+	"riposte/responder/action/isolatepod"
+	"riposte/responder/action/killcontainer"
+	"riposte/responder/action/killprocess"
+	"riposte/responder/action/kubeobject"
+	"riposte/responder/action/label"
+	"riposte/responder/action/networkpolicy"
+	tell "riposte/responder/action/notify"
+	"riposte/responder/action/restartworkload"
+	"riposte/responder/action/revokeaccess"
+	"riposte/responder/action/rollbackworkload"
+	"riposte/responder/action/scaleworkload"
+	"riposte/responder/action/snapshotobject"
+	"riposte/responder/action/suspendcronjob"
+	"riposte/responder/action/taintnode"
+	"riposte/responder/action/webhook"
+	"riposte/responder/kube"
+	"riposte/responder/node"
+	"riposte/responder/notify"
+)
+
+//go:generate go run ./generate ../docs/actions.md
+
+// nodeActions are done by a node's agent, on its order.
+func nodeActions(orders node.Orders) []action.Action {
+	return []action.Action{cutnetwork.New(orders), freezecontainer.New(orders), killcontainer.New(orders), killprocess.New(orders)}
+}
+
+// toldActions tell somebody.
+func toldActions(log *slog.Logger, webhooks *notify.Webhooks) []action.Action {
+	return []action.Action{tell.New(log.With("component", "notify"), webhooks), webhook.New(webhooks)}
+}
+
+// clusterActions are done through the cluster's API server. What is in a protected
+// namespace the guard refuses; those that reach further than their target are told.
+func clusterActions(client *kube.Client, protected []string) []action.Action {
+	objects := kubeobject.New(client.Dynamic)
+	return []action.Action{
+		collectlogs.New(objects, client.Interface),
+		cordonnode.New(objects),
+		cordonnode.NewUncordon(objects),
+		deletepod.New(objects),
+		deleteresource.New(objects),
+		drainnode.New(objects, protected),
+		evictpod.New(objects),
+		isolatepod.New(objects),
+		label.New(objects),
+		label.NewAnnotate(objects),
+		networkpolicy.New(objects),
+		networkpolicy.NewCalico(objects),
+		networkpolicy.NewCilium(objects),
+		restartworkload.New(objects),
+		revokeaccess.New(objects),
+		rollbackworkload.New(objects),
+		scaleworkload.New(objects),
+		snapshotobject.New(objects),
+		suspendcronjob.New(objects),
+		taintnode.New(objects),
+	}
+}
+
+// Actions describe everything that can be done, by type.
+func Actions() []action.Action {
+	all := slices.Concat(nodeActions(nil), toldActions(slog.New(slog.DiscardHandler), nil), clusterActions(&kube.Client{}, nil))
+	slices.SortFunc(all, func(a, b action.Action) int { return cmp.Compare(a.Spec().Type, b.Spec().Type) })
+	return all
+}
