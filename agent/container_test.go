@@ -5,9 +5,12 @@ package agent_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"riposte/agent"
 	"riposte/agent/alert"
 	"riposte/agent/capture"
+	"riposte/agent/enrich"
 	"riposte/agent/enrich/runtime/runtimetest"
 	"riposte/agent/publish"
 )
@@ -111,6 +115,56 @@ func TestFirstProgramOfAContainer(t *testing.T) {
 		}
 	}
 	docker.Docker("rm", "-f", first, web)
+}
+
+// TestRuntimeThatHangs: a container's events wait for its metadata for their time and
+// no longer, and nobody else's wait with them.
+func TestRuntimeThatHangs(t *testing.T) {
+	skipWithoutCapture(t)
+	docker := runtimetest.Docker(t)
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(containerRules+`
+- rule: On the host
+  desc: a program of the host
+  condition: evt.type in (execve, execveat) and container.id = host and proc.args = riposte-hangs
+  output: host
+  priority: NOTICE
+`), 0o600))
+	out := &lines{}
+	start(t, agent.Options{
+		RuleFiles: []string{file}, DataDir: t.TempDir(), Output: out, Encoding: publish.Encoding{Format: publish.JSON, Riposte: true},
+		Containers: &agent.Containers{CRI: []string{}, Docker: []string{docker.Socket}, Wait: 2 * time.Second},
+	})
+	ready := strings.TrimSpace(docker.Docker("run", "-d", "--network=none", runtimetest.Image))
+	out.of(t, "Program in the tiny image", ready, 1)
+	docker.Docker("rm", "-f", ready)
+
+	defer docker.Pause()()
+	root, err := enrich.CgroupRoot()
+	require.NoError(t, err)
+	id := strings.Repeat("0badc0de", 8)
+	dir := filepath.Join(root, "riposte-hangs", id)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	t.Cleanup(func() {
+		require.Eventually(t, func() bool { return os.Remove(dir) == nil }, 10*time.Second, 10*time.Millisecond)
+		require.NoError(t, os.Remove(filepath.Dir(dir)))
+	})
+	group, err := os.Open(dir)
+	require.NoError(t, err)
+	defer group.Close()
+	inside := exec.Command("/bin/true")
+	inside.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	require.NoError(t, inside.Run())
+	require.NoError(t, exec.Command("/bin/true", "riposte-hangs").Run())
+
+	require.True(t, out.of(t, "Program in a foreign image", id, 1)[0].Riposte.Container.MetadataMissing)
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	at := func(rule string) int {
+		return slices.IndexFunc(out.all, func(a alert.Alert) bool { return a.Rule == rule })
+	}
+	require.GreaterOrEqual(t, at("On the host"), 0)
+	require.Less(t, at("On the host"), at("Program in a foreign image"), "the host's comes first, though it happened later")
 }
 
 func skipWithoutCapture(t *testing.T) {

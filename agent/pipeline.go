@@ -75,10 +75,11 @@ func (p *pipeline) handle(e *event.Event) {
 		return
 	}
 	if p.parked != nil {
-		if taken, over := p.parked.take(e); over != nil {
+		taken, over := p.parked.take(e)
+		if over != nil {
 			p.release([]*waiting{over})
-			return
-		} else if taken {
+		}
+		if taken {
 			return
 		}
 	}

@@ -18,9 +18,7 @@ func (t *Table) begin(known *container, cgroup string) {
 	}
 	if facts, ok := t.early[known.c.ID]; ok {
 		delete(t.early, known.c.ID)
-		if facts != nil {
-			fill(known, facts)
-		}
+		fill(known, facts)
 		return
 	}
 	if t.o.Runtimes.Ask(known.c.ID, late(cgroup)) {
@@ -55,7 +53,8 @@ func (t *Table) Learn(id string, facts *event.Container, failed bool) {
 	known := t.containers[id]
 	switch {
 	case known == nil:
-		if !failed {
+		// That nobody knows it is not kept: its record may come before its first process.
+		if facts != nil {
 			t.keepEarly(id, facts)
 		}
 		return

@@ -126,8 +126,7 @@ type Table struct {
 	cgroups cgroups
 	// legacy says that this host has cgroups v1, in which a container may be alone.
 	legacy bool
-	// early are metadata of containers that no process was seen in yet; nil for one
-	// that no runtime knows.
+	// early are metadata of containers that no process was seen in yet.
 	early  map[string]*event.Container
 	groups map[uint64]*container // by cgroup id; nil for a cgroup of the host
 

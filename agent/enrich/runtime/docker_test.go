@@ -31,19 +31,22 @@ func (h *heard) tell(a runtime.Answer) {
 	h.all[a.ID] = append(h.all[a.ID], a)
 }
 
+// newest is the last answer about id, if there is one yet.
+func (h *heard) newest(id string) (a runtime.Answer, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := h.all[id]
+	if len(all) == 0 {
+		return a, false
+	}
+	return all[len(all)-1], true
+}
+
 // last waits for an answer about id and returns the newest.
 func (h *heard) last(t *testing.T, id string) runtime.Answer {
 	t.Helper()
-	var a runtime.Answer
-	require.Eventually(t, func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if len(h.all[id]) == 0 {
-			return false
-		}
-		a = h.all[id][len(h.all[id])-1]
-		return true
-	}, 20*time.Second, time.Millisecond, "no answer about %s", id)
+	require.Eventually(t, func() bool { _, ok := h.newest(id); return ok }, 20*time.Second, time.Millisecond, "no answer about %s", id)
+	a, _ := h.newest(id)
 	return a
 }
 
@@ -110,7 +113,10 @@ func TestDocker(t *testing.T) {
 		require.Zero(t, l.Counts()["metadata_failed"])
 
 		started := strings.TrimSpace(d.Docker("run", "-d", "--network=none", runtimetest.Image, "/etc/passwd"))
-		require.Eventually(t, func() bool { return h.last(t, started).Facts.StartTS != 0 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool {
+			a, ok := h.newest(started)
+			return ok && a.Facts != nil && a.Facts.StartTS != 0
+		}, 20*time.Second, time.Millisecond)
 		d.Docker("rm", "-f", started)
 	})
 }

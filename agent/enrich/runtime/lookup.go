@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -96,8 +97,8 @@ func sockets(patterns []string) []string {
 			paths = found
 		}
 		for _, path := range paths {
-			if isPattern(path) {
-				continue // it matched nothing
+			if strings.ContainsAny(path, "*?[") {
+				continue // a pattern that matched nothing
 			}
 			place := path
 			if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
@@ -110,15 +111,6 @@ func sockets(patterns []string) []string {
 		}
 	}
 	return all
-}
-
-func isPattern(path string) bool {
-	for _, c := range path {
-		if c == '*' || c == '?' || c == '[' {
-			return true
-		}
-	}
-	return false
 }
 
 // Run keeps connections to the runtimes until ctx ends. It outlives their failures.

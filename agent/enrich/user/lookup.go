@@ -100,7 +100,7 @@ func (l *Lookup) Names(container string, p *event.Process) Names {
 	done := l.start(s, container, p)
 	if done != nil && l.hanging == 0 && (!s.loaded || !complete) {
 		l.mu.Unlock()
-		inTime := soon(done, patience)
+		inTime := soon(done)
 		l.mu.Lock()
 		if !inTime && s.reading && !s.hangs {
 			s.hangs = true
@@ -113,9 +113,9 @@ func (l *Lookup) Names(container string, p *event.Process) Names {
 	return n
 }
 
-// soon waits for done, for a moment.
-func soon(done <-chan struct{}, d time.Duration) bool {
-	timer := time.NewTimer(d)
+// soon waits for done as long as patience lasts.
+func soon(done <-chan struct{}) bool {
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-done:

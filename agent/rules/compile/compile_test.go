@@ -384,6 +384,29 @@ func TestMacroLoopsAndBombsEnd(t *testing.T) {
 	require.ErrorContains(t, err, "macros are nested deeper than 1000 levels")
 }
 
+// TestGetopt has what Falco's transformer makes of arguments.
+func TestGetopt(t *testing.T) {
+	for _, tc := range []struct{ args, options, want, selected string }{
+		{"-n -t 5 file -x", "nt:x", "n,t,5", "5"},
+		{"-nt5 -t 6", "nt:", "n,t,5,t,6", "6"},
+		{"--exec -t 5", "t:", "t,5", "5"},
+		{"-t 5 -- -t 6", "t:", "t,5", "5"},
+		{"file -t 5", "t:", "", ""},
+		{"- -t 5", "t:", "", ""},
+		{"-zt5", "t:", "?,t,5", "5"},
+		{"-t", "t:", "", ""},
+		{"-n -t", "nt:", "n,", ""},
+		{"-t", "t", "t", "t"},
+		{"-t -t", "t:", "t,-t", "-t"},
+	} {
+		e := aShell()
+		e.Proc.Args = strings.Fields(tc.args)
+		quoted := `getopt(proc.args, "` + tc.options + `")`
+		require.True(t, program(t, `join(",", `+quoted+`) = "`+tc.want+`"`).Match(e), "%+v", tc)
+		require.Equal(t, tc.selected != "" || strings.HasSuffix(tc.args, "-t"), program(t, quoted+`[t] = "`+tc.selected+`"`).Match(e), "%+v", tc)
+	}
+}
+
 func TestMatchDoesNotAllocate(t *testing.T) {
 	open, connect := aShell(), aConnect()
 	p := program(t, `(proc.cmdline contains nothing or proc.aname = nothing or fd.name glob "*x*y*" or fd.name regex "a(b|c)*" or fd.net in ("1.0.0.0/8")

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -118,6 +119,15 @@ func (d *Daemon) start(argv ...string) {
 func (d *Daemon) Kill() {
 	_ = d.cmd.Process.Kill()
 	_ = d.cmd.Wait()
+}
+
+// Pause stops the daemon where it is, so that it answers nobody, until the returned
+// function is called.
+func (d *Daemon) Pause() (resume func()) {
+	require.NoError(d.t, d.cmd.Process.Signal(syscall.SIGSTOP))
+	resume = sync.OnceFunc(func() { _ = d.cmd.Process.Signal(syscall.SIGCONT) })
+	d.t.Cleanup(resume)
+	return resume
 }
 
 // Restart starts a daemon that Kill has ended, and waits until it listens.
