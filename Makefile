@@ -47,7 +47,7 @@ generate: ## Make generated files again: BPF objects and references
 ##@ Check
 .PHONY: test unit e2e lint verify fuzz bench bench-rules fmt
 test: web/dist/index.html ## Set everything up and run every test
-	@.make/need postgres chromium race runtime
+	@.make/need postgres chromium race runtime net
 	@.make/test
 
 unit: ## Only the Go tests that need neither root, database nor cluster

@@ -48,6 +48,7 @@ type table interface {
 	Apply(e *event.Event)
 	GiveUp(c *event.Container)
 	Container(id string) (event.Container, bool)
+	ContainerAt(cgroup string) (event.Container, bool)
 	Counts() map[string]uint64
 }
 
@@ -247,6 +248,9 @@ func (a *Agent) Lost() map[string]uint64 {
 	maps.Copy(all, a.table.Counts())
 	if a.outbox != nil {
 		maps.Copy(all, a.outbox.Lost())
+	}
+	if a.contain != nil {
+		maps.Copy(all, a.contain.Counts())
 	}
 	if a.parked != nil {
 		all["metadata_late"], all["metadata_wait_full"] = a.parked.late.Load(), a.parked.full.Load()

@@ -43,7 +43,7 @@ type lab struct {
 	opt      agent.Options
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	dir := t.TempDir()
 	seed := func(name string) string { return filepath.Join(dir, name+".seed") }
@@ -83,7 +83,7 @@ func newLab(t *testing.T) *lab {
 }
 
 // start runs an agent until the returned function is called.
-func start(t *testing.T, opt agent.Options) (stop func()) {
+func start(t testing.TB, opt agent.Options) (stop func()) {
 	t.Helper()
 	a, err := agent.New(opt)
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func start(t *testing.T, opt agent.Options) (stop func()) {
 }
 
 // next waits for the next alert that is wanted, and checks its envelope.
-func (l *lab) next(t *testing.T, want func(*alert.Alert) bool) *alert.Alert {
+func (l *lab) next(t testing.TB, want func(*alert.Alert) bool) *alert.Alert {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {
@@ -129,7 +129,7 @@ func (l *lab) next(t *testing.T, want func(*alert.Alert) bool) *alert.Alert {
 	return nil
 }
 
-func (l *lab) order(t *testing.T, o order.Order) order.Receipt {
+func (l *lab) order(t testing.TB, o order.Order) order.Receipt {
 	t.Helper()
 	message, err := order.Sign(l.key, o)
 	require.NoError(t, err)
@@ -180,7 +180,7 @@ func TestARecordingEndsByItself(t *testing.T) {
 }
 
 // live skips the test where eBPF or cgroups cannot be used.
-func live(t *testing.T) (cgroupRoot string) {
+func live(t testing.TB) (cgroupRoot string) {
 	t.Helper()
 	s, err := capture.Open(capture.Options{})
 	if err == nil {

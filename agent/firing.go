@@ -21,6 +21,8 @@ type firing struct {
 	fields   map[string]any
 	// ruleset is the hash of the rules in force.
 	ruleset string
+	// contained is what was done at once, nil for nothing.
+	contained *alert.Contained
 }
 
 // stamp makes alerts: it knows who we are and counts.
@@ -54,6 +56,7 @@ func (s *stamp) alert(e *event.Event, f firing) (*alert.Alert, error) {
 			Schema: alert.Schema, Cluster: s.cluster, Node: s.node, BootID: s.boot, Seq: s.seq,
 			KernelTimeNS: e.TimeNS, AlertTimeNS: time.Now().UnixNano(), Ruleset: f.ruleset, Recorded: e.Recorded,
 			Process: processOf(e.Proc), Container: containerOf(e.Proc), Pod: podOf(e.Proc),
+			Contained: f.contained,
 		},
 	}, nil
 }

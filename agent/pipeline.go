@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"riposte/agent/alert"
+	"riposte/agent/contain"
 	"riposte/agent/event"
 	"riposte/agent/rules"
 )
@@ -23,6 +24,10 @@ type pipeline struct {
 	current atomic.Pointer[settings]
 	// self is the agent's own process: what it does is not reported.
 	self int32
+
+	// immediate contains the event's container before the alert is made, if a standing
+	// order says so; nil where there are no orders.
+	immediate func(event.Container, contain.Firing) *alert.Contained
 
 	// event is the one in work, settings those it is looked at with, fired the rules
 	// that have fired. holding says that mu is held, which is from its first alert to
@@ -121,12 +126,23 @@ func (p *pipeline) fire(r *rules.Rule) {
 		return
 	}
 	p.fired = append(p.fired, r)
+	contained := p.contain(r)
 	message, fields := r.Format(p.event)
 	p.count(r)
 	a, err := p.stamp.alert(p.event, firing{
 		rule: r.Name, priority: r.Priority, source: r.Source, tags: r.Tags, message: message, fields: fields, ruleset: p.settings.rules.Hash(),
+		contained: contained,
 	})
 	p.hand(a, err, r.Name)
+}
+
+// contain comes first of all, because each millisecond counts.
+func (p *pipeline) contain(r *rules.Rule) *alert.Contained {
+	e := p.event
+	if p.immediate == nil || e.Recorded || e.Proc == nil || e.Proc.Container == event.Host {
+		return nil
+	}
+	return p.immediate(*e.Proc.Container, contain.Firing{Rule: r.Name, Source: r.Source, Priority: r.Priority, Tags: r.Tags})
 }
 
 // hold takes mu until the event is done. It is false, and mu free, if the

@@ -34,8 +34,9 @@ func (still) GiveUp(c *event.Container) {
 		c.Metadata = event.MetadataLate
 	}
 }
-func (still) Container(string) (event.Container, bool) { return event.Container{}, false }
-func (still) Counts() map[string]uint64                { return nil }
+func (still) ContainerAt(string) (event.Container, bool) { return event.Container{}, false }
+func (still) Container(string) (event.Container, bool)   { return event.Container{}, false }
+func (still) Counts() map[string]uint64                  { return nil }
 
 const testRules = `
 - rule: Shadow by name

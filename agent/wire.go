@@ -178,7 +178,11 @@ func (a *Agent) openContain() error {
 	if err != nil {
 		return err
 	}
-	return a.bus.HandleOrders(a.contain.Answer)
+	a.immediate, a.background = a.contain.Immediate, append(a.background, a.contain.Run)
+	// What is refused is logged and counted where it is.
+	standing := func(message []byte) { _ = a.contain.TakeStanding(message) }
+	kill := func(message []byte) { _ = a.contain.TakeSwitch(message) }
+	return errors.Join(a.bus.HandleStanding(standing, kill), a.bus.HandleOrders(a.contain.Answer))
 }
 
 // Reopen has the outputs open their files again, after a log rotation.

@@ -28,7 +28,7 @@ func TestVerifier(t *testing.T) {
 		t.Skip("loading BPF programs needs root")
 	}
 	require.NoError(t, rlimit.RemoveMemlock())
-	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){"syscall": LoadSyscall, "file": LoadFile, "socket": LoadSocket, "process": LoadProcess, "uring": LoadUring} {
+	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){"syscall": LoadSyscall, "file": LoadFile, "socket": LoadSocket, "process": LoadProcess, "uring": LoadUring, "contain": LoadContain} {
 		spec, err := load()
 		require.NoError(t, err)
 		for _, prog := range slices.Sorted(maps.Keys(spec.Programs)) {

@@ -8,12 +8,15 @@ import (
 	"riposte/responder/action"
 	"riposte/responder/action/collectlogs"
 	"riposte/responder/action/cordonnode"
+	"riposte/responder/action/cutnetwork"
 	"riposte/responder/action/deletepod"
 	"riposte/responder/action/deleteresource"
 	"riposte/responder/action/drainnode"
 	"riposte/responder/action/evictpod"
+	"riposte/responder/action/freezecontainer"
 	"riposte/responder/action/isolatepod"
 	"riposte/responder/action/killcontainer"
+	"riposte/responder/action/killprocess"
 	"riposte/responder/action/kubeobject"
 	"riposte/responder/action/label"
 	"riposte/responder/action/networkpolicy"
@@ -27,14 +30,15 @@ import (
 	"riposte/responder/action/taintnode"
 	"riposte/responder/action/webhook"
 	"riposte/responder/kube"
+	"riposte/responder/node"
 	"riposte/responder/notify"
 )
 
 //go:generate go run ./generate ../docs/actions.md
 
 // nodeActions are done by a node's agent, on its order.
-func nodeActions(orders killcontainer.Orders) []action.Action {
-	return []action.Action{killcontainer.New(orders)}
+func nodeActions(orders node.Orders) []action.Action {
+	return []action.Action{cutnetwork.New(orders), freezecontainer.New(orders), killcontainer.New(orders), killprocess.New(orders)}
 }
 
 // toldActions tell somebody.

@@ -111,6 +111,8 @@ func (e oneLine) Unwrap() error { return e.error }
 //   - The guard before the executor, which asks it.
 //   - The executor before the intake: what is decided finds somebody who does it,
 //     and what an earlier process left is taken up before anything new comes.
+//   - What stands before the intake: an agent's immediate containment is lifted or
+//     confirmed by what comes in.
 //   - The API last: who can ask gets answers.
 //
 // They stop in the reverse order: nobody asks any more, then nothing new comes
@@ -144,6 +146,7 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startExecutor(ctx, actions); err != nil {
 		return err
 	}
+	r.startStanding()
 	r.startIntake(actions)
 	r.startChores()
 	r.startAPI(listener)
@@ -212,8 +215,10 @@ func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) 
 
 func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
+	lift := newLifter(log)
+	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
 	o := ingest.Options{
-		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Cluster: r.o.Cluster, Log: log,
+		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Lift: lift.put, Cluster: r.o.Cluster, Log: log,
 	}
 	if r.binder != nil { // a nil Binder in the interface would not be nil
 		o.Binder, o.Places = r.binder, r.places

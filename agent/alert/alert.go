@@ -64,6 +64,20 @@ type Riposte struct {
 	Process   *Process   `json:"process,omitempty"`
 	Container *Container `json:"container,omitempty"`
 	Pod       *Pod       `json:"pod,omitempty"`
+	// Contained is what the agent did at once, nil for nothing.
+	Contained *Contained `json:"contained,omitempty"`
+}
+
+// Contained says that the agent holds the container already, before anybody has
+// decided: until the lease ends, or an order confirms or lifts it.
+type Contained struct {
+	// Kind is "freeze" or "cut".
+	Kind string `json:"kind"`
+	// AtNS is when the hold began, Unix nanoseconds: another alert may have caused it.
+	AtNS int64 `json:"at_ns"`
+	// LeaseNS is how long it lasts from this alert on, in nanoseconds.
+	LeaseNS  int64  `json:"lease_ns"`
+	Playbook string `json:"playbook"`
 }
 
 // Process identifies the process that made the call.

@@ -51,8 +51,9 @@ type Conn struct {
 	once     sync.Once
 	closeErr error
 
-	mu     sync.Mutex
-	orders *nats.Subscription
+	mu sync.Mutex
+	// subscriptions are those that bring work.
+	subscriptions []*nats.Subscription
 	// done are the answers that published alerts wait for.
 	done map[*nats.Msg]func(error)
 }
@@ -193,11 +194,11 @@ const closeTimeout = 2 * time.Second
 func (c *Conn) close() error {
 	c.mu.Lock()
 	c.stop()
-	orders := c.orders
+	subscriptions := c.subscriptions
 	c.mu.Unlock()
 	var errs []error
-	if orders != nil {
-		errs = append(errs, orders.Unsubscribe())
+	for _, s := range subscriptions {
+		errs = append(errs, s.Unsubscribe())
 	}
 	handled := make(chan struct{})
 	go func() { c.handlers.Wait(); close(handled) }()

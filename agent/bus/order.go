@@ -48,7 +48,7 @@ func (c *Conn) HandleOrders(handle func(ctx context.Context, message []byte) []b
 		return fmt.Errorf("bound the waiting orders: %w", err)
 	}
 	c.mu.Lock()
-	c.orders = sub
+	c.subscriptions = append(c.subscriptions, sub)
 	c.mu.Unlock()
 	return nil
 }

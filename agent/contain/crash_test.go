@@ -21,8 +21,8 @@ func (n *node) ledger(t *testing.T, lines ...string) {
 }
 
 func begun(o order.Order) string {
-	return fmt.Sprintf(`{"id":%q,"expires":%q,"target":{"container_id":%q,"cgroup_id":%d,"start_ns":%d}}`+"\n",
-		o.ID, o.Expires.Format(time.RFC3339Nano), o.Target.ContainerID, o.Target.CgroupID, o.Target.StartNS)
+	return fmt.Sprintf(`{"id":%q,"kind":%q,"expires":%q,"target":{"container_id":%q,"cgroup_id":%d,"start_ns":%d}}`+"\n",
+		o.ID, o.Kind, o.Expires.Format(time.RFC3339Nano), o.Target.ContainerID, o.Target.CgroupID, o.Target.StartNS)
 }
 
 func TestKilledBetweenIntentAndEffect(t *testing.T) {

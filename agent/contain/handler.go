@@ -17,10 +17,13 @@ import (
 	"riposte/agent/order"
 )
 
-// Containers is the agent's own knowledge of the node's containers. Container is
-// called from several goroutines.
+// Containers is the agent's own knowledge of the node's containers. It is asked
+// from several goroutines.
 type Containers interface {
+	// Container finds a container by the runtime's full id.
 	Container(id string) (event.Container, bool)
+	// ContainerAt finds the container that a cgroup v2 path below the root is in.
+	ContainerAt(cgroup string) (event.Container, bool)
 }
 
 // Options configure a Handler.
@@ -30,12 +33,12 @@ type Options struct {
 	Key ed25519.PublicKey
 	// CgroupRoot is where the cgroup v2 tree is mounted.
 	CgroupRoot string
-	// Dir keeps the ledger of orders.
+	// Dir keeps the ledger of orders, the leases and what the responder lets stand.
 	Dir        string
 	Containers Containers
 	// Recorded refuses every order: the containers are a recording's.
 	Recorded bool
-	// Verify bounds the wait until a killed container is empty; 5 s if 0.
+	// Verify bounds the wait until an effect is seen; 5 s if 0.
 	Verify time.Duration
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
@@ -46,15 +49,20 @@ type Options struct {
 type Handler struct {
 	opt Options
 	// own is the agent's own cgroup, as a path below the root.
-	own string
+	own    string
+	keep   keeper
+	holds  *holds
+	counts counts
 
+	// mu guards ledger and running.
 	mu     sync.Mutex
 	ledger *ledger
 	// running are the orders being carried out; a repeat waits for the first.
 	running map[string]chan struct{}
 }
 
-// Open reads the ledger.
+// Open reads what an earlier run has left: ledger, leases, standing orders. Run
+// must run for leases to end.
 func Open(opt Options) (*Handler, error) {
 	if len(opt.Key) != ed25519.PublicKeySize {
 		return nil, errors.New("the responder's public key is missing: without it no order can be believed")
@@ -68,7 +76,7 @@ func Open(opt Options) (*Handler, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	own, err := ownCgroup()
+	own, err := cgroupOf("/proc/self/cgroup")
 	if err != nil {
 		return nil, fmt.Errorf("find the agent's own cgroup: %w", err)
 	}
@@ -76,15 +84,22 @@ func Open(opt Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{opt: opt, own: own, ledger: l, running: map[string]chan struct{}{}}, nil
+	h := &Handler{opt: opt, own: own, ledger: l, running: map[string]chan struct{}{}}
+	h.keep = keeper{opt: &h.opt, counts: &h.counts}
+	h.keep.load()
+	if h.holds, err = openHolds(opt.Dir, opt.Log); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return h, nil
 }
 
-// Close closes the ledger. No Handle may run any more.
+// Close closes the ledger. No Handle may run any more. What is held stays held, for
+// the next run or until its lease ends.
 func (h *Handler) Close() error { return h.ledger.close() }
 
-// ownCgroup is this process's path in the cgroup v2 tree.
-func ownCgroup() (string, error) {
-	b, err := os.ReadFile("/proc/self/cgroup")
+// cgroupOf reads a process's path in the cgroup v2 tree from its file in /proc.
+func cgroupOf(file string) (string, error) {
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +108,7 @@ func ownCgroup() (string, error) {
 			return path.Clean(p), nil
 		}
 	}
-	return "", errors.New("/proc/self/cgroup has no line for cgroup v2 (0::…)")
+	return "", fmt.Errorf("%s has no line for cgroup v2 (0::…)", file)
 }
 
 // Answer is Handle for a bus: it returns the receipt's JSON, or nil where there
@@ -134,8 +149,8 @@ func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 	defer release()
 	begun, known := h.recall(o.ID)
 	switch {
-	case known && begun.Target != o.Target:
-		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: "the id belongs to an earlier order about another target"}
+	case known && (begun.Target != o.Target || begun.kind() != o.Kind):
+		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: "the id belongs to an earlier order of another kind or about another target"}
 	case known && begun.Receipt != nil:
 		return h.repeat(ctx, o, *begun.Receipt)
 	case err != nil:
@@ -143,141 +158,7 @@ func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: err.Error()}
 	}
 	r := h.carryOut(ctx, o, known)
-	h.opt.Log.Info("an order was handled", "order", o.ID, "kind", o.Kind, "container", o.Target.ContainerID,
+	h.opt.Log.Info("an order was handled", "order", o.ID, "kind", o.Kind, "container", o.Target.ContainerID, "pid", o.Target.PID,
 		"outcome", r.Outcome, "processes", r.Processes, "message", r.Message)
-	return r
-}
-
-// incomplete says why an order cannot be carried out on any node.
-func incomplete(o order.Order) string {
-	switch {
-	case o.Kind != order.Kill:
-		return fmt.Sprintf("this agent knows no order %q", o.Kind)
-	case o.ID == "" || len(o.ID) > 128:
-		return "the order's id is empty or longer than 128 bytes"
-	case o.Target.ContainerID == "" || o.Target.CgroupID == 0 || o.Target.StartNS == 0:
-		return "the target lacks its container id, cgroup id or start"
-	}
-	return ""
-}
-
-// claim makes sure that one order is carried out by one goroutine at a time.
-func (h *Handler) claim(ctx context.Context, id string) (release func(), err error) {
-	for {
-		h.mu.Lock()
-		first, busy := h.running[id]
-		if !busy {
-			done := make(chan struct{})
-			h.running[id] = done
-			h.mu.Unlock()
-			return func() {
-				h.mu.Lock()
-				delete(h.running, id)
-				h.mu.Unlock()
-				close(done)
-			}, nil
-		}
-		h.mu.Unlock()
-		select {
-		case <-first:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (h *Handler) recall(id string) (line, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l, ok := h.ledger.orders[id]
-	return l, ok
-}
-
-func (h *Handler) record(l line) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.ledger.add(l)
-}
-
-// carryOut finds the target, checks that it is the one meant and may be killed,
-// and kills it. An order that failed is not final: a repeat tries again.
-func (h *Handler) carryOut(ctx context.Context, o order.Order, begun bool) order.Receipt {
-	r := order.Receipt{OrderID: o.ID}
-	c, err := h.find(o.Target)
-	if err != nil {
-		return h.unsettled(o, r, err, begun)
-	}
-	defer c.close()
-	if !begun {
-		if err := h.record(line{ID: o.ID, Expires: o.Expires, Target: o.Target}); err != nil {
-			return h.unsettled(o, r, err, begun)
-		}
-	}
-	r.Processes = c.count
-	if err := c.kill(ctx); err != nil {
-		if c.removed() {
-			err = gone("the container ended by itself")
-		}
-		return h.unsettled(o, r, err, begun)
-	}
-	r.Outcome, r.ExecutedNS = order.Done, h.opt.Now().UnixNano()
-	if err := h.waitEmpty(ctx, c); err != nil {
-		r.Message = "killed, but processes are still ending: " + err.Error()
-	} else {
-		r.VerifiedNS = h.opt.Now().UnixNano()
-	}
-	return h.settle(o, r)
-}
-
-// unsettled is the receipt of an order that had no effect. A verdict is final;
-// after another error a repeat tries again.
-func (h *Handler) unsettled(o order.Order, r order.Receipt, err error, begun bool) order.Receipt {
-	var final *verdict
-	if !errors.As(err, &final) {
-		r.Outcome, r.Message = order.Failed, err.Error()
-		return r
-	}
-	r.Outcome, r.Message = final.outcome, final.message
-	if begun && r.Outcome == order.Gone {
-		r.Message += "; an earlier run of the agent had begun to kill it"
-	}
-	if final.empty {
-		r.VerifiedNS = h.opt.Now().UnixNano()
-	}
-	return h.settle(o, r)
-}
-
-// repeat answers with the old receipt. If the effect had not been seen when that
-// was written, it looks once more.
-func (h *Handler) repeat(ctx context.Context, o order.Order, r order.Receipt) order.Receipt {
-	if r.Outcome == order.Done && r.VerifiedNS == 0 {
-		c, err := h.find(o.Target)
-		var final *verdict
-		seen := errors.As(err, &final) && final.empty
-		if err == nil {
-			seen = h.waitEmpty(ctx, c) == nil
-			c.close()
-		}
-		if seen {
-			r.VerifiedNS, r.Message = h.opt.Now().UnixNano(), ""
-			r = h.settle(o, r)
-		}
-	}
-	r.Repeated = true
-	return r
-}
-
-func (h *Handler) waitEmpty(ctx context.Context, c *target) error {
-	ctx, cancel := context.WithTimeout(ctx, h.opt.Verify)
-	defer cancel()
-	return c.waitEmpty(ctx)
-}
-
-// settle writes the receipt down. If that fails the effect stands, and a repeat
-// looks at the container again.
-func (h *Handler) settle(o order.Order, r order.Receipt) order.Receipt {
-	if err := h.record(line{ID: o.ID, Expires: o.Expires, Target: o.Target, Receipt: &r}); err != nil {
-		h.opt.Log.Error("a receipt is not on disk", "order", o.ID, "error", err)
-	}
 	return r
 }

@@ -21,7 +21,18 @@ import (
 	"riposte/agent/order"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	switch os.Getenv(childRole) {
+	case "":
+	case "net":
+		netChild()
+		return
+	default:
+		agentChild()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // root finds the cgroup v2 tree, or skips the test.
 func root(t testing.TB) string {
@@ -47,7 +58,7 @@ type sandbox struct {
 }
 
 // newSandbox makes a cgroup below the test's own one with n sleeping processes.
-func newSandbox(t *testing.T, id string, n int) *sandbox {
+func newSandbox(t testing.TB, id string, n int) *sandbox {
 	t.Helper()
 	top := filepath.Join(root(t), fmt.Sprintf("riposte-contain-test-%d", os.Getpid()))
 	require.NoError(t, os.MkdirAll(top, 0o755))
@@ -84,7 +95,7 @@ func removeTree(dir string) error {
 
 // start puts a process into a cgroup. It is moved there and not cloned there,
 // because some kernels kill at once what is cloned into a cgroup that was killed before.
-func (s *sandbox) start(t *testing.T, dir string) int {
+func (s *sandbox) start(t testing.TB, dir string) int {
 	t.Helper()
 	c := exec.Command("sleep", "1000")
 	require.NoError(t, c.Start())
@@ -99,7 +110,7 @@ func (s *sandbox) target() order.Target {
 	return order.Target{ContainerID: s.ID, CgroupID: s.CgroupID, StartNS: s.StartNS}
 }
 
-func (s *sandbox) populated(t *testing.T) bool {
+func (s *sandbox) populated(t testing.TB) bool {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.dir, "cgroup.events"))
 	require.NoError(t, err)
@@ -119,6 +130,17 @@ func (k *known) Container(id string) (event.Container, bool) {
 	return c, ok
 }
 
+func (k *known) ContainerAt(cgroup string) (event.Container, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.all {
+		if cgroup == c.Cgroup || strings.HasPrefix(cgroup, c.Cgroup+"/") {
+			return c, true
+		}
+	}
+	return event.Container{}, false
+}
+
 // node is a handler with the responder that sends it orders.
 type node struct {
 	*contain.Handler
@@ -127,7 +149,7 @@ type node struct {
 	k   *known
 }
 
-func newNode(t *testing.T, boxes ...*sandbox) *node {
+func newNode(t testing.TB, boxes ...*sandbox) *node {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
@@ -142,7 +164,7 @@ func newNode(t *testing.T, boxes ...*sandbox) *node {
 }
 
 // reopen stands for a new start of the agent with the same data.
-func (n *node) reopen(t *testing.T) {
+func (n *node) reopen(t testing.TB) {
 	t.Helper()
 	if n.Handler != nil {
 		n.Close()
@@ -157,7 +179,7 @@ func kill(id string, target order.Target) order.Order {
 	return order.Order{ID: id, Kind: order.Kill, Cluster: "c", Node: "n", Target: target, Reason: "test", Issued: now, Expires: now.Add(time.Minute)}
 }
 
-func (n *node) send(t *testing.T, o order.Order) order.Receipt {
+func (n *node) send(t testing.TB, o order.Order) order.Receipt {
 	t.Helper()
 	message, err := order.Sign(n.key, o)
 	require.NoError(t, err)

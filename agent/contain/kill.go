@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,25 +85,11 @@ func (c *cgroup) signalAll() error {
 
 // waitEmpty returns when no process is left in the cgroup, or ctx's error.
 func (c *cgroup) waitEmpty(ctx context.Context) error {
-	events, err := c.file("cgroup.events", unix.O_RDONLY)
-	if err != nil {
-		return ignoreGone(err)
-	}
-	defer events.Close()
-	for {
-		// Reading arms the next notice, so no change is missed between the two.
-		empty, err := populatedZero(events)
-		if err != nil || empty {
-			return ignoreGone(err)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := notice(events, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
+	return ignoreGone(c.await(ctx, nobody))
 }
+
+// nobody is what cgroup.events says of a cgroup without processes, at any depth.
+const nobody = "populated 0"
 
 // empty says whether the cgroup holds no process, at any depth.
 func (c *cgroup) empty() (bool, error) {
@@ -113,7 +98,7 @@ func (c *cgroup) empty() (bool, error) {
 		return false, err
 	}
 	defer events.Close()
-	return populatedZero(events)
+	return says(events, nobody)
 }
 
 // changed waits a moment, or less if ctx ends.
@@ -126,23 +111,6 @@ func (c *cgroup) changed(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func populatedZero(events *os.File) (bool, error) {
-	var b [256]byte
-	n, err := events.ReadAt(b[:], 0)
-	if n == 0 && err != nil {
-		return false, err
-	}
-	for text := range strings.Lines(string(b[:n])) {
-		switch strings.TrimSpace(text) {
-		case "populated 0":
-			return true, nil
-		case "populated 1":
-			return false, nil
-		}
-	}
-	return false, fmt.Errorf("%s does not say whether it is populated", events.Name())
 }
 
 // notice waits until the kernel says that the file has changed, for d at most.

@@ -3,6 +3,7 @@ package contain
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 
 // Bounds of the ledger.
 const (
-	// An order is kept this long after its expiry: nobody repeats it then.
+	// An order is kept this long after it has ended: nobody repeats it then.
 	keep = time.Hour
 	// maxOrders bounds the orders kept, maxLines the file's lines between two
 	// compactions.
@@ -29,10 +30,26 @@ const (
 
 // line is one JSON line of the ledger: an order begun, or its receipt.
 type line struct {
-	ID      string         `json:"id"`
+	ID string `json:"id"`
+	// Kind is empty for a kill that an older agent wrote down.
+	Kind    order.Kind     `json:"kind,omitempty"`
 	Expires time.Time      `json:"expires"`
 	Target  order.Target   `json:"target"`
 	Receipt *order.Receipt `json:"receipt,omitempty"`
+}
+
+func (l line) kind() order.Kind { return cmp.Or(l.Kind, order.Kill) }
+
+// forgotten is when nobody repeats the order any more: an hour after it has expired
+// and what it holds has ended.
+func (l line) forgotten() time.Time {
+	last := l.Expires
+	if l.Receipt != nil && l.Receipt.LiftedNS == 0 {
+		if until := time.Unix(0, l.Receipt.UntilNS); until.After(last) {
+			last = until
+		}
+	}
+	return last.Add(keep)
 }
 
 // ledger remembers the orders that were begun and what became of them, in a file
@@ -116,11 +133,11 @@ func (l *ledger) add(n line) error {
 func (l *ledger) compact() error {
 	all := make([]line, 0, len(l.orders))
 	for _, o := range l.orders {
-		if l.now().Before(o.Expires.Add(keep)) {
+		if l.now().Before(o.forgotten()) {
 			all = append(all, o)
 		}
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Expires.Before(all[j].Expires) })
+	sort.Slice(all, func(i, j int) bool { return all[i].forgotten().Before(all[j].forgotten()) })
 	if over := len(all) - maxOrders; over > 0 {
 		all = all[over:]
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 
+	"riposte/agent/event"
 	"riposte/agent/order"
 )
 
@@ -34,11 +35,14 @@ func replaced(format string, args ...any) error {
 	return &verdict{outcome: order.Gone, message: fmt.Sprintf(format, args...)}
 }
 
-// target is an open cgroup that may be killed.
+// target is an open cgroup of one container.
 type target struct {
 	*cgroup
-	// count is how many processes were in it.
-	count int
+	// container is what the agent knows of it.
+	container event.Container
+	// inside are its processes, count is how many there were.
+	inside map[int]bool
+	count  int
 }
 
 // tick is the unit in which /proc tells a process's start. A start that the agent
@@ -57,7 +61,7 @@ func (h *Handler) find(t order.Target) (*target, error) {
 	}
 	below := path.Clean("/" + known.Cgroup)
 	if below == "/" {
-		return nil, refused("the target is the root of all cgroups")
+		return nil, refused("the target is the root of all cgroups: on a host with both hierarchies its container has no cgroup v2 of its own")
 	}
 	if h.own == below || strings.HasPrefix(h.own, below+"/") {
 		return nil, refused("the agent itself runs in the target")
@@ -74,7 +78,21 @@ func (h *Handler) find(t order.Target) (*target, error) {
 		c.close()
 		return nil, err
 	}
+	found.container = known
 	return found, nil
+}
+
+// findFree is find for what must not be done to a protected target.
+func (h *Handler) findFree(t order.Target) (*target, error) {
+	c, err := h.find(t)
+	if err != nil {
+		return nil, err
+	}
+	if why := h.keep.protects(c.container); why != "" {
+		c.close()
+		return nil, refused(why)
+	}
+	return c, nil
 }
 
 func (h *Handler) inspect(c *cgroup, t order.Target) (*target, error) {
@@ -98,7 +116,7 @@ func (h *Handler) inspect(c *cgroup, t order.Target) (*target, error) {
 	if empty || err != nil {
 		return nil, gone("no process is left in the container")
 	}
-	return &target{c, len(inside)}, nil
+	return &target{cgroup: c, inside: inside, count: len(inside)}, nil
 }
 
 // unknown tells a container that has ended from one that the agent does not know.

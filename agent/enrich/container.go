@@ -51,6 +51,13 @@ func (t *Table) Container(id string) (event.Container, bool) {
 	return c, true
 }
 
+// ContainerAt finds the container that a cgroup's path below the root is in, as
+// Container does.
+func (t *Table) ContainerAt(path string) (event.Container, bool) {
+	_, id, _ := splitCgroup(path)
+	return t.Container(id)
+}
+
 // move puts a process into the container of a cgroup.
 func (t *Table) move(p *entry, cgroup uint64) {
 	if cgroup == p.cgroup || cgroup == noCgroupID {

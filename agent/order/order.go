@@ -1,5 +1,6 @@
 // Package order is the contract from the responder back to one node: a signed
-// Order to contain something, and the Receipt that answers it.
+// Order to contain something, and the Receipt that answers it. Beside the orders
+// stand what every node of a cluster keeps: Standing and Switch.
 //
 // An order goes over core NATS as a request on Subject and is repeated until a
 // receipt comes or the order expires. The agent keeps the ids that it executed
@@ -9,7 +10,6 @@ package order
 
 import (
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -20,8 +20,40 @@ import (
 // Kind is what to do with the target.
 type Kind string
 
-// Kill ends every process of a container.
-const Kill Kind = "kill"
+// Kinds of orders. Freeze and Cut are held under a lease: see Order.Lease.
+const (
+	// Kill ends every process of a container.
+	Kill Kind = "kill"
+	// KillProcess ends one process in a container.
+	KillProcess Kind = "kill_process"
+	// Freeze stops every process of a container where it is, Thaw lets them go on.
+	Freeze Kind = "freeze"
+	Thaw   Kind = "thaw"
+	// Cut drops every packet of a container and of its network namespace, Reconnect
+	// lets them pass again.
+	Cut       Kind = "cut"
+	Reconnect Kind = "reconnect"
+)
+
+// Held says whether the effect lasts as long as its lease.
+func (k Kind) Held() bool { return k == Freeze || k == Cut }
+
+// Lifts is the kind that a Thaw or Reconnect ends, empty for the others.
+func (k Kind) Lifts() Kind {
+	switch k {
+	case Thaw:
+		return Freeze
+	case Reconnect:
+		return Cut
+	}
+	return ""
+}
+
+// MaxLease bounds how far ahead a lease may end.
+const MaxLease = 7 * 24 * time.Hour
+
+// HoldStanding is the hold of an immediate containment, as Order.Of names it.
+const HoldStanding = "standing"
 
 // MaxBytes bounds one signed order's JSON.
 const MaxBytes = 16 << 10
@@ -38,27 +70,30 @@ type Order struct {
 	// Issued and Expires bound the time in which the order may be carried out.
 	Issued  time.Time `json:"issued"`
 	Expires time.Time `json:"expires"`
+	// Lease is when a Freeze or Cut ends by itself, at most MaxLease ahead. A repeat of
+	// the order with a later Lease renews it while it lasts, so that what is frozen or
+	// cut off is released when the responder is away for longer than that.
+	Lease time.Time `json:"lease,omitzero"`
+	// Loopback lets a Cut's container go on talking to itself.
+	Loopback bool `json:"loopback,omitempty"`
+	// Of is the id of the order that a Thaw or Reconnect ends; HoldStanding for an
+	// immediate containment, empty for whatever holds the container.
+	Of string `json:"of,omitempty"`
 }
 
-// Target identifies one container's one life: all three must agree with what
-// the node sees, else nothing is done.
+// Target identifies one container's one life, and for KillProcess one process:
+// all that is given must agree with what the node sees, else nothing is done.
 type Target struct {
-	ContainerID string `json:"container_id"`
+	ContainerID string `json:"container_id,omitempty"`
 	// CgroupID is the inode of the container's cgroup v2 directory.
-	CgroupID uint64 `json:"cgroup_id"`
+	CgroupID uint64 `json:"cgroup_id,omitempty"`
 	// StartNS is alert.Container's StartNS.
-	StartNS uint64 `json:"start_ns"`
+	StartNS uint64 `json:"start_ns,omitempty"`
+	// PID and ProcessNS are alert.Process's PID and StartNS. With them the container
+	// may be left out: the process must be in some container all the same.
+	PID       int32  `json:"pid,omitempty"`
+	ProcessNS uint64 `json:"process_ns,omitempty"`
 }
-
-// Signed is an order as it travels: the exact bytes and the responder's
-// Ed25519 signature over a domain tag and them.
-type Signed struct {
-	Order     json.RawMessage `json:"order"`
-	Signature []byte          `json:"signature"`
-}
-
-// domain keeps a signature over an order from passing for one over anything else.
-const domain = "riposte/order/1\n"
 
 // Reasons why Open refuses; a caller branches on them to say so in the receipt.
 var (
@@ -73,13 +108,7 @@ func Subject(cluster, node string) string {
 }
 
 // Sign makes the message to send.
-func Sign(key ed25519.PrivateKey, o Order) ([]byte, error) {
-	body, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(Signed{Order: body, Signature: ed25519.Sign(key, append([]byte(domain), body...))})
-}
+func Sign(key ed25519.PrivateKey, o Order) ([]byte, error) { return seal(domainOrder, key, o) }
 
 // Open checks a message's signature, address and expiry, in this order, and
 // returns the order. With ErrExpired and ErrNotMine the order is returned too.
@@ -87,52 +116,14 @@ func Open(key ed25519.PublicKey, message []byte, cluster, node string, now time.
 	if len(message) > MaxBytes {
 		return Order{}, fmt.Errorf("an order of %d bytes is over the limit of %d", len(message), MaxBytes)
 	}
-	var s Signed
-	if err := json.Unmarshal(message, &s); err != nil {
-		return Order{}, fmt.Errorf("decode the order's envelope: %w", err)
-	}
-	if !ed25519.Verify(key, append([]byte(domain), s.Order...), s.Signature) {
-		return Order{}, ErrSignature
-	}
-	var o Order
-	if err := json.Unmarshal(s.Order, &o); err != nil {
-		return Order{}, fmt.Errorf("decode the order: %w", err)
-	}
+	o, err := unseal[Order](domainOrder, key, message)
 	switch {
+	case err != nil:
+		return Order{}, err
 	case o.Cluster != cluster || o.Node != node:
 		return o, ErrNotMine
 	case !now.Before(o.Expires):
 		return o, ErrExpired
 	}
 	return o, nil
-}
-
-// Outcome is what became of an order.
-type Outcome string
-
-// Outcomes of an order.
-const (
-	// Done: the effect was caused by this order.
-	Done Outcome = "done"
-	// Gone: the target no longer exists, or another stands in its place; nothing was done.
-	Gone Outcome = "gone"
-	// Refused: the agent would not (signature, expiry, address, protected target).
-	Refused Outcome = "refused"
-	// Failed: it was tried and did not work; Message says why.
-	Failed Outcome = "failed"
-)
-
-// Receipt is the agent's answer.
-type Receipt struct {
-	OrderID string  `json:"order_id"`
-	Outcome Outcome `json:"outcome"`
-	Message string  `json:"message,omitempty"`
-	// ExecutedNS is when the kernel had taken the effect's request, Unix nanoseconds.
-	ExecutedNS int64 `json:"executed_ns,omitempty"`
-	// VerifiedNS is when the effect was seen (no process left), Unix nanoseconds; 0 if it was not.
-	VerifiedNS int64 `json:"verified_ns,omitempty"`
-	// Processes is how many processes were in the container before.
-	Processes int `json:"processes,omitempty"`
-	// Repeated says that the order was carried out before and this is the old receipt.
-	Repeated bool `json:"repeated,omitempty"`
 }

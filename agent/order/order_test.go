@@ -91,19 +91,6 @@ func TestEveryChangedByteIsNoticed(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	private, public := key(1)
-	message, err := order.Sign(private, sample())
-	require.NoError(f, err)
-	f.Add(message)
-	f.Add([]byte(`{"order":{"id":"x"},"signature":""}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, err := order.Open(public, b, "prod", "node.example", now); err == nil {
-			require.Equal(t, sample(), got, "only what was signed opens")
-		}
-	})
-}
-
 func TestReceiptJSON(t *testing.T) {
 	b, err := json.Marshal(order.Receipt{OrderID: "1", Outcome: order.Gone})
 	require.NoError(t, err)

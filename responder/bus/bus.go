@@ -50,7 +50,7 @@ type Bus struct {
 	nc *nats.Conn
 	js jetstream.JetStream
 	// counters, see Counts
-	reconnects, receiptsBad, ordersRepeated, heartbeatsDropped, errors atomic.Uint64
+	reconnects, receiptsBad, ordersRepeated, heartbeatsDropped, announcesFailed, clustersOver, errors atomic.Uint64
 }
 
 // Connect connects once, with an error that says what is wrong, and from then on
@@ -88,7 +88,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
 			if s != nil && errors.Is(err, nats.ErrSlowConsumer) {
-				b.heartbeatsDropped.Add(1) // the only subscription with a bound of its own
+				b.heartbeatsDropped.Add(1) // the only subscriptions with a bound of their own
 			}
 			b.errors.Add(1)
 			o.Log.Warn("NATS reports an error", "error", err)
@@ -121,6 +121,8 @@ func (b *Bus) Counts() map[string]uint64 {
 		"receipts_bad":       b.receiptsBad.Load(),
 		"orders_repeated":    b.ordersRepeated.Load(),
 		"heartbeats_dropped": b.heartbeatsDropped.Load(),
+		"announces_failed":   b.announcesFailed.Load(),
+		"clusters_over":      b.clustersOver.Load(),
 		"errors":             b.errors.Load(),
 	}
 }

@@ -93,6 +93,9 @@ type Options struct {
 	Binder Binder
 	// Places is nil without a cluster: playbooks know the UIDs of no node and workload then.
 	Places Places
+	// Lift, if not nil, is told of each stored alert whose container an agent has
+	// contained at once, if nothing is to be done about it. It must not wait.
+	Lift func(a *alert.Alert)
 	// Cluster is the cluster that Binder knows. Pods of another are unbound.
 	Cluster string
 	Log     *slog.Logger

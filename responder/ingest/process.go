@@ -42,6 +42,11 @@ func (in *Ingest) process(ctx context.Context, work []*arrival) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err = in.write(ctx, drafts)
+		if err == nil && in.Lift != nil {
+			for _, a := range unwanted(drafts) {
+				in.Lift(a)
+			}
+		}
 		if err == nil || attempt == attempts || !store.Conflict(err) {
 			return err
 		}

@@ -148,9 +148,10 @@ func TestMetadataErrors(t *testing.T) {
 	good := head("a") + killPod
 	tests := map[string]struct{ old, new, want string }{
 		"unknown key":           {"# title: Test", "# titel: Test", `user/a.rego:3:3: METADATA: unknown key "titel": use scope, title,`},
-		"unknown custom key":    {"#   owner: tests", "#   owners: tests", `user/a.rego:6:5: custom: unknown key "owners": use owner, trigger, mode, severity, attack`},
+		"unknown custom key":    {"#   owner: tests", "#   owners: tests", `user/a.rego:6:5: custom: unknown key "owners": use owner, trigger, mode, contain, severity, attack`},
 		"unknown trigger key":   {"{priority: debug}", "{rule: x}", `user/a.rego:7:15: custom.trigger: unknown key "rule": use rules, tags, priority, sources`},
 		"bad mode":              {"enforce", "kill", `user/a.rego:8:11: custom.mode: unknown "kill": use observe, approve, enforce`},
+		"bad contain":           {"mode: enforce", "mode: enforce\n#   contain: melt", `user/a.rego:9:14: custom.contain: unknown "melt": use freeze, cut`},
 		"bad priority":          {"debug", "severe", `user/a.rego:7:25: custom.trigger.priority: unknown priority "severe": use one of emergency,`},
 		"bad severity":          {"high", "higher", `user/a.rego:9:15: custom.severity: unknown "higher": use low, medium, high, critical`},
 		"bad technique":         {"T1059.004", "1059", `user/a.rego:10:14: custom.attack must be a text`},

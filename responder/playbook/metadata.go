@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"riposte/agent/alert"
+	"riposte/agent/order"
 	"riposte/responder/playbook/sandbox"
 )
 
@@ -21,6 +22,9 @@ type Metadata struct {
 	Authors []string
 	Trigger Trigger
 	Mode    Mode
+	// Contain is "freeze" or "cut" if agents may contain the container of an alert at
+	// once, before the playbook has decided; empty if not. It counts in mode enforce alone.
+	Contain string
 	// Severity is low, medium, high or critical.
 	Severity string
 	// Attack is the MITRE ATT&CK techniques it answers, such as T1059 or T1059.004.
@@ -36,6 +40,7 @@ const (
 
 var (
 	severities  = []string{"low", "medium", "high", "critical"}
+	contains    = []string{string(order.Freeze), string(order.Cut)}
 	modes       = []string{string(Observe), string(Approve), string(Enforce)}
 	attackShape = regexp.MustCompile(`^T[0-9]{4}(\.[0-9]{3})?$`)
 )
@@ -105,7 +110,7 @@ func (b *block) metadata(n *yaml.Node) Metadata {
 	if custom == nil {
 		return m
 	}
-	c := b.mapping(custom, "custom", "owner", "trigger", "mode", "severity", "attack")
+	c := b.mapping(custom, "custom", "owner", "trigger", "mode", "contain", "severity", "attack")
 	switch {
 	case c["owner"] != nil:
 		m.Owner = b.text(c["owner"], "custom.owner", maxTitle)
@@ -116,6 +121,9 @@ func (b *block) metadata(n *yaml.Node) Metadata {
 	}
 	m.Mode = Mode(b.oneOf(b.need(custom, c, "custom", "mode"), "custom.mode", modes))
 	m.Severity = b.oneOf(b.need(custom, c, "custom", "severity"), "custom.severity", severities)
+	if n := c["contain"]; n != nil {
+		m.Contain = b.oneOf(n, "custom.contain", contains)
+	}
 	m.Attack = b.texts(c["attack"], "custom.attack")
 	for i, id := range m.Attack {
 		if !attackShape.MatchString(id) {

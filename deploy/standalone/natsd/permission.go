@@ -18,17 +18,20 @@ func users(o Options) []*server.NkeyUser {
 	return all
 }
 
-// agent lets a node speak for itself and answer its own orders, nothing more.
+// agent lets a node speak for itself, answer its own orders and hear what is said to
+// all nodes of its cluster, nothing more.
 func agent(cluster, node string) *server.Permissions {
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{alert.Subjects(cluster, node), alert.HeartbeatSubject(cluster, node)}},
-		Subscribe: &server.SubjectPermission{Allow: []string{order.Subject(cluster, node), alert.InboxPrefix(cluster, node) + ".>"}},
-		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute},
+		Publish: &server.SubjectPermission{Allow: []string{alert.Subjects(cluster, node), alert.HeartbeatSubject(cluster, node)}},
+		Subscribe: &server.SubjectPermission{Allow: []string{
+			order.Subject(cluster, node), order.StandingSubject(cluster), order.SwitchSubject(cluster), alert.InboxPrefix(cluster, node) + ".>",
+		}},
+		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute},
 	}
 }
 
 // responder lets the responder keep the one stream, read it, send orders and
-// hear heartbeats. It cannot delete or purge the stream, nor write an alert.
+// standing orders and hear heartbeats. It cannot delete or purge the stream, nor write an alert.
 func responder() *server.Permissions {
 	const stream = alert.Stream
 	return &server.Permissions{
@@ -36,7 +39,7 @@ func responder() *server.Permissions {
 			"$JS.API.INFO", "$JS.API.STREAM.CREATE." + stream, "$JS.API.STREAM.UPDATE." + stream, "$JS.API.STREAM.INFO." + stream,
 			"$JS.API.CONSUMER.CREATE." + stream + ".>", "$JS.API.CONSUMER.DURABLE.CREATE." + stream + ".>",
 			"$JS.API.CONSUMER.INFO." + stream + ".>", "$JS.API.CONSUMER.MSG.NEXT." + stream + ".>",
-			"$JS.ACK." + stream + ".>", "orders.>",
+			"$JS.ACK." + stream + ".>", "orders.>", "standing.*", "switch.*",
 		}},
 		Subscribe: &server.SubjectPermission{Allow: []string{alert.ResponderInboxPrefix + ".>", "agents.>"}},
 	}

@@ -81,7 +81,7 @@ func TestANodeSpeaksOnlyForItself(t *testing.T) {
 	// A name with a dot must not be reachable from the node whose name is its first part.
 	for _, foreign := range []string{
 		alert.Subject("c", "a.b", alert.Critical), "alerts.c.a.b.critical", alert.HeartbeatSubject("c", "a.b"),
-		order.Subject("c", "a"), "$JS.API.STREAM.DELETE." + alert.Stream, "_INBOX_responder.x",
+		order.Subject("c", "a"), order.StandingSubject("c"), order.SwitchSubject("c"), "$JS.API.STREAM.DELETE." + alert.Stream, "_INBOX_responder.x",
 	} {
 		require.NoError(t, node.Publish(foreign, []byte("{}")))
 		require.NoError(t, node.Flush())
@@ -115,6 +115,31 @@ func TestANodeAnswersItsOrder(t *testing.T) {
 	answer, err := responder.Request(order.Subject("c", "a.b"), []byte("order"), 5*time.Second)
 	require.NoError(t, err)
 	require.Equal(t, "receipt", string(answer.Data))
+}
+
+func TestANodeHearsWhatStandsInItsClusterAlone(t *testing.T) {
+	s, k := start(t)
+	responder, _ := connect(t, s, k.file("responder"), alert.ResponderInboxPrefix)
+	node, refused := connect(t, s, k.file("a"), alert.InboxPrefix("c", "a"))
+	for _, subject := range []string{order.StandingSubject("c"), order.SwitchSubject("c")} {
+		got, err := node.SubscribeSync(subject)
+		require.NoError(t, err)
+		require.NoError(t, node.Flush())
+		require.NoError(t, responder.Publish(subject, []byte("news")))
+		_, err = got.NextMsg(5 * time.Second)
+		require.NoError(t, err, subject)
+	}
+	for _, subject := range []string{order.StandingSubject("d"), order.SwitchSubject("d"), "standing.*", "switch.>"} {
+		_, err := node.SubscribeSync(subject)
+		require.NoError(t, err)
+		require.NoError(t, node.Flush())
+		select {
+		case err := <-refused:
+			require.ErrorContains(t, err, "ermissions Violation", subject)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("hearing %s was not refused", subject)
+		}
+	}
 }
 
 func TestABusyPortIsNamed(t *testing.T) {

@@ -125,7 +125,7 @@ func TestVerifyEnds(t *testing.T) {
 		defer cancel()
 		_, err := killcontainer.New(&node{receipts: []order.Receipt{{Outcome: order.Done, Message: "2 left"}}}).Verify(ctx, request())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "the node does not report the container as ended: 2 left")
+		require.ErrorContains(t, err, "node n1 does not report the effect: 2 left")
 
 		_, err = killcontainer.New(&node{receipts: []order.Receipt{{Outcome: order.Refused, Message: "expired"}}}).Verify(t.Context(), request())
 		require.Equal(t, action.Refused, action.KindOf(err))
