@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"riposte/responder/incident"
 )
 
 // Options says what a responder works with. Secrets are named as files, so that
@@ -50,6 +52,14 @@ type Options struct {
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
 
+	// IncidentWindow is how long an incident waits for its next alert before the next
+	// one opens another. Default: 1 h.
+	IncidentWindow time.Duration
+	// SilentAfter is how long an agent may say nothing before that is an incident. Default: 1 min.
+	SilentAfter time.Duration
+	// StreamReplicas is on how many NATS servers the stream of alerts is kept. Default: 1.
+	StreamReplicas int
+
 	// Console is the built console. Default: none.
 	Console fs.FS
 	// Log takes what the parts log. Default: nobody.
@@ -63,6 +73,8 @@ const InCluster = "in-cluster"
 const (
 	watchPlaybooks = 2 * time.Second
 	housekeeping   = 10 * time.Minute
+	// keepDeadLetters is how long a message that could not be processed is kept.
+	keepDeadLetters = 30 * 24 * time.Hour
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -80,6 +92,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.IncidentWindow == 0 {
+		o.IncidentWindow = incident.DefaultWindow
+	}
+	if o.SilentAfter == 0 {
+		o.SilentAfter = time.Minute
 	}
 	if o.Instance == "" {
 		host, err := os.Hostname()

@@ -16,7 +16,6 @@ import (
 	"riposte/responder/bus"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
-	"riposte/responder/incident"
 	"riposte/responder/ingest"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
@@ -205,7 +204,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
 	in := ingest.New(ingest.Options{
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
-		Binder: r.binder, Cluster: r.o.Cluster, Log: log,
+		Binder: r.binder, Cluster: r.o.Cluster, Log: log, Window: r.o.IncidentWindow,
 	})
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
@@ -237,12 +236,12 @@ func (r *Responder) startChores() {
 	}))
 }
 
-// housekeep closes incidents that nothing joined for long, and forgets what the
-// stream cannot deliver again: a day more than it keeps its messages.
+// housekeep ends the windows of incidents that nothing joined for long, and forgets
+// what the stream cannot deliver again, a day after it could, and old dead letters.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
-	_, closing := r.store.CloseIdleIncidents(ctx, now.Add(-incident.Window))
+	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
-	return errors.Join(closing, pruning)
+	return errors.Join(ending, pruning, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)))
 }
 
 func (r *Responder) startAPI(listener net.Listener) {

@@ -47,7 +47,7 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 	if n.State == "waiting" {
 		n.ExpiresNS = now.Add(in.ApprovalTTL).UnixNano()
 	}
-	return proposed{n, target}
+	return proposed{NewAction: n, target: target}
 }
 
 func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, target action.Target, p playbook.Proposal) {
@@ -115,7 +115,7 @@ func (a *arrival) resolve(asked playbook.Target) (action.Target, error) {
 // container is the alert's own container.
 func (a *arrival) container() (action.Target, bool) {
 	c := a.alert.Riposte.Container
-	if c == nil || c.ID == "" {
+	if c == nil || c.ID == "" || a.alert.Riposte.Intake != "" { // a node must vouch for it
 		return action.Target{}, false
 	}
 	return action.Target{
@@ -129,7 +129,7 @@ func (a *arrival) boundPod() (action.Target, bool) {
 		return action.Target{}, false
 	}
 	return action.Target{
-		Kind: "pod", Cluster: a.origin.Cluster, Node: a.origin.Node, Namespace: a.pod.Namespace, Name: a.pod.Name, UID: a.pod.UID,
+		Kind: "pod", Cluster: a.origin.Cluster, Node: a.pod.Node, Namespace: a.pod.Namespace, Name: a.pod.Name, UID: a.pod.UID,
 	}, true
 }
 

@@ -115,9 +115,10 @@ func (l *line) count(from string) (n int) {
 	return n
 }
 
+// alerts makes alerts of which no two are equal.
 func alerts(from, to uint64, edit ...func(*alert.Alert)) (all []*alert.Alert) {
 	for seq := from; seq <= to; seq++ {
-		all = append(all, anAlert(seq, edit...))
+		all = append(all, anAlert(seq, append(edit, distinct)...))
 	}
 	return all
 }
@@ -192,7 +193,7 @@ func TestPostgresStopsAndStarts(t *testing.T) {
 	require.Equal(t, 300, l.count("inbox"))
 	require.Equal(t, 300, l.count("actions"))
 	require.Equal(t, 300, l.count("audit WHERE kind = 'alert'"))
-	require.Zero(t, l.in.Counts()["dropped"])
+	require.Zero(t, l.in.Counts()["dead_letters"])
 	require.Zero(t, l.in.Counts()["failed"])
 }
 

@@ -87,6 +87,8 @@ type draft struct {
 type proposed struct {
 	store.NewAction
 	target action.Target
+	// again: an equal decision asked for it before.
+	again bool
 }
 
 // draft reads what the playbooks may know beside the alert.
@@ -102,7 +104,7 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 		keys = append(keys, drafts[i].incident)
 		objects = append(objects, a.objects()...)
 	}
-	open, err := in.Store.OpenIncidents(ctx, keys, now.Add(-incident.Window))
+	open, err := in.Store.OpenIncidents(ctx, keys, now.Add(-in.Window))
 	if err != nil {
 		return nil, err
 	}
