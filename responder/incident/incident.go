@@ -84,6 +84,19 @@ func Key(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	return bound(node + "/rule/" + a.Rule)
 }
 
+// GapKey and SilenceKey are the keys of incidents about what does not come.
+func GapKey(node, bootID string) string { return bound("gap/" + node + "/" + bootID) }
+
+// SilenceKey is the key of the incident about an agent that says nothing.
+func SilenceKey(node string) string { return bound("silence/" + node) }
+
+// Kinds of incidents.
+const (
+	KindAlerts  = "alerts"
+	KindGap     = "gap"
+	KindSilence = "silence"
+)
+
 // Title names the incident for a person: its first alert's rule and what it is about.
 func Title(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	r := a.Riposte

@@ -38,6 +38,14 @@ var next = map[State][]State{
 	FalsePositive: {Resolved},
 }
 
+// Containing are the types of actions whose verified effect contains an attack.
+func Containing() []string {
+	return []string{
+		"delete_pod", "evict_pod", "isolate_pod", "kill_container", "kill_process", "freeze_container", "cut_network", "scale_workload", "suspend_cronjob",
+		"delete_resource", "rollback_workload",
+	}
+}
+
 // ErrState says that an incident cannot go into the wanted state from its own.
 var ErrState = errors.New("the incident's state does not allow this")
 

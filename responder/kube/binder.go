@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
@@ -151,7 +152,7 @@ func (b *Binder) BindNamed(namespace, name, uid string, at time.Time) (playbook.
 			return playbook.Bound, pod, nil
 		}
 	}
-	if namespace == "" || name == "" {
+	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
 		return playbook.Unbound, nil, nil
 	}
 	pod, created := b.pods.findNamed(namespace, name)
@@ -202,7 +203,7 @@ func (b *Binder) askNamed(namespace, name string) (found *corev1.Pod, err error)
 	err = b.live(func(ctx context.Context) error {
 		pod, err := b.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 		switch {
-		case apierrors.IsNotFound(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
+		case apierrors.IsNotFound(err):
 		case err != nil:
 			return err
 		default:

@@ -63,15 +63,18 @@ type Run struct {
 	Body    string
 }
 
-// OpenRuns finds the runs that are not complete, or whose gap's incident is not
-// ended, and locks them. At most one transaction at a time gets them: the others
-// get none.
-func (tx Tx) OpenRuns(ctx context.Context) ([]Run, error) {
-	const runsLock = 7_221_030_442_611_903
-	var mine bool
-	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(runsLock)).Scan(&mine); err != nil || !mine {
-		return nil, err
+// TryWatch says whether this transaction is the one that watches: of all that try
+// at a time one gets it, until it ends.
+func (tx Tx) TryWatch(ctx context.Context) (mine bool, err error) {
+	const watchLock = 7_221_030_442_611_903
+	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(watchLock)).Scan(&mine); err != nil {
+		return false, fmt.Errorf("ask for the watch: %w", err)
 	}
+	return mine, nil
+}
+
+// OpenRuns finds the runs that are not complete, or whose gap's incident is not ended.
+func (tx Tx) OpenRuns(ctx context.Context) ([]Run, error) {
 	// What came beyond the highest number that heartbeats spoke of counts too.
 	runs, err := collect[Run](ctx, tx, `SELECT r.cluster, r.node, r.boot_id::text, r.complete,
 			greatest(r.highest, (SELECT coalesce(max(i.seq), 0) FROM inbox i WHERE i.cluster = r.cluster AND i.node = r.node AND i.boot_id = r.boot_id)),
@@ -103,6 +106,16 @@ func (tx Tx) KnownAfter(ctx context.Context, r RunKey, after int64, limit int) (
 		return nil, fmt.Errorf("read a run's numbers: %w", err)
 	}
 	return known, nil
+}
+
+// AcceptLoss says that nobody waits for a range any more.
+func (tx Tx) AcceptLoss(ctx context.Context, r RunKey, first, last int64, reason string, at time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO losses (cluster, node, boot_id, first, last, count, reason, announced_at)
+		VALUES ($1, $2, $3::text::uuid, $4, $5, $5::bigint - $4::bigint + 1, $6, $7) ON CONFLICT DO NOTHING`, r.Cluster, r.Node, r.BootID, first, last, reason, at)
+	if err != nil {
+		return fmt.Errorf("accept a loss: %w", err)
+	}
+	return nil
 }
 
 // SaveRun writes how far a run is.
