@@ -106,6 +106,9 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		o.Instance = host
 	}
+	if o.IncidentWindow < time.Minute || o.SilentAfter < 15*time.Second {
+		return o, errors.New("an incident's window is a minute at least, and an agent may say nothing for 15 s at least: it speaks every ten")
+	}
 	var missing []error
 	for _, need := range []struct{ name, value string }{
 		{"a database URL", o.DatabaseURL},

@@ -17,6 +17,7 @@ import (
 	"riposte/responder/execute"
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
+	"riposte/responder/ingest/watch"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
@@ -36,8 +37,11 @@ type Responder struct {
 	store  *store.Store
 	bus    *bus.Bus
 	binder ingest.Binder // nil without a cluster
-	api    *server.Server
-	addr   string
+	// ingest is what every way in needs, redrive the way for dead letters.
+	ingest  ingest.Options
+	redrive func(ctx context.Context, id, actor, reason string) error
+	api     *server.Server
+	addr    string
 
 	mu       sync.Mutex
 	started  bool
@@ -165,7 +169,7 @@ func (r *Responder) record(ctx context.Context, kind audit.Kind) error {
 
 func (r *Responder) startBus(ctx context.Context) error {
 	b, err := bus.Connect(ctx, bus.Options{
-		URL: r.o.NATS, Seed: r.secrets.natsSeed, OrderKey: r.secrets.orderKey, Log: r.o.Log.With("component", "bus"),
+		URL: r.o.NATS, Seed: r.secrets.natsSeed, OrderKey: r.secrets.orderKey, StreamReplicas: r.o.StreamReplicas, Log: r.o.Log.With("component", "bus"),
 	})
 	if err != nil {
 		return err
@@ -202,16 +206,22 @@ func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) 
 
 func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
-	in := ingest.New(ingest.Options{
+	r.ingest = ingest.Options{
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue,
 		Binder: r.binder, Cluster: r.o.Cluster, Log: log, Window: r.o.IncidentWindow,
-	})
+	}
+	in := ingest.New(r.ingest)
+	r.redrive = in.Redrive
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
 		both.Go(func() { r.report(ctx, "hear heartbeats", r.bus.Heartbeats(ctx, in.Heartbeat)) })
 		both.Wait()
 	}))
+	watching := watch.New(watch.Options{
+		Store: r.store, Position: r.bus.Position, Hearing: r.bus.Hearing, SilentAfter: r.o.SilentAfter, Log: r.o.Log.With("component", "watch"),
+	})
+	r.cleanups.add("the watch of what does not come", background(watching.Run))
 }
 
 // startChores does what nobody waits for.
@@ -250,7 +260,7 @@ func (r *Responder) startAPI(listener net.Listener) {
 		turn = nil
 	}
 	r.api = server.New(server.Options{
-		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, KillSwitch: r.killSwitch, SetKillSwitch: turn,
+		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, KillSwitch: r.killSwitch, SetKillSwitch: turn, Redrive: r.redrive,
 		Playbooks: r.listPlaybooks, Ready: r.ready, Token: r.secrets.token, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)

@@ -17,6 +17,7 @@ import (
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/guard"
+	"riposte/responder/ingest"
 	"riposte/responder/store"
 )
 
@@ -46,6 +47,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 			return api.KillSwitch{On: k.On, Reason: k.Reason, Actor: k.Actor}
 		},
 		SetKillSwitch: g.SetKillSwitch,
+		Redrive:       ingest.New(ingest.Options{Store: s, Cluster: "test"}).Redrive,
 		Playbooks: func() []api.PlaybookStatus {
 			return []api.PlaybookStatus{{Name: "kill_container_on_critical", Title: "Kill a container on a Critical alert", Mode: "enforce", Revision: "0123456789abcdef"}}
 		},
@@ -71,6 +73,22 @@ func ActionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-c%011x
 
 // IncidentID is the id of incident number i.
 func IncidentID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-b%011x", i) }
+
+// DeadLetterID is the id of dead letter number i.
+func DeadLetterID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-e%011x", i) }
+
+// AddDeadLetter puts in a message of node-0 that no agent of ours sends.
+func (e *Env) AddDeadLetter(t testing.TB, i int) {
+	t.Helper()
+	at := Base.Add(time.Duration(i) * time.Second)
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
+		_, err := tx.AddDeadLetters(t.Context(), []store.DeadLetter{{
+			ID: DeadLetterID(i), Subject: "alerts.test.node-0.critical", MessageID: fmt.Sprint("m", i), Cluster: "test", Node: "node-0",
+			Reason: "malformed", Error: "unexpected end of JSON \x1b[2Jinput", Body: []byte("{\x00\xff\u202e"), ReceivedAt: at, DiedAt: at,
+		}})
+		return err
+	}))
+}
 
 func decisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
 

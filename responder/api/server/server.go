@@ -29,6 +29,8 @@ type Options struct {
 	// nothing to turn.
 	KillSwitch    func() api.KillSwitch
 	SetKillSwitch func(on bool, actor, reason string) error
+	// Redrive processes a dead letter again, see ingest.Ingest.Redrive.
+	Redrive func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []api.PlaybookStatus
 	// Ready says why the responder could not do its work now, or nil.
