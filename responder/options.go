@@ -52,6 +52,15 @@ type Options struct {
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
 
+	// IntakeListen is the address at which alerts of Falco and Falcosidekick are taken
+	// over HTTP. Default: nowhere.
+	IntakeListen string
+	// IntakeIdentities is the YAML file that says who may send there, see
+	// intake.Identity. Needed with IntakeListen.
+	IntakeIdentities string
+	// IntakeCert and IntakeKey make it HTTPS, IntakeClientCA verifies client certificates.
+	IntakeCert, IntakeKey, IntakeClientCA string
+
 	// IncidentWindow is how long an incident waits for its next alert before the next
 	// one opens another. Default: 1 h.
 	IncidentWindow time.Duration
@@ -119,6 +128,9 @@ func (o Options) withDefaults() (Options, error) {
 		if need.value == "" {
 			missing = append(missing, fmt.Errorf("the responder needs %s", need.name))
 		}
+	}
+	if (o.IntakeListen == "") != (o.IntakeIdentities == "") {
+		missing = append(missing, errors.New("the intake needs an address and a file of identities, both or none"))
 	}
 	return o, errors.Join(missing...)
 }

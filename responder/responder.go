@@ -18,6 +18,7 @@ import (
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
 	"riposte/responder/ingest/watch"
+	"riposte/responder/intake"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
@@ -33,15 +34,18 @@ type Responder struct {
 	playbooks *playbook.Holder
 	guard     *guard.Guard
 
+	// intake is nil if nobody may send alerts over HTTP.
+	intake *intake.Identities
+
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
 	binder ingest.Binder // nil without a cluster
 	// ingest is what every way in needs, redrive the way for dead letters.
-	ingest  ingest.Options
-	redrive func(ctx context.Context, id, actor, reason string) error
-	api     *server.Server
-	addr    string
+	ingest           ingest.Options
+	redrive          func(ctx context.Context, id, actor, reason string) error
+	api              *server.Server
+	addr, intakeAddr string
 
 	mu       sync.Mutex
 	started  bool
@@ -59,6 +63,11 @@ func New(o Options) (*Responder, error) {
 	r := &Responder{o: o, failed: make(chan error, 1)}
 	if r.secrets, err = readSecrets(o); err != nil {
 		return nil, err
+	}
+	if o.IntakeIdentities != "" {
+		if r.intake, err = intake.ReadIdentities(o.IntakeIdentities); err != nil {
+			return nil, err
+		}
 	}
 	sources := []sandbox.Source{playbook.Embedded()}
 	if o.PlaybookDir != "" {
@@ -139,6 +148,9 @@ func (r *Responder) start(ctx context.Context) error {
 		return err
 	}
 	r.startIntake(actions)
+	if err := r.startHTTPIntake(ctx); err != nil {
+		return err
+	}
 	r.startChores()
 	r.startAPI(listener)
 	return nil

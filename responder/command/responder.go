@@ -68,12 +68,17 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.PlaybookDir, "playbooks", "", "folder of playbooks beside the built-in ones; changes are taken over")
 	f.StringVar(&o.KillSwitchFile, "kill-switch-file", "", "file that is there while the kill switch is on")
 	f.StringSliceVar(&o.ProtectedNamespaces, "protected-namespaces", nil, "namespaces in which nothing is ever done (default kube-system,kube-public,kube-node-lease,riposte)")
+	f.StringVar(&o.IntakeListen, "intake-listen", "", "address that takes alerts of Falco and Falcosidekick over HTTP (default: none)")
+	f.StringVar(&o.IntakeIdentities, "intake-identities", "", "YAML file that says who may send there")
+	f.StringVar(&o.IntakeCert, "intake-cert", "", "certificate that makes the intake HTTPS (PEM)")
+	f.StringVar(&o.IntakeKey, "intake-key", "", "its key (PEM)")
+	f.StringVar(&o.IntakeClientCA, "intake-client-ca", "", "authority of the senders' client certificates (PEM)")
 	f.DurationVar(&o.IncidentWindow, "incident-window", time.Hour, "how long an incident waits for its next alert")
 	f.DurationVar(&o.SilentAfter, "silent-after", time.Minute, "how long an agent may say nothing before that is an incident")
 	f.IntVar(&o.StreamReplicas, "stream-replicas", 1, "on how many NATS servers the stream of alerts is kept")
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
-	for _, file := range []string{"database-file", "nats-key", "order-key", "token-file", "kubeconfig", "kill-switch-file"} {
+	for _, file := range []string{"database-file", "nats-key", "order-key", "token-file", "kubeconfig", "kill-switch-file", "intake-identities", "intake-cert", "intake-key", "intake-client-ca"} {
 		must(c.MarkFlagFilename(file))
 	}
 	must(c.MarkFlagDirname("playbooks"))

@@ -232,7 +232,11 @@ func (in *Ingest) bind(a *alert.Alert) (playbook.Binding, *playbook.Pod, error) 
 	case in.Binder == nil || r.Cluster != in.Cluster:
 		return playbook.Unbound, nil, nil
 	case r.Intake != "":
-		return in.Binder.BindNamed(r.Pod.Namespace, r.Pod.Name, r.Pod.UID, a.Time)
+		at := in.Now()
+		if a.Time.Before(at) { // a time to come would find a pod that is not meant
+			at = a.Time
+		}
+		return in.Binder.BindNamed(r.Pod.Namespace, r.Pod.Name, r.Pod.UID, at)
 	}
 	return in.Binder.Bind(r.Node, r.Pod.UID)
 }

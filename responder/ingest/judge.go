@@ -104,7 +104,7 @@ func (a *arrival) resolve(asked playbook.Target) (action.Target, error) {
 		if !ok {
 			return said, fmt.Errorf("the alert is %s: only a pod that is known on the alert's node can be a target", a.binding)
 		}
-		if said != own {
+		if said.Node = own.Node; said != own {
 			return said, fmt.Errorf("the target is not the alert's own pod, %s", own.Identity())
 		}
 		return own, nil
