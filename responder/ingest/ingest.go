@@ -11,7 +11,7 @@
 //	ack     only when that transaction has committed
 //
 // Playbooks run before the transaction begins: no lock is held while they think.
-// Up to 64 messages that wait already share a transaction.
+// Messages that wait already share a transaction, up to bus.MaxBatch.
 //
 // # What can go wrong
 //
