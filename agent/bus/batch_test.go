@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 func packets(subject string, from, to int) (all []publish.Packet) {
 	for i := from; i <= to; i++ {
-		all = append(all, publish.Packet{Subject: subject, ID: fmt.Sprint("n1/b/", i), Body: []byte(fmt.Sprint(i))})
+		all = append(all, publish.Packet{Subject: subject, ID: fmt.Sprint("n1/b/", i), Body: []byte(strconv.Itoa(i))})
 	}
 	return all
 }

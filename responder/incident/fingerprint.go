@@ -9,6 +9,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"riposte/agent/alert"
@@ -28,7 +29,7 @@ func Fingerprint(a *alert.Alert, binding playbook.Binding) []byte {
 	}
 	add("1", a.Rule, a.Priority.String(), a.Source, string(binding))
 	if r := a.Riposte; r != nil {
-		add(r.Node, r.Intake, fmt.Sprint(r.Recorded))
+		add(r.Node, r.Intake, strconv.FormatBool(r.Recorded))
 		if r.Container != nil {
 			add("container", r.Container.ID, fmt.Sprint(r.Container.CgroupID, r.Container.StartNS))
 		}

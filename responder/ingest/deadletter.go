@@ -47,7 +47,7 @@ func (in *Ingest) bury(ctx context.Context, dead []letter) {
 	}
 	kept, err := in.keep(ctx, dead)
 	if err != nil && in.away(ctx, err) {
-		hold(in, ctx, dead, err)
+		hold(ctx, in, dead, err)
 		return
 	}
 	for i, l := range dead {

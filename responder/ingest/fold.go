@@ -49,14 +49,14 @@ func fold(fresh []draft, incidents map[store.IncidentKey]string) *groups {
 	g := &groups{}
 	at := map[key]int{}
 	for _, d := range fresh {
-		print := incident.Fingerprint(d.alert, d.binding)
-		k := key{d.incident, string(print)}
+		fingerprint := incident.Fingerprint(d.alert, d.binding)
+		k := key{d.incident, string(fingerprint)}
 		i, known := at[k]
 		if !known {
 			i = len(g.alerts)
 			at[k] = i
 			row := d.row(incidents[d.incident])
-			row.Fingerprint = print
+			row.Fingerprint = fingerprint
 			g.alerts = append(g.alerts, group{row: row})
 		}
 		g.alerts[i].add(d)

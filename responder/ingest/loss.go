@@ -50,7 +50,7 @@ func (in *Ingest) announce(ctx context.Context, losses []loss) {
 			in.counts.losses.Add(1)
 			in.answer(l.Ack())
 		case in.away(ctx, err):
-			hold(in, ctx, []loss{l}, err)
+			hold(ctx, in, []loss{l}, err)
 		default:
 			in.bury(ctx, []letter{{Message: l, reason: Unstorable, err: err}})
 		}

@@ -42,7 +42,7 @@ func (in *Ingest) settle(ctx context.Context, work []*arrival, err error) {
 		return
 	}
 	if in.away(ctx, err) {
-		hold(in, ctx, work, err)
+		hold(ctx, in, work, err)
 		return
 	}
 	var dead []letter
@@ -60,7 +60,7 @@ func (in *Ingest) settle(ctx context.Context, work []*arrival, err error) {
 }
 
 // hold gives messages back while the database is away, and waits a little.
-func hold[M Message](in *Ingest, ctx context.Context, messages []M, cause error) {
+func hold[M Message](ctx context.Context, in *Ingest, messages []M, cause error) {
 	in.counts.waited.Add(uint64(len(messages)))
 	in.pause = min(max(2*in.pause, firstPause), maxDelay)
 	if ctx.Err() == nil {

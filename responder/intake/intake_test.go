@@ -337,7 +337,7 @@ func TestTheDatabaseIsAway(t *testing.T) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, strings.NewReader(falco(t, nil)))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+shopToken)
-	_, err = b.client.Do(req) //nolint:bodyclose // there is none
+	_, err = b.client.Do(req)
 	require.ErrorIs(t, err, context.DeadlineExceeded, "no answer says that it is stored")
 	require.Zero(t, b.server.Counts()["stored"])
 }

@@ -267,7 +267,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		defer z.Close()
 		from = z
 	default:
-		return nil, fmt.Errorf("Content-Encoding %.20q is not supported: use gzip or none", encoding)
+		return nil, fmt.Errorf("the Content-Encoding %.20q is not supported: use gzip or none", encoding)
 	}
 	b, err := io.ReadAll(io.LimitReader(from, maxBody+1))
 	if err == nil && len(b) > maxBody {

@@ -115,7 +115,7 @@ func TestClientCertificates(t *testing.T) {
 	// Whom another authority vouches for does not even get through the handshake.
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url, strings.NewReader(falco(t, nil)))
 	require.NoError(t, err)
-	_, err = as(others, "falco.example").Do(req) //nolint:bodyclose // there is none
+	_, err = as(others, "falco.example").Do(req)
 	require.Error(t, err)
 	require.Equal(t, []string{"by-cert", "shop"}, b.texts("SELECT DISTINCT body::json->'riposte'->>'intake' FROM alerts ORDER BY 1"))
 }

@@ -109,9 +109,9 @@ func (tx Tx) KnownAfter(ctx context.Context, r RunKey, after int64, limit int) (
 }
 
 // AcceptLoss says that nobody waits for a range any more.
-func (tx Tx) AcceptLoss(ctx context.Context, r RunKey, first, last int64, reason string, at time.Time) error {
+func (tx Tx) AcceptLoss(ctx context.Context, r RunKey, first, last int64, at time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO losses (cluster, node, boot_id, first, last, count, reason, announced_at)
-		VALUES ($1, $2, $3::text::uuid, $4, $5, $5::bigint - $4::bigint + 1, $6, $7) ON CONFLICT DO NOTHING`, r.Cluster, r.Node, r.BootID, first, last, reason, at)
+		VALUES ($1, $2, $3::text::uuid, $4, $5, $5::bigint - $4::bigint + 1, 'accepted', $6) ON CONFLICT DO NOTHING`, r.Cluster, r.Node, r.BootID, first, last, at)
 	if err != nil {
 		return fmt.Errorf("accept a loss: %w", err)
 	}

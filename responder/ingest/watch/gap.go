@@ -14,9 +14,6 @@ import (
 // walk is how many numbers are read at a time.
 const walk = 10_000
 
-// accepted is the reason of a loss that a person has accepted.
-const accepted = "accepted"
-
 func (l *look) gaps(ctx context.Context) error {
 	runs, err := l.tx.OpenRuns(ctx)
 	if err != nil {
@@ -43,7 +40,7 @@ func (l *look) gap(ctx context.Context, r store.Run) error {
 		if next > 0 {
 			last = next - 1
 		}
-		if err := l.tx.AcceptLoss(ctx, r.RunKey, r.Complete+1, last, accepted, l.now); err != nil {
+		if err := l.tx.AcceptLoss(ctx, r.RunKey, r.Complete+1, last, l.now); err != nil {
 			return err
 		}
 		if next, err = l.advance(ctx, &r); err != nil {
