@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -129,4 +130,27 @@ func TestAForbiddenPublishIsSaidClearly(t *testing.T) {
 	require.Zero(t, stored(t, stream))
 	require.NoError(t, c.Publish(alert.Subject(cluster, node, alert.Critical), "y", []byte("one"), done))
 	require.NoError(t, wait(t, acks), "its own subject is open")
+}
+
+// What has no acknowledgement is bounded, and beyond the bound Publish says so at
+// once: it never waits for the server.
+func TestPublishNeverStalls(t *testing.T) {
+	s := newServer(t)
+	s.start(t)
+	nc, _ := s.responder(t)
+	subject := alert.HeartbeatSubject(cluster, node) // nobody acknowledges there
+	_, err := nc.Subscribe(subject, func(*nats.Msg) {})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	opt := s.options()
+	opt.AckTimeout = time.Minute
+	c := connect(t, opt)
+	n := 0
+	for ; n < 10_000; n++ {
+		if err = c.Publish(subject, fmt.Sprint("n1/b/", n), nil, func(error) {}); err != nil {
+			break
+		}
+	}
+	require.ErrorContains(t, err, "too many messages without an acknowledgement")
+	require.Equal(t, 4095, n)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,9 @@ func TestWhatIsDroppedIsAnnounced(t *testing.T) {
 	large := makeAlert(all+1, alert.Critical)
 	large.Output = strings.Repeat("x", alert.MaxBytes)
 	require.Error(t, o.Put(large))
+	odd := makeAlert(all+2, alert.Critical)
+	odd.OutputFields["x"] = math.NaN()
+	require.Error(t, o.Put(odd))
 	require.Eventually(t, func() bool { return o.Queued() == 0 }, 20*time.Second, time.Millisecond)
 	require.Positive(t, o.Waiting())
 	b.setAway(nil)
@@ -58,13 +62,13 @@ func TestWhatIsDroppedIsAnnounced(t *testing.T) {
 	lost := said(t, b)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	require.Equal(t, all+1, count(lost)+len(b.got)-len(b.bodies))
-	require.EqualValues(t, count(lost), o.Lost()["spool_full"]+o.Lost()["alert_too_large"])
+	require.Equal(t, all+2, count(lost)+len(b.got)-len(b.bodies))
+	require.EqualValues(t, count(lost), o.Lost()["spool_full"]+o.Lost()["alert_too_large"]+o.Lost()["alert_unencodable"])
 	came := map[string]bool{}
 	for _, id := range b.got {
 		came[id] = true
 	}
-	for i := 1; i <= all+1; i++ {
+	for i := 1; i <= all+2; i++ {
 		covered := false
 		for _, r := range lost {
 			covered = covered || uint64(i) >= r.First && uint64(i) <= r.Last
@@ -83,23 +87,22 @@ func TestLossesOutliveTheProcess(t *testing.T) {
 	large.Output = strings.Repeat("x", alert.MaxBytes)
 	require.Error(t, o.Put(large))
 	stop()
-	for _, name := range []string{"other", "n"} { // a node of another name keeps quiet about it
-		again := newBus()
-		o, stop = open(t, publish.OutboxOptions{Bus: again, Dir: dir, Cluster: "c", Node: name})
-		if name == "n" {
-			again.wait(t, 1)
-			require.Equal(t, []alert.LossRange{{First: 7, Last: 7, Count: 1, Reason: "alert_too_large"}}, said(t, again))
-			require.Eventually(t, func() bool { return o.Waiting() == 0 }, 10*time.Second, time.Millisecond)
-			stop()
-			require.NoFileExists(t, filepath.Join(dir, "losses"))
-			return
-		}
-		require.Zero(t, o.Waiting())
-		file, err := os.ReadFile(filepath.Join(dir, "losses"))
-		require.NoError(t, err)
-		stop()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "losses"), file, 0o600))
-	}
+	file, err := os.ReadFile(filepath.Join(dir, "losses"))
+	require.NoError(t, err)
+
+	// A node of another name keeps quiet about it.
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, "losses"), file, 0o600))
+	o, _ = open(t, publish.OutboxOptions{Bus: newBus(), Dir: other, Cluster: "c", Node: "other"})
+	require.Zero(t, o.Waiting())
+
+	again := newBus()
+	o, stop = open(t, publish.OutboxOptions{Bus: again, Dir: dir, Cluster: "c", Node: "n"})
+	again.wait(t, 1)
+	require.Equal(t, []alert.LossRange{{First: 7, Last: 7, Count: 1, Reason: "alert_too_large"}}, said(t, again))
+	require.Eventually(t, func() bool { return o.Waiting() == 0 }, 10*time.Second, time.Millisecond)
+	stop()
+	require.NoFileExists(t, filepath.Join(dir, "losses"))
 }
 
 func TestADamagedFileOfLossesIsNoReasonToStop(t *testing.T) {

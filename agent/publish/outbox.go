@@ -118,7 +118,7 @@ type Outbox struct {
 	queuedBytes atomic.Int64
 	// depth counts what has left the queue and has not arrived.
 	depth atomic.Int64
-	lost  struct{ queue, full, torn, foreign, large, unreadable, unsaved atomic.Uint64 }
+	lost  struct{ queue, full, torn, foreign, large, unencodable, unreadable, unsaved atomic.Uint64 }
 }
 
 type queued struct {
@@ -185,11 +185,13 @@ func (o *Outbox) keepOwn(left []*entry) []*entry {
 // Put takes one alert and never waits: when the queue is full, the alert is
 // dropped and counted. It must not be called after Run has returned.
 func (o *Outbox) Put(a *alert.Alert) error {
+	r := a.Riposte
 	body, err := a.MarshalJSON()
 	if err != nil {
+		o.lost.unencodable.Add(1)
+		o.losses.add(r.BootID, r.Seq, "alert_unencodable")
 		return fmt.Errorf("encode the alert of rule %q: %w", a.Rule, err)
 	}
-	r := a.Riposte
 	if len(body) > alert.MaxBytes {
 		o.lost.large.Add(1)
 		o.losses.add(r.BootID, r.Seq, "alert_too_large")
@@ -222,7 +224,7 @@ func (o *Outbox) Lost() map[string]uint64 {
 	all := map[string]uint64{}
 	for reason, n := range map[string]*atomic.Uint64{
 		"publish_queue_full": &o.lost.queue, "spool_full": &o.lost.full, "spool_torn": &o.lost.torn, "spool_foreign": &o.lost.foreign,
-		"alert_too_large": &o.lost.large, "spool_unreadable": &o.lost.unreadable, "spool_unsaved": &o.lost.unsaved,
+		"alert_too_large": &o.lost.large, "alert_unencodable": &o.lost.unencodable, "spool_unreadable": &o.lost.unreadable, "spool_unsaved": &o.lost.unsaved,
 	} {
 		if v := n.Load(); v > 0 {
 			all[reason] = v

@@ -42,6 +42,19 @@ func TestRedrive(t *testing.T) {
 	require.ErrorIs(t, b.Redrive(t.Context(), bootID, "user:test", ""), store.ErrNotFound)
 }
 
+// A loss that died is driven again as a loss.
+func TestRedriveALoss(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.store.Pool().Exec(t.Context(), `INSERT INTO dead_letters (id, subject, message_id, cluster, node, reason, error, body, received_at, died_at)
+		VALUES ($1::text::uuid, 'alerts.prod.n1.loss', 'x', 'prod', 'n1', 'unstorable', '', $2, now(), now())`, podUID,
+		[]byte(`{"schema":1,"cluster":"prod","node":"n1","boot_id":"`+bootID+`","ranges":[{"first":1,"last":2,"count":1,"reason":"several"}]}`))
+	require.NoError(t, err)
+	require.NoError(t, b.Redrive(t.Context(), podUID, "user:test", "again"))
+	require.Equal(t, 1, b.count("losses"))
+	require.Equal(t, 1, b.count("dead_letters WHERE state = 'redriven'"))
+}
+
 // The same bad message is one dead letter, and one node cannot fill the table.
 func TestDeadLettersAreBounded(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"riposte/agent/alert"
 	"riposte/responder/audit"
 	"riposte/responder/store"
 )
@@ -59,6 +60,13 @@ func (in *Ingest) Redrive(ctx context.Context, id, actor, reason string) error {
 }
 
 func (in *Ingest) redrive(ctx context.Context, m again) error {
+	if alert.IsLossSubject(m.Subject()) {
+		l, err := checkLoss(m.Subject(), m.Data())
+		if err != nil {
+			return err
+		}
+		return in.storeLoss(ctx, l)
+	}
 	a, err := in.admit(m)
 	if err != nil {
 		return err
