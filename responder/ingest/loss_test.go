@@ -20,9 +20,9 @@ func TestEveryNumberIsStoredOrAnnounced(t *testing.T) {
 	t.Parallel()
 	l := newLine(t, storetest.URL(t))
 	node := l.agent()
-	outbox, err := publish.OpenOutbox(publish.OutboxOptions{Bus: node, Dir: t.TempDir(), Cluster: "prod", Node: "n1", QueueBytes: 300 << 10})
+	outbox, err := publish.OpenOutbox(publish.OutboxOptions{Bus: node, Dir: t.TempDir(), Cluster: "prod", Node: "n1", QueueBytes: 200 << 10})
 	require.NoError(t, err)
-	const all = 2000
+	const all = 500
 	for _, a := range alerts(1, all) {
 		require.NoError(t, outbox.Put(a))
 	}
@@ -37,8 +37,8 @@ func TestEveryNumberIsStoredOrAnnounced(t *testing.T) {
 	w := watch.New(watch.Options{Store: l.store, Position: l.bus.Position})
 	require.Eventually(t, func() bool {
 		require.NoError(t, w.Look(t.Context()))
-		return l.count("agent_runs WHERE complete = 2000 AND gap_since IS NULL") == 1
-	}, 30*time.Second, 20*time.Millisecond)
+		return l.count("agent_runs WHERE complete = 500 AND gap_since IS NULL") == 1
+	}, 2*time.Minute, 50*time.Millisecond)
 	require.Zero(t, outbox.Waiting())
 	var lost uint64
 	require.NoError(t, l.store.Pool().QueryRow(t.Context(), "SELECT sum(count) FROM losses").Scan(&lost))
