@@ -26,9 +26,6 @@ const (
 	FalsePositive State = "false_positive"
 )
 
-// States lists all states, in the order of an incident's life.
-func States() []State { return []State{Open, Contained, Resolved, FalsePositive} }
-
 // next are the states that may follow a state.
 var next = map[State][]State{
 	Open:      {Contained, Resolved, FalsePositive},
