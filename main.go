@@ -10,6 +10,7 @@ import (
 
 	agent "riposte/agent/command"
 	"riposte/deploy/standalone"
+	"riposte/deploy/standalone/nodes"
 	"riposte/deploy/standalone/sandbox"
 	responder "riposte/responder/command"
 	"riposte/web"
@@ -39,7 +40,7 @@ attacks a container of its own.`,
 		Version:       version,
 	}
 	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS()))
-	root.AddCommand(agent.NewAgent(version), agent.NewRules(), agent.NewReplay(), newVersion())
+	root.AddCommand(agent.NewAgent(version), agent.NewRules(), agent.NewReplay(), nodes.New(), newVersion())
 	root.AddCommand(responder.New(version, web.FS())...)
 	return root
 }

@@ -235,9 +235,13 @@ func (a *Agent) Close() error {
 
 func (a *Agent) heartbeat() alert.Heartbeat {
 	set := a.current.Load().rules
+	var waiting uint64
+	if a.outbox != nil {
+		waiting = a.outbox.Waiting()
+	}
 	return alert.Heartbeat{
 		Cluster: a.opt.Cluster, Node: a.opt.Node, BootID: a.stamp.boot, Version: a.opt.Version, Source: a.source.Name(),
-		Rules: set.Len(), Ruleset: set.Hash(), Seq: a.seq.Load(), Lost: a.Lost(), TimeNS: time.Now().UnixNano(),
+		Rules: set.Len(), Ruleset: set.Hash(), Seq: a.seq.Load(), Lost: a.Lost(), Waiting: waiting, TimeNS: time.Now().UnixNano(),
 	}
 }
 

@@ -42,7 +42,7 @@ type Options struct {
 	// DataDir keeps the spool of unacknowledged alerts and the ledger of orders.
 	// Default: /var/lib/riposte/agent.
 	DataDir string
-	// SpoolBytes bounds the spool. Default: 64 MiB.
+	// SpoolBytes bounds the spool. Default: 256 MiB.
 	SpoolBytes int64
 
 	// RuleFiles are files, and folders of them, loaded in this order. Default: the

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"riposte/responder/incident"
 )
 
 // Options says what a responder works with. Secrets are named as files, so that
@@ -59,6 +61,23 @@ type Options struct {
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
 
+	// IntakeListen is the address at which alerts of Falco and Falcosidekick are taken
+	// over HTTP. Default: nowhere.
+	IntakeListen string
+	// IntakeIdentities is the YAML file that says who may send there, see
+	// intake.Identity. Needed with IntakeListen.
+	IntakeIdentities string
+	// IntakeCert and IntakeKey make it HTTPS, IntakeClientCA verifies client certificates.
+	IntakeCert, IntakeKey, IntakeClientCA string
+
+	// IncidentWindow is how long an incident waits for its next alert before the next
+	// one opens another. Default: 1 h.
+	IncidentWindow time.Duration
+	// SilentAfter is how long an agent may say nothing before that is an incident. Default: 1 min.
+	SilentAfter time.Duration
+	// StreamReplicas is on how many NATS servers the stream of alerts is kept. Default: 1.
+	StreamReplicas int
+
 	// Console is the built console. Default: none.
 	Console fs.FS
 	// Log takes what the parts log. Default: nobody.
@@ -72,6 +91,8 @@ const InCluster = "in-cluster"
 const (
 	watchPlaybooks = 2 * time.Second
 	housekeeping   = 10 * time.Minute
+	// keepDeadLetters is how long a message that could not be processed is kept.
+	keepDeadLetters = 30 * 24 * time.Hour
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -90,12 +111,21 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.IncidentWindow == 0 {
+		o.IncidentWindow = incident.DefaultWindow
+	}
+	if o.SilentAfter == 0 {
+		o.SilentAfter = time.Minute
+	}
 	if o.Instance == "" {
 		host, err := os.Hostname()
 		if err != nil {
 			return o, fmt.Errorf("name this instance: %w", err)
 		}
 		o.Instance = host
+	}
+	if o.IncidentWindow < time.Minute || o.SilentAfter < 15*time.Second {
+		return o, errors.New("an incident's window is a minute at least, and an agent may say nothing for 15 s at least: it speaks every ten")
 	}
 	var missing []error
 	for _, need := range []struct{ name, value string }{
@@ -107,6 +137,9 @@ func (o Options) withDefaults() (Options, error) {
 		if need.value == "" {
 			missing = append(missing, fmt.Errorf("the responder needs %s", need.name))
 		}
+	}
+	if (o.IntakeListen == "") != (o.IntakeIdentities == "") {
+		missing = append(missing, errors.New("the intake needs an address and a file of identities, both or none"))
 	}
 	return o, errors.Join(missing...)
 }

@@ -15,8 +15,9 @@ import (
 	"riposte/responder/bus"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
-	"riposte/responder/incident"
 	"riposte/responder/ingest"
+	"riposte/responder/ingest/watch"
+	"riposte/responder/intake"
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
@@ -35,13 +36,19 @@ type Responder struct {
 	guard     *guard.Guard
 	webhooks  *notify.Webhooks
 
+	// intake is nil if nobody may send alerts over HTTP.
+	intake *intake.Identities
+
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
 	binder *kube.Binder // nil without a cluster, and so is places
 	places *kube.Places
-	api    *server.Server
-	addr   string
+	// ingest is what every way in needs, redrive the way for dead letters.
+	ingest           ingest.Options
+	redrive          func(ctx context.Context, id, actor, reason string) error
+	api              *server.Server
+	addr, intakeAddr string
 
 	mu       sync.Mutex
 	started  bool
@@ -62,6 +69,11 @@ func New(o Options) (*Responder, error) {
 	}
 	if r.webhooks, err = readWebhooks(o.WebhooksFile); err != nil {
 		return nil, err
+	}
+	if o.IntakeIdentities != "" {
+		if r.intake, err = intake.ReadIdentities(o.IntakeIdentities); err != nil {
+			return nil, err
+		}
 	}
 	sources := []sandbox.Source{playbook.Embedded()}
 	if o.PlaybookDir != "" {
@@ -148,6 +160,9 @@ func (r *Responder) start(ctx context.Context) error {
 	}
 	r.startStanding()
 	r.startIntake(actions)
+	if err := r.startHTTPIntake(ctx); err != nil {
+		return err
+	}
 	r.startChores()
 	r.startAPI(listener)
 	return nil
@@ -178,7 +193,7 @@ func (r *Responder) record(ctx context.Context, kind audit.Kind) error {
 
 func (r *Responder) startBus(ctx context.Context) error {
 	b, err := bus.Connect(ctx, bus.Options{
-		URL: r.o.NATS, Seed: r.secrets.natsSeed, OrderKey: r.secrets.orderKey, Log: r.o.Log.With("component", "bus"),
+		URL: r.o.NATS, Seed: r.secrets.natsSeed, OrderKey: r.secrets.orderKey, StreamReplicas: r.o.StreamReplicas, Log: r.o.Log.With("component", "bus"),
 	})
 	if err != nil {
 		return err
@@ -217,19 +232,25 @@ func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
 	lift := newLifter(log)
 	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
-	o := ingest.Options{
-		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Lift: lift.put, Cluster: r.o.Cluster, Log: log,
+	r.ingest = ingest.Options{
+		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Lift: lift.put,
+		Cluster: r.o.Cluster, Log: log, Window: r.o.IncidentWindow,
 	}
 	if r.binder != nil { // a nil Binder in the interface would not be nil
-		o.Binder, o.Places = r.binder, r.places
+		r.ingest.Binder, r.ingest.Places = r.binder, r.places
 	}
-	in := ingest.New(o)
+	in := ingest.New(r.ingest)
+	r.redrive = in.Redrive
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
 		both.Go(func() { r.report(ctx, "hear heartbeats", r.bus.Heartbeats(ctx, in.Heartbeat)) })
 		both.Wait()
 	}))
+	watching := watch.New(watch.Options{
+		Store: r.store, Position: r.bus.Position, Hearing: r.bus.Hearing, SilentAfter: r.o.SilentAfter, Log: r.o.Log.With("component", "watch"),
+	})
+	r.cleanups.add("the watch of what does not come", background(watching.Run))
 }
 
 // startChores does what nobody waits for.
@@ -254,19 +275,19 @@ func (r *Responder) startChores() {
 	}))
 }
 
-// housekeep closes incidents that nothing joined for long, and forgets what the
-// stream cannot deliver again, a day more than it keeps its messages, and what no
-// budget looks back to.
+// housekeep ends the windows of incidents that nothing joined for long, and forgets
+// what the stream cannot deliver again, a day after it could, old dead letters, and
+// what no budget looks back to.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
-	_, closing := r.store.CloseIdleIncidents(ctx, now.Add(-incident.Window))
+	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
 	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
-	return errors.Join(closing, pruning, counting)
+	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)))
 }
 
 func (r *Responder) startAPI(listener net.Listener) {
 	r.api = server.New(server.Options{
-		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, Guard: r.guard,
+		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, Guard: r.guard, Redrive: r.redrive,
 		Playbooks: r.playbooks.Playbooks, Ready: r.ready, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)

@@ -163,3 +163,8 @@ func critical(seq uint64, container string) *alert.Alert {
 }
 
 var boot = uuid.NewString()
+
+// alertMessage is any data on this node's own subject.
+func alertMessage(p alert.Priority, data, id string) *nats.Msg {
+	return &nats.Msg{Subject: alert.Subject(cluster, node, p), Data: []byte(data), Header: nats.Header{jetstream.MsgIDHeader: {id}}}
+}

@@ -60,7 +60,10 @@ type Riposte struct {
 	// Ruleset is the SHA-256 of the loaded rules, as hexadecimal.
 	Ruleset string `json:"ruleset"`
 	// Recorded marks an alert about a replayed recording: nothing may be done about it.
-	Recorded  bool       `json:"recorded,omitempty"`
+	Recorded bool `json:"recorded,omitempty"`
+	// Intake is the identity that an alert of Falco's came from over the responder's
+	// HTTP intake, which made this part. An agent's alert never has it.
+	Intake    string     `json:"intake,omitempty"`
 	Process   *Process   `json:"process,omitempty"`
 	Container *Container `json:"container,omitempty"`
 	Pod       *Pod       `json:"pod,omitempty"`

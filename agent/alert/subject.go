@@ -61,18 +61,24 @@ func Subjects(cluster, node string) string {
 
 // ParseSubject reads what Subject wrote.
 func ParseSubject(subject string) (cluster, node string, p Priority, err error) {
+	if cluster, node, err = ParseOrigin(subject); err != nil {
+		return "", "", 0, err
+	}
+	p, err = ParsePriority(subject[strings.LastIndexByte(subject, '.')+1:])
+	return cluster, node, p, err
+}
+
+// ParseOrigin reads whose subject it is, of an alert or a Loss.
+func ParseOrigin(subject string) (cluster, node string, err error) {
 	part := strings.Split(subject, ".")
 	if len(part) != 4 || part[0] != "alerts" {
-		return "", "", 0, fmt.Errorf("subject %q is not alerts.<cluster>.<node>.<priority>", subject)
+		return "", "", fmt.Errorf("subject %q is not alerts.<cluster>.<node>.<priority>", subject)
 	}
 	if cluster, err = Name(part[1]); err != nil {
-		return "", "", 0, err
+		return "", "", err
 	}
-	if node, err = Name(part[2]); err != nil {
-		return "", "", 0, err
-	}
-	p, err = ParsePriority(part[3])
-	return cluster, node, p, err
+	node, err = Name(part[2])
+	return cluster, node, err
 }
 
 // MessageID is the broker's deduplication key of one alert: <node>/<boot_id>/<seq>.
@@ -99,8 +105,11 @@ type Heartbeat struct {
 	// Seq is the last alert's number: what the responder lacks below it was lost or is late.
 	Seq uint64 `json:"seq"`
 	// Lost counts lost data by the place that lost it.
-	Lost   map[string]uint64 `json:"lost,omitempty"`
-	TimeNS int64             `json:"time_ns"`
+	Lost map[string]uint64 `json:"lost,omitempty"`
+	// Waiting is how many alerts and losses are made and not yet acknowledged: what is
+	// missing may be among them.
+	Waiting uint64 `json:"waiting,omitempty"`
+	TimeNS  int64  `json:"time_ns"`
 }
 
 // InboxPrefix is the private prefix of one node's NATS inboxes. Tokens never

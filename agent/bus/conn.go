@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,6 +57,13 @@ type Conn struct {
 	subscriptions []*nats.Subscription
 	// done are the answers that published alerts wait for.
 	done map[*nats.Msg]func(error)
+	// batches are the batches without an answer, by the last part of their reply subject.
+	batches   map[string]*batch
+	batchBase string
+	// unbatched: the server or the stream takes no batches, until the next connection.
+	unbatched atomic.Bool
+	// forbidden is when each subject was last said to be forbidden.
+	forbidden map[string]time.Time
 }
 
 // Connect returns a connection that may still be on its way: a server that does
@@ -76,16 +84,19 @@ func Connect(opt Options) (*Conn, error) {
 	}
 	c := &Conn{
 		opt: opt, closed: make(chan struct{}), up: make(chan struct{}, 1), beat: make(chan struct{}, 1),
-		done: map[*nats.Msg]func(error){},
+		done: map[*nats.Msg]func(error){}, batches: map[string]*batch{}, forbidden: map[string]time.Time{},
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	if c.nc, err = c.dial(key); err != nil {
 		c.stop()
 		return nil, err
 	}
-	c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(opt.AckTimeout),
+	c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(opt.AckTimeout), jetstream.WithPublishAsyncMaxPending(maxPending),
 		jetstream.WithPublishAsyncAckHandler(func(_ jetstream.JetStream, m *nats.Msg, _ *jetstream.PubAck) { c.settle(m, nil) }),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { c.settle(m, err) }))
+	if err == nil {
+		err = c.hearBatches()
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -134,12 +145,17 @@ func (c *Conn) dial(key nats.Option) (*nats.Conn, error) {
 		nats.ConnectHandler(func(nc *nats.Conn) { c.connected(nc) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) { c.connected(nc) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.failBatches(nats.ErrDisconnected)
 			if c.ctx.Err() == nil {
 				log.Warn("the bus is away, alerts wait in the spool", "error", err)
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Debug("the bus does not answer", "error", err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
+			if what, ok := refused(err); ok {
+				c.forbid(what)
+				return
+			}
 			subject := ""
 			if s != nil {
 				subject = s.Subject
@@ -170,6 +186,7 @@ func isNetwork(err error) bool {
 }
 
 func (c *Conn) connected(nc *nats.Conn) {
+	c.unbatched.Store(false) // it may be another server
 	c.opt.Log.Info("connected to the bus", "server", nc.ConnectedUrlRedacted())
 	for _, told := range []chan struct{}{c.up, c.beat} {
 		select {
@@ -219,5 +236,6 @@ func (c *Conn) close() error {
 	}
 	c.nc.Close()
 	<-c.closed
+	c.failBatches(nats.ErrConnectionClosed)
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,12 +13,22 @@ import (
 	"riposte/agent/alert"
 )
 
+// maxPending bounds the messages without an acknowledgement. The spool's window is
+// far below it; what the server never answers counts until it is out of time.
+const maxPending = 4096
+
+var errBusy = errors.New("the bus has too many messages without an acknowledgement")
+
 // Publish hands one alert to JetStream and does not wait. After a nil error done
 // is called once: with nil when the stream has stored the alert, or with the
 // reason why it may not have. The id keeps a repeat from being stored twice.
 func (c *Conn) Publish(subject, id string, body []byte, done func(error)) error {
 	if !c.nc.IsConnected() {
 		return nats.ErrDisconnected
+	}
+	// Beyond its limit the client would wait for the server, and then say "stalled".
+	if c.js.PublishAsyncPending() >= maxPending-1 {
+		return errBusy
 	}
 	m := &nats.Msg{Subject: subject, Data: body}
 	c.mu.Lock()

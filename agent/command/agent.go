@@ -134,7 +134,7 @@ func defineFlags(c *cobra.Command) {
 	f.String("nats-key", "", "file with this node's nkey seed")
 	f.String("order-key", "", "file with the responder's public key; empty: no order is taken")
 	f.String("data", "", `folder for unacknowledged alerts and handled orders (default "/var/lib/riposte/agent")`)
-	f.Int64("spool-bytes", 0, "bound of the unacknowledged alerts on disk (default 67108864)")
+	f.Int64("spool-bytes", 0, "bound of the unacknowledged alerts on disk (default 268435456)")
 	f.StringArrayP("rules", "r", nil, "rules file or folder, may be repeated (default the built-in rules)")
 	f.String("kubeconfig", "", `cluster to take pod names from, a file or "in-cluster"`)
 	f.String("recording", "", `replay a recorded file, or "embedded", in place of the kernel's events`)

@@ -3,6 +3,7 @@ package publish
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,9 +20,23 @@ import (
 // goroutine; after an error never.
 type Bus interface {
 	Publish(subject, id string, body []byte, done func(error)) error
+	// Batches says whether PublishBatch can be used now. It stores several messages at
+	// once, all or none, and is like Publish otherwise. An error that wraps ErrBatch
+	// says that the bus may take the same messages one by one.
+	Batches() bool
+	PublishBatch(batch []Packet, done func(error)) error
 	// Up has a value whenever the connection has come (back).
 	Up() <-chan struct{}
 }
+
+// Packet is one message of a batch.
+type Packet struct {
+	Subject, ID string
+	Body        []byte
+}
+
+// ErrBatch says that a bus did not take some messages as one batch.
+var ErrBatch = errors.New("the bus did not take the messages as one batch")
 
 // OutboxOptions configure an Outbox.
 type OutboxOptions struct {
@@ -31,7 +46,7 @@ type OutboxOptions struct {
 	// Cluster and Node are whose alerts the bus takes from here. What an earlier run
 	// left under another name is given up, for it could never arrive. Empty: all is sent.
 	Cluster, Node string
-	// MaxBytes bounds the spool, 64 MiB if 0.
+	// MaxBytes bounds the spool, 256 MiB if 0.
 	MaxBytes int64
 	// Window is how many messages may be without an acknowledgement, 256 if 0.
 	Window int
@@ -44,7 +59,7 @@ type OutboxOptions struct {
 
 func (o *OutboxOptions) setDefaults() {
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 64 << 20
+		o.MaxBytes = 256 << 20
 	}
 	if o.Window == 0 {
 		o.Window = 256
@@ -62,6 +77,12 @@ func (o *OutboxOptions) setDefaults() {
 
 const (
 	queueLength = 8192
+	// A backlog goes in batches of so many messages and bytes.
+	minBatch   = 8
+	maxBatch   = 64
+	batchBytes = 512 << 10
+	// lossDelay gathers losses, so that neighbours are announced together.
+	lossDelay = time.Second
 	// Waits after a refused or unacknowledged message, unless the bus says that it is back.
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 10 * time.Second
@@ -88,18 +109,30 @@ type Outbox struct {
 	wait  time.Duration
 	retry *time.Timer
 
+	losses *losses
+	// armed: announce will fire; announcing: losses are to be announced as soon as the
+	// bus takes something.
+	armed, announcing bool
+	announce          *time.Timer
+
 	queuedBytes atomic.Int64
-	lost        struct{ queue, full, torn, foreign, large, unreadable, unsaved atomic.Uint64 }
+	// depth counts what has left the queue and has not arrived.
+	depth atomic.Int64
+	lost  struct{ queue, full, torn, foreign, large, unencodable, unreadable, unsaved atomic.Uint64 }
 }
 
 type queued struct {
 	priority alert.Priority
+	run      string
+	seq      uint64
 	message
 }
 
+// result is the answer to some entries, or to the announcement of a run's losses.
 type result struct {
-	entry *entry
-	err   error
+	entries []*entry
+	run     string
+	err     error
 }
 
 // OpenOutbox opens the spool and finds what an earlier process left in it. Call
@@ -107,15 +140,19 @@ type result struct {
 func OpenOutbox(opt OutboxOptions) (*Outbox, error) {
 	opt.setDefaults()
 	o := &Outbox{
-		opt: opt, queue: make(chan queued, queueLength), results: make(chan result, opt.Window),
-		wait: firstRetry, retry: time.NewTimer(time.Hour),
+		opt: opt, queue: make(chan queued, queueLength), results: make(chan result, opt.Window+maxRuns),
+		wait: firstRetry, retry: time.NewTimer(time.Hour), announce: time.NewTimer(time.Hour),
 	}
 	o.retry.Stop()
+	o.announce.Stop()
 	s, left, damaged, err := openSpool(opt.Dir, opt.MaxBytes, opt.Log)
 	if err != nil {
 		return nil, err
 	}
 	o.spool = s
+	if o.losses, err = openLosses(opt.Dir, opt.Cluster, opt.Node); err != nil {
+		opt.Log.Warn("losses of an earlier run are not announced", "error", err)
+	}
 	o.pending = o.keepOwn(left)
 	heap.Init(&o.pending)
 	if n := len(o.pending); n > 0 {
@@ -148,38 +185,46 @@ func (o *Outbox) keepOwn(left []*entry) []*entry {
 // Put takes one alert and never waits: when the queue is full, the alert is
 // dropped and counted. It must not be called after Run has returned.
 func (o *Outbox) Put(a *alert.Alert) error {
+	r := a.Riposte
 	body, err := a.MarshalJSON()
 	if err != nil {
+		o.lost.unencodable.Add(1)
+		o.losses.add(r.BootID, r.Seq, "alert_unencodable")
 		return fmt.Errorf("encode the alert of rule %q: %w", a.Rule, err)
 	}
 	if len(body) > alert.MaxBytes {
 		o.lost.large.Add(1)
+		o.losses.add(r.BootID, r.Seq, "alert_too_large")
 		return fmt.Errorf("an alert of rule %q has %d bytes, more than the limit of %d", a.Rule, len(body), alert.MaxBytes)
 	}
-	m := queued{a.Priority, message{alert.Subject(a.Riposte.Cluster, a.Riposte.Node, a.Priority), a.Riposte.MessageID(), body}}
-	if o.queuedBytes.Add(int64(len(body))) > o.opt.QueueBytes {
-		o.queuedBytes.Add(-int64(len(body)))
-		o.lost.queue.Add(1)
-		return nil
+	m := queued{a.Priority, r.BootID, r.Seq, message{alert.Subject(r.Cluster, r.Node, a.Priority), r.MessageID(), body}}
+	if o.queuedBytes.Add(int64(len(body))) <= o.opt.QueueBytes {
+		select {
+		case o.queue <- m:
+			return nil
+		default:
+		}
 	}
-	select {
-	case o.queue <- m:
-	default:
-		o.queuedBytes.Add(-int64(len(body)))
-		o.lost.queue.Add(1)
-	}
+	o.queuedBytes.Add(-int64(len(body)))
+	o.lost.queue.Add(1)
+	o.losses.add(r.BootID, r.Seq, "publish_queue_full")
 	return nil
 }
 
 // Queued counts the bytes that wait in memory, neither sent nor on disk.
 func (o *Outbox) Queued() int64 { return o.queuedBytes.Load() }
 
+// Waiting counts the alerts that have not arrived and the losses not yet announced.
+func (o *Outbox) Waiting() uint64 {
+	return uint64(len(o.queue)) + uint64(o.depth.Load()) + uint64(o.losses.len())
+}
+
 // Lost counts the alerts that never reach the bus, by the reason why.
 func (o *Outbox) Lost() map[string]uint64 {
 	all := map[string]uint64{}
 	for reason, n := range map[string]*atomic.Uint64{
 		"publish_queue_full": &o.lost.queue, "spool_full": &o.lost.full, "spool_torn": &o.lost.torn, "spool_foreign": &o.lost.foreign,
-		"alert_too_large": &o.lost.large, "spool_unreadable": &o.lost.unreadable, "spool_unsaved": &o.lost.unsaved,
+		"alert_too_large": &o.lost.large, "alert_unencodable": &o.lost.unencodable, "spool_unreadable": &o.lost.unreadable, "spool_unsaved": &o.lost.unsaved,
 	} {
 		if v := n.Load(); v > 0 {
 			all[reason] = v
@@ -192,8 +237,10 @@ func (o *Outbox) Lost() map[string]uint64 {
 // leaves the rest in the spool.
 func (o *Outbox) Run(ctx context.Context) error {
 	defer o.retry.Stop()
+	defer o.announce.Stop()
 	for {
 		o.send()
+		o.depth.Store(int64(len(o.pending) + o.inflight))
 		select {
 		case m := <-o.queue:
 			o.take(m)
@@ -203,6 +250,11 @@ func (o *Outbox) Run(ctx context.Context) error {
 			o.hold, o.wait = false, firstRetry
 		case <-o.retry.C:
 			o.hold = false
+		case <-o.losses.changed:
+			o.arm()
+		case <-o.announce.C:
+			o.armed, o.announcing = false, true
+			o.saveLosses()
 		case <-ctx.Done():
 			o.drain()
 			return o.Close()
@@ -212,15 +264,32 @@ func (o *Outbox) Run(ctx context.Context) error {
 
 // Close closes the spool of an Outbox that does not run. What is in it stays.
 func (o *Outbox) Close() (err error) {
-	o.closing.Do(func() { err = o.spool.close() })
+	o.closing.Do(func() {
+		o.saveLosses()
+		err = o.spool.close()
+	})
 	return err
+}
+
+// arm has losses saved and announced a little later, with those that come until then.
+func (o *Outbox) arm() {
+	if !o.armed && !o.announcing {
+		o.armed = true
+		o.announce.Reset(lossDelay)
+	}
+}
+
+func (o *Outbox) saveLosses() {
+	if err := o.losses.save(); err != nil {
+		o.opt.Log.Warn("what was lost is known to this process alone", "error", err)
+	}
 }
 
 // take handles a new alert. If nothing waits it goes out at once, and to the
 // disk behind that: a stalled disk must not hold up the answer to an attack.
 func (o *Outbox) take(m queued) {
 	defer o.queuedBytes.Add(-int64(len(m.body)))
-	e := &entry{priority: m.priority, num: o.spool.number()}
+	e := &entry{priority: m.priority, num: o.spool.number(), run: m.run, seq: m.seq}
 	if len(o.pending) == 0 && o.ready() {
 		o.publish(e, m.message)
 	}
@@ -230,10 +299,16 @@ func (o *Outbox) take(m queued) {
 	switch {
 	case e.sent, e.dropped:
 	case e.segment == nil: // neither sent nor written: the disk is broken
-		o.lost.unsaved.Add(1)
+		o.lose(e, &o.lost.unsaved, "spool_unsaved")
 	default:
 		heap.Push(&o.pending, e)
 	}
+}
+
+// lose counts an alert that will never arrive, and notes its number.
+func (o *Outbox) lose(e *entry, counter *atomic.Uint64, reason string) {
+	counter.Add(1)
+	o.losses.add(e.run, e.seq, reason)
 }
 
 // giveUp counts what the spool dropped for space. What is on its way at this
@@ -241,70 +316,11 @@ func (o *Outbox) take(m queued) {
 func (o *Outbox) giveUp(given []*entry) {
 	for _, e := range given {
 		if !e.sent {
-			o.lost.full.Add(1)
+			o.lose(e, &o.lost.full, "spool_full")
 		}
 	}
 	o.pending = slices.DeleteFunc(o.pending, func(e *entry) bool { return e.dropped })
 	heap.Init(&o.pending)
-}
-
-func (o *Outbox) ready() bool { return !o.hold && o.inflight < o.opt.Window }
-
-// send publishes what waits, as far as the window goes.
-func (o *Outbox) send() {
-	for o.ready() && len(o.pending) > 0 {
-		e := heap.Pop(&o.pending).(*entry)
-		m, err := e.segment.read(e)
-		if err != nil {
-			o.opt.Log.Error("an alert of the spool is lost", "error", err)
-			o.lost.unreadable.Add(1)
-			o.spool.done(e)
-			continue
-		}
-		if o.publish(e, m); !e.sent {
-			heap.Push(&o.pending, e)
-		}
-	}
-}
-
-func (o *Outbox) publish(e *entry, m message) {
-	err := o.opt.Bus.Publish(m.subject, m.id, m.body, func(err error) { o.results <- result{e, err} })
-	if err != nil {
-		o.pause(err)
-		return
-	}
-	e.sent = true
-	o.inflight++
-}
-
-func (o *Outbox) pause(err error) {
-	if o.hold {
-		return
-	}
-	o.opt.Log.Debug("the bus does not take alerts, they wait in the spool", "retry_in", o.wait, "error", err)
-	o.hold = true
-	o.retry.Reset(o.wait)
-	o.wait = min(2*o.wait, lastRetry)
-}
-
-// settle handles the answer to one message.
-func (o *Outbox) settle(r result) {
-	o.inflight--
-	r.entry.sent = false
-	switch {
-	case r.err == nil:
-		o.wait = firstRetry
-		o.spool.done(r.entry)
-	case r.entry.dropped:
-		o.lost.full.Add(1)
-		o.pause(r.err)
-	case r.entry.segment == nil:
-		o.lost.unsaved.Add(1)
-		o.pause(r.err)
-	default:
-		heap.Push(&o.pending, r.entry)
-		o.pause(r.err)
-	}
 }
 
 // drain takes what is queued and waits for what is on its way.
@@ -314,6 +330,7 @@ func (o *Outbox) drain() {
 	for len(o.queue) > 0 {
 		o.take(<-o.queue)
 	}
+	o.announcing = true
 	for o.send(); o.inflight > 0; o.send() {
 		select {
 		case r := <-o.results:

@@ -33,6 +33,10 @@ type memoryBus struct {
 	got    []string
 	held   []func(error)
 	up     chan struct{}
+	// batched takes batches; bodies are what came on a subject that is no alert's.
+	batched bool
+	batches [][]string
+	bodies  [][]byte
 	// arrived has one value for each message.
 	arrived chan string
 }
@@ -43,11 +47,37 @@ func newBus() *memoryBus {
 
 func (b *memoryBus) Up() <-chan struct{} { return b.up }
 
-func (b *memoryBus) Publish(_, id string, _ []byte, done func(error)) error {
+func (b *memoryBus) Batches() bool { return b.batched }
+
+func (b *memoryBus) PublishBatch(all []publish.Packet, done func(error)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away != nil {
 		return b.away
+	}
+	var ids []string
+	for _, p := range all {
+		ids = append(ids, p.ID)
+	}
+	b.batches = append(b.batches, ids)
+	err := b.answer(ids[0])
+	if err == nil {
+		for _, id := range ids {
+			b.arrived <- id
+		}
+	}
+	done(err)
+	return nil
+}
+
+func (b *memoryBus) Publish(subject, id string, body []byte, done func(error)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away != nil {
+		return b.away
+	}
+	if alert.IsLossSubject(subject) {
+		b.bodies = append(b.bodies, body)
 	}
 	b.got = append(b.got, id)
 	b.arrived <- id

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"strconv"
+	"strings"
 
 	"riposte/agent/alert"
 )
@@ -56,6 +58,24 @@ func (m message) payload() []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(m.id)))
 	b = append(b, m.id...)
 	return append(b, m.body...)
+}
+
+// runOf reads the run and the number off an alert's message id, <node>/<boot>/<seq>.
+func runOf(id string) (run string, seq uint64) {
+	rest, number, _ := cutLast(id)
+	_, run, _ = cutLast(rest)
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return "", 0
+	}
+	return run, seq
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, '/'); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
 }
 
 var errPayload = errors.New("a record's payload has a wrong shape")

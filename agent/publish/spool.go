@@ -40,6 +40,9 @@ type entry struct {
 	priority alert.Priority
 	// num orders the entries of one priority by age.
 	num uint64
+	// run and seq are the alert's number, for the announcement if it is lost.
+	run string
+	seq uint64
 	// subject is known only for what an earlier process left.
 	subject string
 	// segment is nil for an alert that is not on disk.
@@ -47,8 +50,9 @@ type entry struct {
 	place   int
 	offset  int64
 	bytes   int
-	// sent: it is on its way; dropped: it was given up for space; done: it has arrived.
-	sent, dropped, done bool
+	// sent: it is on its way; dropped: it was given up for space; done: it has arrived;
+	// single: the bus refused a batch that it was in.
+	sent, dropped, done, single bool
 }
 
 // openSpool reads what an earlier process left: the entries that nobody
@@ -114,8 +118,9 @@ func (s *spool) recover(name string) (damaged int64, err error) {
 	}
 	seg.size = scan(content, func(offset int64, payload []byte) {
 		m, err := parseMessage(payload)
+		run, seq := runOf(m.id)
 		seg.entries = append(seg.entries, &entry{
-			priority: seg.priority, subject: m.subject, segment: seg, place: seg.puts, offset: offset, bytes: headBytes + len(payload),
+			priority: seg.priority, subject: m.subject, run: run, seq: seq, segment: seg, place: seg.puts, offset: offset, bytes: headBytes + len(payload),
 			done: err != nil,
 		})
 		seg.puts++
@@ -148,15 +153,18 @@ func (s *spool) put(e *entry, m message) (dropped []*entry) {
 			e.dropped = true
 			return append(dropped, e)
 		}
-		for _, old := range victim.entries {
-			if !old.done {
-				old.dropped = true
-				dropped = append(dropped, old)
-			}
-		}
-		s.remove(victim)
+		dropped = append(dropped, s.drop(victim)...)
 	}
 	err := s.write(e, payload)
+	// The disk may be full before the spool is: what others wrote counts there too.
+	for errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		victim := s.victim(e.priority)
+		if victim == nil || victim.size == 0 {
+			break
+		}
+		dropped = append(dropped, s.drop(victim)...)
+		err = s.write(e, payload)
+	}
 	if (err != nil) != s.broken {
 		s.broken = err != nil
 		if s.broken {
@@ -165,6 +173,18 @@ func (s *spool) put(e *entry, m message) (dropped []*entry) {
 			s.log.Info("the spool can be written again", "dir", s.dir)
 		}
 	}
+	return dropped
+}
+
+// drop removes a file with all that is in it and returns what had not arrived.
+func (s *spool) drop(victim *segment) (dropped []*entry) {
+	for _, old := range victim.entries {
+		if !old.done {
+			old.dropped = true
+			dropped = append(dropped, old)
+		}
+	}
+	s.remove(victim)
 	return dropped
 }
 

@@ -52,11 +52,12 @@ func TestPodFromNodeToDeletion(t *testing.T) {
 	require.Eventually(t, func() bool { _, ok := lookup.Pod(uid); return ok }, 20*time.Second, time.Millisecond)
 	seen, _ := lookup.Pod(uid)
 
-	binding, bound := binder.Bind("node-1", seen.UID)
+	binding, bound, err := binder.Bind("node-1", seen.UID)
+	require.NoError(t, err)
 	require.Equal(t, playbook.Bound, binding)
 	require.Equal(t, seen.Name, bound.Name)
 	require.Equal(t, seen.Owner, bound.Owner)
-	forged, _ := binder.Bind("node-2", seen.UID)
+	forged, _, _ := binder.Bind("node-2", seen.UID)
 	require.Equal(t, playbook.Forged, forged)
 
 	params := json.RawMessage(`{"grace_seconds": 1}`)
@@ -74,6 +75,6 @@ func TestPodFromNodeToDeletion(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, result.Note, "replaced")
 	require.Equal(t, successor, cluster.UID(t, "shop", "cart"))
-	binding, _ = binder.Bind("node-1", uid)
+	binding, _, _ = binder.Bind("node-1", uid)
 	require.Equal(t, playbook.Bound, binding, "an alert that was underway still finds its pod")
 }

@@ -44,6 +44,10 @@ type Alert struct {
 	Binding     string    `json:"binding"`
 	Recorded    bool      `json:"recorded,omitempty"`
 	IncidentID  string    `json:"incident_id"`
+	// Count is how many equal alerts there were in the incident, LastAt when the last
+	// was received; all else is of the first.
+	Count  int64     `json:"count"`
+	LastAt time.Time `json:"last_at"`
 	// Body is the alert as the agent sent it.
 	Body json.RawMessage `json:"body"`
 }

@@ -10,6 +10,15 @@ const (
 	Alert Kind = "alert"
 	// AlertForged: an alert named a pod that is known to be on another node.
 	AlertForged Kind = "alert.forged"
+	// AlertRepeated: alerts came that are equal to one that the incident has already; the note says how many.
+	AlertRepeated Kind = "alert.repeated"
+	// AlertLost: an agent says that it had to drop alerts.
+	AlertLost Kind = "alert.lost"
+	// DeadLetter: a message could not be processed and was put aside, or was driven again.
+	DeadLetter Kind = "deadletter"
+	// IncidentOpened and IncidentState: an incident began, or changed its state.
+	IncidentOpened Kind = "incident.opened"
+	IncidentState  Kind = "incident.state"
 	// Decision: a playbook gave an answer to an alert.
 	Decision Kind = "decision"
 	// DecisionRefused: a playbook's answer had a wrong shape or came too late.
@@ -46,7 +55,7 @@ const (
 // Kinds lists all kinds, in the order of an event's way.
 func Kinds() []Kind {
 	return []Kind{
-		Alert, AlertForged, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
+		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
 		ActionResult, ActionVerified, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Startup, Shutdown,
 	}
 }

@@ -8,8 +8,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// MaxBatch is how many messages are handed over at once, at most.
-const MaxBatch = 64
+// MaxBatch is how many messages are handed over at once, at most, and MaxBatchBytes
+// how large they are together, but for the last one.
+const (
+	MaxBatch      = 256
+	MaxBatchBytes = 4 << 20
+)
 
 // buffered is how many messages wait in this process, so that the next batch is
 // there when one is done.
@@ -119,11 +123,11 @@ func (b *Bus) consume(ctx context.Context, handle func(context.Context, []*Messa
 
 // waiting takes what is there and waits for nothing.
 func waiting(first *Message, queue <-chan *Message) []*Message {
-	batch := []*Message{first}
-	for len(batch) < MaxBatch {
+	batch, size := []*Message{first}, len(first.Data())
+	for len(batch) < MaxBatch && size < MaxBatchBytes {
 		select {
 		case m := <-queue:
-			batch = append(batch, m)
+			batch, size = append(batch, m), size+len(m.Data())
 		default:
 			return batch
 		}

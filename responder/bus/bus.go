@@ -32,6 +32,8 @@ type Options struct {
 	OrderKey ed25519.PrivateKey
 	// StreamBytes bounds the stream of alerts, 1 GiB if 0.
 	StreamBytes int64
+	// StreamReplicas is on how many servers the stream is kept, 1 if 0.
+	StreamReplicas int
 	// StreamAge is how long an alert waits for a responder at most, 7 days if 0.
 	// The inbox must remember for longer than this.
 	StreamAge time.Duration
@@ -49,6 +51,8 @@ type Bus struct {
 	Options
 	nc *nats.Conn
 	js jetstream.JetStream
+	// hearing is since when heartbeats are heard without a break, Unix nanoseconds, 0: not now.
+	hearing atomic.Int64
 	// counters, see Counts
 	reconnects, receiptsBad, ordersRepeated, heartbeatsDropped, announcesFailed, clustersOver, errors atomic.Uint64
 }
@@ -80,8 +84,13 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	b.nc, err = nats.Connect(o.URL,
 		nats.Name("riposte responder"), nats.Nkey(public, pair.Sign), nats.CustomInboxPrefix(alert.ResponderInboxPrefix),
 		nats.Timeout(5*time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
-		nats.ReconnectHandler(func(*nats.Conn) { b.reconnects.Add(1); o.Log.Info("connected to NATS again") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			b.reconnects.Add(1)
+			b.hearing.Store(time.Now().UnixNano())
+			o.Log.Info("connected to NATS again")
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.hearing.Store(0)
 			if err != nil {
 				o.Log.Warn("the connection to NATS broke", "error", err)
 			}

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -21,6 +22,8 @@ func (b *Bus) Heartbeats(ctx context.Context, handle func(ctx context.Context, s
 		return fmt.Errorf("hear heartbeats: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
+	b.hearing.Store(time.Now().UnixNano())
+	defer b.hearing.Store(0)
 	for {
 		select {
 		case <-ctx.Done():
@@ -29,4 +32,14 @@ func (b *Bus) Heartbeats(ctx context.Context, handle func(ctx context.Context, s
 			handle(ctx, m.Subject, m.Data)
 		}
 	}
+}
+
+// Hearing is since when every heartbeat is heard, zero if they are not now. A
+// node's silence before that says nothing.
+func (b *Bus) Hearing() time.Time {
+	ns := b.hearing.Load()
+	if ns == 0 || !b.nc.IsConnected() {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	headerRoom = 4 << 10
 	// maxPending bounds the messages that are delivered and not yet acknowledged.
 	maxPending = 1024
+	// duplicates is for how long the broker itself drops a repeated message; the inbox
+	// does for as long as a message can come.
+	duplicates = 2 * time.Minute
 )
 
 // redelivery is how long a delivered message may stay without any answer, at its
@@ -29,19 +33,7 @@ var redelivery = []time.Duration{10 * time.Second, 20 * time.Second, 30 * time.S
 func (b *Bus) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:        alert.Stream,
-		Description: "alerts of Riposte's agents, until a responder has stored them",
-		Subjects:    []string{"alerts.>"},
-		Storage:     jetstream.FileStorage,
-		Retention:   jetstream.WorkQueuePolicy,
-		Discard:     jetstream.DiscardNew,
-		MaxBytes:    b.StreamBytes,
-		MaxAge:      b.StreamAge,
-		MaxMsgSize:  alert.MaxBytes + headerRoom,
-		Duplicates:  2 * time.Minute,
-	})
-	if err != nil {
+	if err := b.stream(ctx); err != nil {
 		return nil, fmt.Errorf("set up the stream %s: %w", alert.Stream, err)
 	}
 	c, err := b.js.CreateOrUpdateConsumer(ctx, alert.Stream, jetstream.ConsumerConfig{
@@ -51,9 +43,63 @@ func (b *Bus) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		BackOff:       redelivery,
 		MaxDeliver:    -1, // the ingest gives up on a message, never the broker
 		MaxAckPending: maxPending,
+		Replicas:      b.StreamReplicas,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the consumer of the stream %s: %w", alert.Stream, err)
 	}
 	return c, nil
+}
+
+// stream makes the stream, or brings it up to date. Servers before 2.12 know no
+// atomic batches and refuse a stream that asks for them.
+func (b *Bus) stream(ctx context.Context) error {
+	config := jetstream.StreamConfig{
+		Name:               alert.Stream,
+		Description:        "alerts of Riposte's agents, until a responder has stored them",
+		Subjects:           []string{"alerts.>"},
+		Storage:            jetstream.FileStorage,
+		Retention:          jetstream.WorkQueuePolicy,
+		Discard:            jetstream.DiscardNew,
+		MaxBytes:           b.StreamBytes,
+		MaxAge:             b.StreamAge,
+		MaxMsgSize:         alert.MaxBytes + headerRoom,
+		Duplicates:         duplicates,
+		Replicas:           b.StreamReplicas,
+		AllowAtomicPublish: true,
+	}
+	_, err := b.js.CreateOrUpdateStream(ctx, config)
+	if answer := (*jetstream.APIError)(nil); errors.As(err, &answer) && oldServer(b.nc.ConnectedServerVersion()) {
+		config.AllowAtomicPublish = false
+		_, err = b.js.CreateOrUpdateStream(ctx, config)
+	}
+	return err
+}
+
+// oldServer says whether a version is before 2.12.
+func oldServer(version string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major < 2 || major == 2 && minor < 12
+}
+
+// Position returns the number of the stream's last message, and up to which
+// number all were dealt with.
+func (b *Bus) Position(ctx context.Context) (last, done uint64, err error) {
+	stream, err := b.js.Stream(ctx, alert.Stream)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at the stream %s: %w", alert.Stream, err)
+	}
+	last = stream.CachedInfo().State.LastSeq
+	consumer, err := stream.Consumer(ctx, durable)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at the consumer of the stream %s: %w", alert.Stream, err)
+	}
+	info := consumer.CachedInfo()
+	if info.NumPending == 0 && info.NumAckPending == 0 {
+		return last, max(last, info.AckFloor.Stream), nil
+	}
+	return last, info.AckFloor.Stream, nil
 }

@@ -65,6 +65,7 @@ func TestGoldens(t *testing.T) {
 	}
 	exec(t, e, `UPDATE actions SET state = 'refused', refused_by = 'protected-namespace', executed_ns = NULL, verified_ns = NULL, audited_ns = NULL WHERE id = $1`, apitest.ActionID(1))
 	exec(t, e, `INSERT INTO agents VALUES ('test', 'node-0', '0b0c7a2e-1d5f-4a52-9a3c-7d8e9f001122', '{"version":"1.2.3","source":"ebpf","rules":12,"lost":{"ring":3,"queue":0}}', $1)`, apitest.Base)
+	e.AddDeadLetter(t, 1)
 	data := folder(t, e.URL, apitest.Token)
 	for name, line := range map[string]string{
 		"alerts_list":        "alerts list --utc",
@@ -82,6 +83,10 @@ func TestGoldens(t *testing.T) {
 		"audit_list_kind":    "audit list --utc --kind action.result --alert a00000000002",
 		"audit_verify":       "audit verify",
 		"audit_verify_json":  "audit verify -o json",
+		"incidents_list":     "incidents list --utc",
+		"incidents_show":     "incidents show b00000000003",
+		"deadletters_list":   "deadletters list --utc",
+		"deadletters_show":   "deadletters show e00000000001",
 		"status":             "status --utc",
 		"killswitch_status":  "killswitch status",
 	} {
@@ -304,5 +309,32 @@ func TestHelp(t *testing.T) {
 	}
 	for _, c := range New("1.2.3", nil) {
 		walk(c)
+	}
+}
+
+// Closing an incident and driving a dead letter again, with their mistakes.
+func TestChangesByCommand(t *testing.T) {
+	e := apitest.Start(t, storetest.New(t))
+	for i := range 2 {
+		e.Add(t, i)
+		e.AddDeadLetter(t, i)
+	}
+	data := folder(t, e.URL, apitest.Token)
+	for _, c := range []struct{ line, out, err string }{
+		{line: "incidents resolve b00000000000", err: `required flag(s) "reason" not set`},
+		{line: "incidents resolve b00000000000 --reason done", out: "Incident b00000000000 is resolved.\n"},
+		{line: "incidents resolve b00000000000 --reason twice", err: "it is resolved and cannot become resolved"},
+		{line: "incidents false-positive b00000000000 --reason corrected", out: "Incident b00000000000 is false_positive.\n"},
+		{line: "incidents false-positive b00000000009 --reason none", err: "nothing has the id"},
+		{line: "deadletters redrive e00000000000 --reason again", err: "it cannot be processed this time either"},
+		{line: "deadletters redrive b00000000000 --reason none", err: "nothing has the id"},
+	} {
+		out, _, err := run(t, append(strings.Fields(c.line), "--data", data)...)
+		if c.err != "" {
+			require.ErrorContains(t, err, c.err, c.line)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, c.out, out)
 	}
 }

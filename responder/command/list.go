@@ -38,9 +38,14 @@ type listing[T any] struct {
 }
 
 func (l *listing[T]) flags(c *cobra.Command, noun string) {
+	l.pageFlags(c, noun)
+	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "go on and print what comes, until Ctrl-C")
+}
+
+// pageFlags are those of a list that has no events to watch.
+func (l *listing[T]) pageFlags(c *cobra.Command, noun string) {
 	printerFlags(c, &l.printer)
 	c.Flags().IntVar(&l.limit, "limit", 50, "how many "+noun+" at most")
-	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "go on and print what comes, until Ctrl-C")
 }
 
 func (l *listing[T]) run(cmd *cobra.Command, _ []string) error {

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -70,9 +71,20 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.KillSwitchFile, "kill-switch-file", "", "file that is there while the kill switch is on")
 	f.StringVar(&o.GuardFile, "guard-file", "", "file with the guard's budgets and limits (YAML, see docs/guard.md)")
 	f.StringSliceVar(&o.ProtectedNamespaces, "protected-namespaces", nil, "namespaces in which nothing is ever done (default kube-system,kube-public,kube-node-lease,riposte)")
+	f.StringVar(&o.IntakeListen, "intake-listen", "", "address that takes alerts of Falco and Falcosidekick over HTTP (default: none)")
+	f.StringVar(&o.IntakeIdentities, "intake-identities", "", "YAML file that says who may send there")
+	f.StringVar(&o.IntakeCert, "intake-cert", "", "certificate that makes the intake HTTPS (PEM)")
+	f.StringVar(&o.IntakeKey, "intake-key", "", "its key (PEM)")
+	f.StringVar(&o.IntakeClientCA, "intake-client-ca", "", "authority of the senders' client certificates (PEM)")
+	f.DurationVar(&o.IncidentWindow, "incident-window", time.Hour, "how long an incident waits for its next alert")
+	f.DurationVar(&o.SilentAfter, "silent-after", time.Minute, "how long an agent may say nothing before that is an incident")
+	f.IntVar(&o.StreamReplicas, "stream-replicas", 1, "on how many NATS servers the stream of alerts is kept")
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
-	for _, file := range []string{"database-file", "nats-key", "order-key", "token-file", "people-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file"} {
+	for _, file := range []string{
+		"database-file", "nats-key", "order-key", "token-file", "people-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
+		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
+	} {
 		must(c.MarkFlagFilename(file))
 	}
 	must(c.MarkFlagDirname("playbooks"))

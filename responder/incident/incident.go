@@ -2,19 +2,25 @@
 // incident goes through.
 //
 // An incident gathers the alerts of one cluster that have the same Key: what is
-// attacked, as far as the responder itself could confirm it. It is open from its
-// first alert on; each further alert joins it and raises its priority if it is
-// more severe. When no alert has come for Window it is closed, and the next alert
-// of that key opens another.
+// attacked, as far as the responder itself could confirm it. Each further alert
+// joins it and raises its priority if it is more severe. When no alert has come
+// for a while (DefaultWindow), or a person has closed it, the next alert of that
+// key opens another. Equal alerts of one incident are one row with a count, see
+// Fingerprint.
 //
-//	            alert of the same key
-//	             ┌─────┐
-//	 first alert │     ▼    Window without an alert
-//	────────────▶ open ──────────────────────────▶ closed
+//	               effect verified            a person
+//	first alert ─▶ open ───────────▶ contained ──────▶ resolved, false_positive
+//	                 ▲ ◀────────────── │                   ▲
+//	                 │  later attack                       │
+//	                 └─────────── a person ────────────────┘
 //
-// A closed incident is never opened again. At most one incident of a key is open
-// at a time; the database keeps that with a unique index. Times are the
-// responder's: a node whose clock is wrong must not keep an incident open.
+// At most one incident of a key takes alerts at a time; the database keeps that
+// with a unique index. Every change of a state is a row of its history and an
+// entry of the audit record, see Change. Times are the responder's: a node whose
+// clock is wrong must not keep an incident open.
+//
+// An incident can also be about what does not come: see package
+// responder/ingest/watch for gaps and silence.
 package incident
 
 import (
@@ -28,17 +34,8 @@ import (
 	"riposte/responder/playbook"
 )
 
-// Window is how long an incident waits for its next alert.
-const Window = time.Hour
-
-// State is an incident's state; the text stands in the database and the API.
-type State string
-
-// States of an incident.
-const (
-	Open   State = "open"
-	Closed State = "closed"
-)
+// DefaultWindow is how long an incident waits for its next alert.
+const DefaultWindow = time.Hour
 
 // MaxKey bounds a key and a title, in bytes. The database's index takes no long
 // key, and an attacker chooses names of files and processes.
@@ -55,11 +52,14 @@ const MaxKey = 256
 //	node/<node>/process/<path>       a process of the host
 //	node/<node>/rule/<rule>          an alert that names no process
 //	forged/<node>                    a node that names pods of other nodes
+//	intake/<identity>/...            what came over the HTTP intake and names no known pod
 func Key(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	r := a.Riposte
 	switch {
 	case r == nil:
 		return bound("host/" + a.Hostname + "/rule/" + a.Rule)
+	case binding == playbook.Forged && r.Intake != "":
+		return bound("forged/intake/" + r.Intake)
 	case binding == playbook.Forged:
 		return bound("forged/" + r.Node)
 	case binding == playbook.Bound && pod != nil && pod.Owner != "":
@@ -68,6 +68,9 @@ func Key(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 		return bound("pod/" + pod.UID)
 	}
 	node := "node/" + r.Node
+	if r.Intake != "" { // its node is no more than a claim
+		node = "intake/" + r.Intake + "/" + r.Node
+	}
 	switch {
 	case r.Pod != nil && r.Pod.UID != "":
 		return bound(node + "/pod/" + r.Pod.UID)
@@ -81,12 +84,27 @@ func Key(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	return bound(node + "/rule/" + a.Rule)
 }
 
+// GapKey and SilenceKey are the keys of incidents about what does not come.
+func GapKey(node, bootID string) string { return bound("gap/" + node + "/" + bootID) }
+
+// SilenceKey is the key of the incident about an agent that says nothing.
+func SilenceKey(node string) string { return bound("silence/" + node) }
+
+// Kinds of incidents.
+const (
+	KindAlerts  = "alerts"
+	KindGap     = "gap"
+	KindSilence = "silence"
+)
+
 // Title names the incident for a person: its first alert's rule and what it is about.
 func Title(a *alert.Alert, binding playbook.Binding, pod *playbook.Pod) string {
 	r := a.Riposte
 	switch {
 	case r == nil:
 		return bound(a.Rule + " on " + a.Hostname)
+	case binding == playbook.Forged && r.Intake != "":
+		return bound("the intake's identity " + r.Intake + " named a pod that it may not speak of")
 	case binding == playbook.Forged:
 		return bound("node " + r.Node + " named a pod of another node")
 	case binding == playbook.Bound && pod != nil:

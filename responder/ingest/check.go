@@ -23,6 +23,8 @@ const (
 	Oversize Reason = "oversize"
 	// Malformed: not an alert's JSON, or a value that cannot be.
 	Malformed Reason = "malformed"
+	// Unstorable: it is an alert, and the database or a playbook's panic refuses it each time.
+	Unstorable Reason = "unstorable"
 	// Foreign: the alert says another cluster, node, priority or number than the
 	// subject and message id that it came with. A node speaks only for itself.
 	Foreign Reason = "foreign"
@@ -68,6 +70,9 @@ func Check(subject, messageID string, data []byte) (*alert.Alert, error) {
 	if a.Riposte == nil {
 		return nil, reject(Malformed, "riposte is missing: on the bus an alert says which node it is from")
 	}
+	if identity, ok := IntakeIdentity(subject); ok != (a.Riposte.Intake != "") || identity != a.Riposte.Intake {
+		return nil, reject(Foreign, "riposte.intake names the intake's identity %q, the subject is %s", a.Riposte.Intake, subject)
+	}
 	if err := checkOrigin(subject, messageID, a); err != nil {
 		return nil, err
 	}
@@ -77,8 +82,28 @@ func Check(subject, messageID string, data []byte) (*alert.Alert, error) {
 	return a, nil
 }
 
+// intakePrefix begins the subjects of what comes over the HTTP intake. The stream
+// of alerts has none of these, so nothing that was published can pass for it.
+const intakePrefix = "intake."
+
+// IntakeSubject is the subject of what an identity of the HTTP intake sends.
+func IntakeSubject(identity string) string { return intakePrefix + alert.Token(identity) }
+
+// IntakeIdentity reads what IntakeSubject wrote.
+func IntakeIdentity(subject string) (string, bool) {
+	token, ok := strings.CutPrefix(subject, intakePrefix)
+	if !ok {
+		return "", false
+	}
+	name, err := alert.Name(token)
+	return name, err == nil
+}
+
 func checkOrigin(subject, messageID string, a *alert.Alert) error {
 	r := a.Riposte
+	if r.Intake != "" {
+		return nil // the intake made this part itself, of what the identity may say
+	}
 	cluster, node, _, err := alert.ParseSubject(subject)
 	switch {
 	case err != nil:
@@ -108,7 +133,7 @@ func checkBounds(a *alert.Alert) error {
 		key, value string
 		limit      int
 	}
-	texts := []text{{"rule", a.Rule, maxRule}, {"riposte.cluster", r.Cluster, maxName}, {"riposte.node", r.Node, maxName}}
+	texts := []text{{"rule", a.Rule, maxRule}, {"riposte.intake", r.Intake, maxName}}
 	if c := r.Container; c != nil {
 		texts = append(texts, text{"riposte.container.id", c.ID, maxID})
 	}
@@ -120,9 +145,17 @@ func checkBounds(a *alert.Alert) error {
 			return fmt.Errorf("%s has %d bytes, %d are allowed", t.key, len(t.value), t.limit)
 		}
 	}
-	for _, name := range []text{{key: "riposte.cluster", value: r.Cluster}, {key: "riposte.node", value: r.Node}} {
-		if !utf8.ValidString(name.value) || strings.ContainsFunc(name.value, unicode.IsControl) {
-			return fmt.Errorf("%s %q has characters that no name has", name.key, name.value)
+	return checkNames(r.Cluster, r.Node)
+}
+
+// checkNames makes sure that a cluster's and a node's name can be stored and shown.
+func checkNames(cluster, node string) error {
+	for _, name := range [][2]string{{"cluster", cluster}, {"node", node}} {
+		switch {
+		case len(name[1]) > maxName:
+			return fmt.Errorf("riposte.%s has %d bytes, %d are allowed", name[0], len(name[1]), maxName)
+		case !utf8.ValidString(name[1]) || strings.ContainsFunc(name[1], unicode.IsControl):
+			return fmt.Errorf("riposte.%s %q has characters that no name has", name[0], name[1])
 		}
 	}
 	return nil

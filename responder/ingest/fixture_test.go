@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"riposte/responder/action"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
+	"riposte/responder/incident"
 	"riposte/responder/ingest"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
@@ -133,7 +135,19 @@ func (a actions) Check(kind string, target action.Target, _ json.RawMessage) err
 // pods is a binder in Go.
 type pods func(node, uid string) (playbook.Binding, *playbook.Pod)
 
-func (f pods) Bind(node, uid string) (playbook.Binding, *playbook.Pod) { return f(node, uid) }
+func (f pods) Bind(node, uid string) (playbook.Binding, *playbook.Pod, error) {
+	binding, pod := f(node, uid)
+	return binding, pod, nil
+}
+
+// BindNamed knows one pod, shop/web-1.
+func (f pods) BindNamed(namespace, name, _ string, _ time.Time) (playbook.Binding, *playbook.Pod, error) {
+	if namespace != "shop" || name != "web-1" {
+		return playbook.Unbound, nil, nil
+	}
+	binding, pod := f("n1", podUID)
+	return binding, pod, nil
+}
 
 func webOnN1(node, uid string) (playbook.Binding, *playbook.Pod) {
 	pod := &playbook.Pod{Namespace: "shop", Name: "web-1", UID: podUID, Node: "n1", Owner: "ReplicaSet/web"}
@@ -144,6 +158,11 @@ func webOnN1(node, uid string) (playbook.Binding, *playbook.Pod) {
 		return playbook.Forged, pod
 	}
 	return playbook.Bound, pod
+}
+
+// distinct makes alerts that no other is equal to.
+func distinct(a *alert.Alert) {
+	a.OutputFields["fd.name"] = fmt.Sprintf("/tmp/%d", a.Riposte.Seq)
 }
 
 // bench is an Ingest on a database of its own.
@@ -190,4 +209,13 @@ func (b *bench) texts(sql string) (all []string) {
 	}
 	require.NoError(b.t, rows.Err())
 	return all
+}
+
+// change gives the only incident another state.
+func (b *bench) change(to incident.State) {
+	b.t.Helper()
+	id := b.texts("SELECT id::text FROM incidents")[0]
+	require.NoError(b.t, b.store.InTx(b.t.Context(), func(tx store.Tx) error {
+		return incident.Change{ID: id, To: to, At: time.Now(), Actor: "user:test", Reason: "the test says so"}.Apply(b.t.Context(), tx)
+	}))
 }

@@ -20,7 +20,7 @@ func (in *Ingest) Heartbeat(ctx context.Context, subject string, data []byte) {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		err = in.Store.SaveAgent(ctx, h.Cluster, h.Node, h.BootID, data, in.Now())
+		err = in.Store.SaveAgent(ctx, h.Cluster, h.Node, h.BootID, h.Seq, data, in.Now())
 	}
 	if err != nil {
 		in.counts.heartbeatsRejected.Add(1)

@@ -11,7 +11,7 @@
 //	ack     only when that transaction has committed
 //
 // Playbooks run before the transaction begins: no lock is held while they think.
-// Up to 64 messages that wait already share a transaction.
+// Messages that wait already share a transaction, up to bus.MaxBatch.
 //
 // # What can go wrong
 //
@@ -20,17 +20,25 @@
 // responders hold the same message: the inbox's primary key lets the second wait
 // for the first.
 //
-// A message that can never be an alert is given up at once (Rejection). One that
+// A message that can never be an alert is put aside at once (Rejection). One that
 // passes the check and still cannot be stored is tried again alone, so that the
-// rest of its batch is not held up, some more times later, and then given up with
-// an entry in the audit record. While the database cannot be reached every
-// message waits; nothing is given up because of that.
+// rest of its batch is not held up, some more times later, and then put aside.
+// Aside means: among the dead letters, with its reason and an entry in the audit
+// record, where a person can look at it and drive it again. While the database
+// cannot be reached every message waits; nothing is put aside because of that.
+//
+// A pod that nothing is known of is asked for; while the API server cannot say,
+// the alert comes again a little later, and is unbound only after some tries.
+//
+// # What an agent cannot send
+//
+// An agent's message about alerts that it had to drop (alert.Loss) is stored, so
+// that package watch does not wait for their numbers.
 package ingest
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"strconv"
 	"time"
@@ -38,6 +46,7 @@ import (
 	"riposte/agent/alert"
 	"riposte/responder/action"
 	"riposte/responder/guard"
+	"riposte/responder/incident"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
@@ -58,8 +67,12 @@ type Message interface {
 }
 
 // Binder knows which pod has a UID, and whether it is on the node that says so.
+// An error says that this cannot be told now.
 type Binder interface {
-	Bind(node, uid string) (playbook.Binding, *playbook.Pod)
+	Bind(node, uid string) (playbook.Binding, *playbook.Pod, error)
+	// BindNamed is for alerts that no node vouches for: it finds the pod of that name
+	// that was there at a time, and whose UID it is if one is given.
+	BindNamed(namespace, name, uid string, at time.Time) (playbook.Binding, *playbook.Pod, error)
 }
 
 // Playbooks answers one input with the decisions of all playbooks that it triggers.
@@ -104,14 +117,21 @@ type Options struct {
 	// ActionTTL is how long a planned action may wait for its execution, 5 minutes
 	// if 0, and ApprovalTTL how long one may wait for a person, an hour if 0.
 	ActionTTL, ApprovalTTL time.Duration
+	// Window is how long an incident waits for its next alert, incident.DefaultWindow if 0.
+	Window time.Duration
+	// Tries is how often a message may fail by its own fault before it is put aside, 5 if 0.
+	Tries int
 }
 
 // Ingest stores alerts. Handle may be called from one goroutine at a time.
 type Ingest struct {
 	Options
-	counts   counters
-	failures failures
-	pause    time.Duration
+	counts counters
+	// failures and asked count, by origin, the failures of a message by its own fault
+	// and the times that its pod was asked for in vain.
+	failures, asked tally
+	runs            runs
+	pause           time.Duration
 }
 
 // New returns an Ingest that is ready.
@@ -128,7 +148,13 @@ func New(o Options) *Ingest {
 	if o.ApprovalTTL == 0 {
 		o.ApprovalTTL = time.Hour
 	}
-	return &Ingest{Options: o, failures: failures{}}
+	if o.Window == 0 {
+		o.Window = incident.DefaultWindow
+	}
+	if o.Tries == 0 {
+		o.Tries = 5
+	}
+	return &Ingest{Options: o, failures: tally{}, asked: tally{}}
 }
 
 // Batch is Handle for a bus with message type M.
@@ -156,11 +182,29 @@ type arrival struct {
 // for a while.
 func (in *Ingest) Handle(ctx context.Context, batch []Message) {
 	work := make([]*arrival, 0, len(batch))
+	var dead []letter
+	var losses []loss
 	for _, m := range batch {
-		if a := in.admit(m); a != nil {
+		if alert.IsLossSubject(m.Subject()) {
+			l, err := checkLoss(m.Subject(), m.Data())
+			if err != nil {
+				dead = append(dead, in.reject(m, err))
+				continue
+			}
+			losses = append(losses, loss{m, l})
+			continue
+		}
+		a, err := in.admit(m)
+		switch {
+		case a == nil:
+			dead = append(dead, in.reject(m, err))
+		case err != nil && in.later(a, err):
+		default:
 			work = append(work, a)
 		}
 	}
+	in.announce(ctx, losses)
+	in.bury(ctx, dead)
 	if len(work) == 0 {
 		return
 	}
@@ -174,34 +218,55 @@ func (in *Ingest) Handle(ctx context.Context, batch []Message) {
 	in.settle(ctx, work, err)
 }
 
-// admit checks a message; nil means that it is answered already.
-func (in *Ingest) admit(m Message) *arrival {
+// admit checks a message and binds what it names. Without an arrival the error is
+// a *Rejection; with one it says that the pod cannot be told now.
+func (in *Ingest) admit(m Message) (*arrival, error) {
 	a, err := Check(m.Subject(), m.ID(), m.Data())
 	if err != nil {
-		var r *Rejection
-		errors.As(err, &r)
-		in.counts.rejected(r.Reason)
-		// Quoted: the text is whatever the sender chose.
-		in.Log.Warn("a message is no alert and was given up", "reason", string(r.Reason), "subject", strconv.QuoteToASCII(clip(m.Subject())),
-			"message_id", strconv.QuoteToASCII(clip(m.ID())), "error", strconv.QuoteToASCII(clip(err.Error())), "data", strconv.QuoteToASCII(clip(string(m.Data()))))
-		in.answer(m.Term(string(r.Reason)))
-		return nil
+		return nil, err
 	}
 	r := a.Riposte
 	n := &arrival{Message: m, alert: a, origin: store.Origin{Cluster: r.Cluster, Node: r.Node, BootID: r.BootID, Seq: r.Seq}}
-	n.binding, n.pod = in.bind(a)
-	return n
+	n.binding, n.pod, err = in.bind(a)
+	return n, err
 }
 
-func (in *Ingest) bind(a *alert.Alert) (playbook.Binding, *playbook.Pod) {
+func (in *Ingest) bind(a *alert.Alert) (playbook.Binding, *playbook.Pod, error) {
 	r := a.Riposte
 	switch {
-	case r.Pod == nil || r.Pod.UID == "":
-		return playbook.None, nil
+	case r.Pod == nil || r.Pod.UID == "" && r.Intake == "":
+		return playbook.None, nil, nil
 	case in.Binder == nil || r.Cluster != in.Cluster:
-		return playbook.Unbound, nil
+		return playbook.Unbound, nil, nil
+	case r.Intake != "":
+		at := in.Now()
+		if a.Time.Before(at) { // a time to come would find a pod that is not meant
+			at = a.Time
+		}
+		return in.Binder.BindNamed(r.Pod.Namespace, r.Pod.Name, r.Pod.UID, at)
 	}
 	return in.Binder.Bind(r.Node, r.Pod.UID)
+}
+
+// Bounds of asking for a pod: after 100 ms, 200 ms and so on, about seven seconds in all.
+const (
+	maxAsked  = 7
+	firstAsk  = 100 * time.Millisecond
+	longAsked = 2 * time.Second
+)
+
+// later has an alert come again whose pod cannot be told now, unless that was
+// tried often enough: then it stays unbound.
+func (in *Ingest) later(a *arrival, cause error) bool {
+	n := in.asked.add(a.origin)
+	if n > maxAsked {
+		delete(in.asked, a.origin)
+		in.Log.Warn("an alert's pod could not be asked for: it stays unbound", "alert", a.alert.UUID, "tries", n, "error", strconv.QuoteToASCII(clip(cause.Error())))
+		return false
+	}
+	in.counts.deferred.Add(1)
+	in.answer(a.Nak(min(firstAsk<<(n-1), longAsked)))
+	return true
 }
 
 // clip bounds what a log line quotes.

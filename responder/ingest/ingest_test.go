@@ -37,7 +37,7 @@ func TestOneAlert(t *testing.T) {
 	require.Equal(t, 1, b.count(`actions WHERE state = 'planned' AND type = 'kill_container' AND node = 'n1' AND cluster = 'prod' AND target->>'cgroup_id' = '77'
 		AND expires_ns - planned_ns = $1 AND refused_by = ''`, (5*time.Minute).Nanoseconds()))
 	require.Equal(t, 1, b.count("river.river_job WHERE kind = 'action' AND args->>'action' = (SELECT id::text FROM actions)"))
-	require.Equal(t, []string{"alert", "decision", "action.intent"}, b.texts("SELECT kind FROM audit ORDER BY seq"))
+	require.Equal(t, []string{"incident.opened", "alert", "decision", "action.intent"}, b.texts("SELECT kind FROM audit ORDER BY seq"))
 	report, err := audit.Verify(t.Context(), b.store.Pool())
 	require.NoError(t, err)
 	require.True(t, report.OK)
@@ -50,7 +50,7 @@ func TestTheSameMessageTwice(t *testing.T) {
 	a := anAlert(1)
 	first, again, inOne := deliver(t, a), deliver(t, a), deliver(t, a)
 	b.handle(first)
-	b.handle(again, inOne, deliver(t, anAlert(2)))
+	b.handle(again, inOne, deliver(t, anAlert(2, distinct)))
 	for _, d := range []*delivery{first, again, inOne} {
 		require.Equal(t, 1, d.acks)
 	}
@@ -176,18 +176,18 @@ func TestOneEffect(t *testing.T) {
 	b := setup(t, func(o *ingest.Options) {
 		o.Guard = verdicts(func(guard.Question) guard.Verdict { return guard.Verdict{Outcome: outcome} })
 	})
-	b.handle(deliver(t, anAlert(1)), deliver(t, anAlert(2)))
+	b.handle(deliver(t, anAlert(1)), deliver(t, anAlert(2, distinct)))
 	require.Equal(t, []string{"waiting"}, b.texts("SELECT state FROM actions"))
 	first := b.texts("SELECT id::text FROM actions")[0]
 	require.Equal(t, []string{"action.intent " + first, "action.joined " + first}, b.texts("SELECT kind || ' ' || action_id FROM audit WHERE kind LIKE 'action%' ORDER BY seq"))
 
 	outcome = guard.Allow
-	b.handle(deliver(t, anAlert(3)))
+	b.handle(deliver(t, anAlert(3, distinct)))
 	require.Equal(t, []string{"cancelled", "planned"}, b.texts("SELECT state FROM actions ORDER BY planned_ns"))
 	require.Equal(t, 1, b.count("river.river_job"))
 	require.Equal(t, 1, b.count("audit WHERE kind = 'action.result' AND result = 'cancelled' AND action_id = $1::text::uuid", first))
 
-	b.handle(deliver(t, anAlert(4)))
+	b.handle(deliver(t, anAlert(4, distinct)))
 	require.Equal(t, 2, b.count("actions"))
 	require.Equal(t, 1, b.count("river.river_job"))
 }
@@ -241,7 +241,7 @@ func TestARefusedDecisionIsKept(t *testing.T) {
 	require.Equal(t, 1, b.count("audit WHERE kind = 'decision.refused'"))
 }
 
-// What can never be an alert is given up at once, counted, and not stored.
+// What can never be an alert is put aside at once.
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -260,6 +260,9 @@ func TestRejected(t *testing.T) {
 	require.Equal(t, 1, good.acks)
 	require.Equal(t, 1, b.count("alerts"))
 	require.Equal(t, 1, b.count("inbox"))
+	require.Equal(t, []string{"foreign n2", "malformed n1", "oversize n1"}, b.texts("SELECT reason || ' ' || node FROM dead_letters ORDER BY reason"))
+	require.Equal(t, 1, b.count("dead_letters WHERE body = $1 AND subject = $2 AND message_id = $3", oversize.data, oversize.subject, oversize.id))
+	require.Equal(t, 3, b.count("audit WHERE kind = 'deadletter'"))
 }
 
 // Text that Postgres does not take as it is must not stop an alert.
@@ -299,13 +302,13 @@ func TestAPoisonousAlert(t *testing.T) {
 		})
 	})
 	// Its id is taken: a unique key refuses it.
-	taken := anAlert(2)
+	taken := anAlert(2, distinct)
 	b.handle(deliver(t, taken))
 	var batch []*delivery
 	for seq := uint64(3); seq < 64; seq++ {
-		batch = append(batch, deliver(t, anAlert(seq)))
+		batch = append(batch, deliver(t, anAlert(seq, distinct)))
 	}
-	batch = append(batch, deliver(t, anAlert(64, func(a *alert.Alert) { a.UUID = taken.UUID })))
+	batch = append(batch, deliver(t, anAlert(64, distinct, func(a *alert.Alert) { a.UUID = taken.UUID })))
 	b.handle(batch...)
 	poison := map[int]bool{0: true, len(batch) - 1: true}
 	for i, d := range batch {
@@ -328,8 +331,8 @@ func TestAPoisonousAlert(t *testing.T) {
 		require.Len(t, d.terms, 1)
 		require.Zero(t, d.acks)
 	}
-	require.EqualValues(t, 2, b.Counts()["dropped"])
-	notes := b.texts("SELECT convert_from(body, 'UTF8') FROM audit WHERE kind = 'alert' AND result = 'dropped' ORDER BY seq")
+	require.EqualValues(t, 2, b.Counts()["dead_letters"])
+	notes := b.texts("SELECT convert_from(body, 'UTF8') FROM audit WHERE kind = 'deadletter' AND result = 'unstorable' ORDER BY seq")
 	require.Len(t, notes, 2)
 	require.Contains(t, strings.Join(notes, "\n"), "not to be borne")
 	require.Contains(t, strings.Join(notes, "\n"), "alerts_pkey")

@@ -48,7 +48,7 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 	if n.State == "waiting" {
 		n.ExpiresNS = now.Add(in.ApprovalTTL).UnixNano()
 	}
-	return proposed{n, target, effect}
+	return proposed{NewAction: n, target: target, effect: effect}
 }
 
 // verdict sets the action's state, and returns what the guard will count of it.
@@ -105,7 +105,7 @@ func (a *draft) resolve(asked playbook.Target) (action.Target, error) {
 		if !ok {
 			return said, fmt.Errorf("the alert is %s: only a pod that is known on the alert's node can be a target", a.binding)
 		}
-		if said != own {
+		if said.Node = own.Node; said != own {
 			return said, fmt.Errorf("the target is not the alert's own pod, %s", own.Identity())
 		}
 		return own, nil
@@ -116,7 +116,7 @@ func (a *draft) resolve(asked playbook.Target) (action.Target, error) {
 // container is the alert's own container.
 func (a *arrival) container() (action.Target, bool) {
 	c := a.alert.Riposte.Container
-	if c == nil || c.ID == "" {
+	if c == nil || c.ID == "" || a.alert.Riposte.Intake != "" { // a node must vouch for it
 		return action.Target{}, false
 	}
 	return action.Target{
@@ -130,7 +130,7 @@ func (a *arrival) boundPod() (action.Target, bool) {
 		return action.Target{}, false
 	}
 	return action.Target{
-		Kind: "pod", Cluster: a.origin.Cluster, Node: a.origin.Node, Namespace: a.pod.Namespace, Name: a.pod.Name, UID: a.pod.UID,
+		Kind: "pod", Cluster: a.origin.Cluster, Node: a.pod.Node, Namespace: a.pod.Namespace, Name: a.pod.Name, UID: a.pod.UID,
 	}, true
 }
 

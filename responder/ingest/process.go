@@ -95,6 +95,8 @@ type proposed struct {
 	target action.Target
 	// effect is what the guard counts, nil if nothing can come of the action.
 	effect *guard.Effect
+	// again: an equal decision asked for it before.
+	again bool
 }
 
 // draft reads what the playbooks may know beside the alert.
@@ -110,7 +112,7 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 		keys = append(keys, drafts[i].incident)
 		objects = append(objects, a.objects()...)
 	}
-	open, err := in.Store.OpenIncidents(ctx, keys, now.Add(-incident.Window))
+	open, err := in.Store.OpenIncidents(ctx, keys, now.Add(-in.Window))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"riposte/responder/audit"
 	"riposte/responder/incident"
@@ -18,63 +19,54 @@ func (in *Ingest) write(ctx context.Context, drafts []draft) error {
 	defer cancel()
 	var fresh []draft
 	var enqueued int
+	var noted []store.RunKey
 	err := in.Store.InTx(ctx, func(tx store.Tx) error {
 		var err error
 		if fresh, err = in.arrive(ctx, tx, drafts); err != nil || len(fresh) == 0 {
 			return err
 		}
-		incidents, err := in.join(ctx, tx, fresh)
+		noted = in.runs.unknown(fresh)
+		if err := tx.NoteRuns(ctx, noted, in.Now()); err != nil {
+			return err
+		}
+		incidents, opened, err := in.join(ctx, tx, fresh)
 		if err != nil {
 			return err
 		}
-		var alerts []store.NewAlert
-		var decisions []store.NewDecision
-		var actions []store.NewAction
-		for _, d := range fresh {
-			alerts = append(alerts, d.row(incidents[d.incident]))
-			decisions = append(decisions, d.decisions...)
-			for _, a := range d.actions {
-				actions = append(actions, a.NewAction)
-			}
-		}
-		if err := tx.AddAlerts(ctx, alerts); err != nil {
+		groups := fold(fresh, incidents)
+		if err := groups.store(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.AddDecisions(ctx, decisions); err != nil {
-			return err
-		}
-		fates, err := tx.Plan(ctx, actions)
+		fates, err := tx.Plan(ctx, column(groups.actions, func(a *proposed) store.NewAction { return a.NewAction }))
 		if err != nil {
 			return err
 		}
-		final, entries, err := in.reserve(ctx, tx, fresh, fates)
+		entries, err := in.reserve(ctx, tx, groups.actions, fates)
 		if err != nil {
 			return err
 		}
-		ids := planned(final, fates)
+		ids := planned(groups.actions, fates)
 		enqueued = len(ids)
 		if enqueued > 0 {
 			if err := in.Enqueue(ctx, tx, ids...); err != nil {
 				return err
 			}
 		}
-		return audit.Append(ctx, tx, append(record(final, incidents, fates), entries...)...)
+		return audit.Append(ctx, tx, slices.Concat(opened, groups.record(fates), entries)...)
 	})
 	if err != nil {
 		return err
 	}
+	in.runs.note(noted)
 	in.count(drafts, fresh, enqueued)
 	return nil
 }
 
 // planned are the actions to execute.
-func planned(final []draft, fates []store.Planned) (ids []string) {
-	for _, d := range final {
-		for _, a := range d.actions {
-			if fates[0].Joined == "" && a.State == "planned" {
-				ids = append(ids, a.ID)
-			}
-			fates = fates[1:]
+func planned(actions []proposed, fates []store.Planned) (ids []string) {
+	for i := range actions {
+		if fates[i].Joined == "" && actions[i].State == "planned" {
+			ids = append(ids, actions[i].ID)
 		}
 	}
 	return ids
@@ -110,8 +102,8 @@ func (in *Ingest) arrive(ctx context.Context, tx store.Tx, drafts []draft) ([]dr
 }
 
 // join merges the batch's alerts of one key, because a statement may touch an
-// incident only once.
-func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[store.IncidentKey]string, error) {
+// incident only once, and returns the entries about incidents that began.
+func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[store.IncidentKey]string, []audit.Entry, error) {
 	at := map[store.IncidentKey]int{}
 	var joins []store.Join
 	for _, d := range fresh {
@@ -127,8 +119,40 @@ func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[sto
 		j := &joins[i]
 		j.Alerts++
 		j.Priority = min(j.Priority, int(d.alert.Priority))
+		if t := d.attackAt(); t.After(j.AttackAt) {
+			j.AttackAt = t
+		}
 	}
-	return tx.JoinIncidents(ctx, joins, joins[0].LastAt.Add(-incident.Window))
+	joined, err := tx.JoinIncidents(ctx, joins, joins[0].LastAt.Add(-in.Window))
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := map[store.IncidentKey]string{}
+	var changes []store.IncidentChange
+	var entries []audit.Entry
+	for _, j := range joins {
+		i := joined[j.IncidentKey]
+		ids[j.IncidentKey] = i.ID
+		c := store.IncidentChange{ID: i.ID, To: string(incident.Open), At: j.LastAt, Actor: audit.System("ingest"), Reason: j.Title}
+		switch {
+		case i.Reopened:
+			c.From, c.Reason = string(incident.Contained), "the attack went on after it was contained"
+		case !i.Opened:
+			continue
+		}
+		changes, entries = append(changes, c), append(entries, incident.Entry(j.Cluster, c))
+	}
+	return ids, entries, tx.AddIncidentHistory(ctx, changes)
+}
+
+// attackAt is when the alert's cause happened: not later than its receipt, whatever
+// the node's clock says.
+func (d *draft) attackAt() time.Time {
+	at := d.input.Now
+	if ns := d.alert.Riposte.KernelTimeNS; ns > 0 && ns < at.UnixNano() {
+		at = time.Unix(0, ns)
+	}
+	return at
 }
 
 func (d *draft) row(incidentID string) store.NewAlert {
@@ -150,61 +174,17 @@ func (d *draft) row(incidentID string) store.NewAlert {
 	return row
 }
 
-// record says in the audit record what the batch decided, in the order in which
-// it happened.
-func record(fresh []draft, incidents map[store.IncidentKey]string, fates []store.Planned) []audit.Entry {
-	var all []audit.Entry
-	for _, d := range fresh {
-		why := audit.Why{AlertID: d.alert.UUID, IncidentID: incidents[d.incident], Rule: d.alert.Rule}
-		came := audit.Entry{Cluster: d.origin.Cluster, Kind: audit.Alert, Actor: audit.System("agent on " + clipName(d.origin.Node)), Result: "stored", Why: why, When: when(d.arrival, 0)}
-		if d.binding == playbook.Forged {
-			came.Kind, came.Note = audit.AlertForged, "the alert names a pod that is on another node"
-		}
-		all = append(all, came)
-		decided := when(d.arrival, d.decidedNS)
-		for _, x := range d.decisions {
-			e := audit.Entry{Cluster: d.origin.Cluster, Kind: audit.Decision, Actor: audit.Playbook(clipName(x.Playbook), x.Revision), Result: x.State, Note: x.Reason, Why: why, When: decided}
-			if x.State == "refused" {
-				e.Kind = audit.DecisionRefused
-			}
-			all = append(all, e)
-		}
-		for _, x := range d.actions {
-			all = append(all, recordAction(d, x, fates[0], why, decided)...)
-			fates = fates[1:]
-		}
-	}
-	return all
-}
-
-func recordAction(d draft, x proposed, fate store.Planned, why audit.Why, decided audit.When) []audit.Entry {
-	why.Reason = x.Reason
-	e := audit.Entry{
-		Cluster: d.origin.Cluster, Actor: audit.Playbook(clipName(x.Playbook), x.Revision), Result: x.State, Note: x.Note, Why: why, When: decided,
-		What: audit.What{ActionID: x.ID, Type: x.Type, Object: x.target.Identity(), UID: x.target.UID, Params: x.Params},
-	}
-	switch {
-	case fate.Joined != "":
-		e.Kind, e.Result, e.What.ActionID, e.Note = audit.ActionJoined, "joined", fate.Joined, "joined "+fate.Joined
-	case x.State == "observed":
-		e.Kind = audit.ActionObserved
-	case x.State == "refused":
-		e.Kind, e.Note = audit.ActionRefused, x.RefusedBy+": "+x.Note
-	default:
-		e.Kind = audit.ActionIntent
-	}
-	all := []audit.Entry{e}
-	if fate.Superseded != "" {
-		gone := e
-		gone.Kind, gone.Result, gone.What.ActionID, gone.Note = audit.ActionResult, "cancelled", fate.Superseded, "needless: "+x.ID+" needs no approval"
-		all = append([]audit.Entry{gone}, all...)
-	}
-	return all
-}
-
 func when(a *arrival, decidedNS int64) audit.When {
 	r := a.alert.Riposte
 	return audit.When{KernelNS: r.KernelTimeNS, AgentNS: r.AlertTimeNS, ReceivedNS: a.ReceivedAt().UnixNano(), DecidedNS: decidedNS}
+}
+
+// sender is who sent the alert, as the record's actor.
+func (a *arrival) sender() string {
+	if i := a.alert.Riposte.Intake; i != "" {
+		return audit.System("intake of " + clipName(i))
+	}
+	return audit.System("agent on " + clipName(a.origin.Node))
 }
 
 // clipName keeps an actor within what the audit record takes.

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
@@ -34,6 +35,9 @@ const (
 	asksPerSecond = 5
 	askBurst      = 20
 	askTimeout    = 2 * time.Second
+	// askPause is how long nothing is asked after the API server did not answer: a
+	// batch of alerts must not wait for a timeout each.
+	askPause = 500 * time.Millisecond
 )
 
 // Binder knows every pod of the cluster by its UID, and so whether a node tells
@@ -53,6 +57,8 @@ type Binder struct {
 	// looks bounds the guard's questions.
 	looks flowcontrol.RateLimiter
 
+	// askedInVain is when the API server last did not answer, Unix nanoseconds.
+	askedInVain               atomic.Int64
 	lastError                 atomic.Pointer[error]
 	asked, askErrors, skipped atomic.Uint64
 }
@@ -76,7 +82,7 @@ func newBinder(client kubernetes.Interface, log *slog.Logger, pods *directory) (
 		return nil, err
 	}
 	handler, err := b.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(pod any) { b.pods.set(project(pod.(*corev1.Pod))) },
+		AddFunc:    func(pod any) { b.set(pod.(*corev1.Pod)) },
 		UpdateFunc: b.updated,
 		DeleteFunc: b.deleted,
 	})
@@ -112,48 +118,122 @@ func (b *Binder) WaitSynced(ctx context.Context) error {
 
 // Bind checks that node runs, or a few minutes ago ran, the pod with this UID.
 // The pod is only returned if it is bound; it is shared, so nobody may change
-// it. A UID that is not known is asked for once more at the API server, for two
-// seconds at most: a pod's first alert can be faster than the news of the pod.
-func (b *Binder) Bind(node, uid string) (playbook.Binding, *playbook.Pod) {
+// it. A UID that is not known is asked for at the API server, for two seconds at
+// most: a pod's first alert can be faster than the news of the pod. An error says
+// that this could not be told now; the binding is Unbound then.
+func (b *Binder) Bind(node, uid string) (playbook.Binding, *playbook.Pod, error) {
 	if uid == "" {
-		return playbook.None, nil
+		return playbook.None, nil, nil
 	}
 	pod := b.pods.find(uid)
 	if pod == nil || pod.Node == "" { // a pod has no node until the scheduler finds one
-		pod = b.ask(node, uid)
+		found, err := b.ask(node, uid)
+		if err != nil {
+			return playbook.Unbound, nil, err
+		}
+		pod = found
 	}
 	switch {
 	case pod == nil:
-		return playbook.Unbound, nil
+		return playbook.Unbound, nil, nil
 	case pod.Node != node:
-		return playbook.Forged, nil
+		return playbook.Forged, nil, nil
 	}
-	return playbook.Bound, pod
+	return playbook.Bound, pod, nil
 }
+
+// BindNamed finds the pod that had a name at a time, for alerts that no node
+// vouches for. A pod that was made later is another one: unbound. If a UID is
+// given too and it is another pod's, the alert is forged; a UID alone is enough if
+// the name is empty. Errors are as in Bind.
+func (b *Binder) BindNamed(namespace, name, uid string, at time.Time) (playbook.Binding, *playbook.Pod, error) {
+	if uid != "" {
+		if pod := b.pods.find(uid); pod != nil {
+			if namespace != "" && namespace != pod.Namespace || name != "" && name != pod.Name {
+				return playbook.Forged, nil, nil
+			}
+			return playbook.Bound, pod, nil
+		}
+	}
+	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return playbook.Unbound, nil, nil
+	}
+	pod, created := b.pods.findNamed(namespace, name)
+	if pod == nil {
+		live, err := b.askNamed(namespace, name)
+		if live == nil || err != nil {
+			return playbook.Unbound, nil, err
+		}
+		pod, created = project(live), live.CreationTimestamp.Time
+	}
+	if uid != "" && uid != pod.UID || created.After(at) || pod.Node == "" {
+		return playbook.Unbound, nil, nil
+	}
+	return playbook.Bound, pod, nil
+}
+
+// set has a pod that exists.
+func (b *Binder) set(pod *corev1.Pod) { b.pods.set(project(pod), pod.CreationTimestamp.Time) }
+
+var (
+	errTooManyAsked = errors.New("too many pods are unknown to ask for each")
+	errInVain       = errors.New("the API server did not answer a moment ago")
+)
 
 // ask looks for the UID among the node's pods as the API server knows them now.
 // It asks for the node and not for the pod's name: the name would be the
 // node's own claim, and is often not known there either in a pod's first moments.
-func (b *Binder) ask(node, uid string) *playbook.Pod {
+func (b *Binder) ask(node, uid string) (found *playbook.Pod, err error) {
+	err = b.live(func(ctx context.Context) error {
+		list, err := b.client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+			FieldSelector: fields.OneTermEqualSelector("spec.nodeName", node).String(),
+		})
+		if err != nil {
+			return err
+		}
+		for i := range list.Items {
+			if string(list.Items[i].UID) == uid {
+				found = project(&list.Items[i])
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// askNamed returns nil if there is no such pod.
+func (b *Binder) askNamed(namespace, name string) (found *corev1.Pod, err error) {
+	err = b.live(func(ctx context.Context) error {
+		pod, err := b.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return err
+		default:
+			found = pod
+		}
+		return nil
+	})
+	return found, err
+}
+
+// live asks the API server within the limits.
+func (b *Binder) live(do func(context.Context) error) error {
+	if time.Since(time.Unix(0, b.askedInVain.Load())) < askPause {
+		b.skipped.Add(1)
+		return errInVain
+	}
 	if !b.asks.TryAccept() {
 		b.skipped.Add(1)
-		return nil
+		return errTooManyAsked
 	}
 	b.asked.Add(1)
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	list, err := b.client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
-		FieldSelector: fields.OneTermEqualSelector("spec.nodeName", node).String(),
-	})
-	if err != nil {
+	if err := do(ctx); err != nil {
 		b.askErrors.Add(1)
-		b.log.Warn("asking for a pod of which nothing is known yet; its alert stays unbound", "node", node, "uid", uid[:min(len(uid), 64)], "error", err)
-		return nil
-	}
-	for i := range list.Items {
-		if string(list.Items[i].UID) == uid {
-			return project(&list.Items[i])
-		}
+		b.askedInVain.Store(time.Now().UnixNano())
+		return fmt.Errorf("ask for a pod of which nothing is known yet: %w", err)
 	}
 	return nil
 }
@@ -166,7 +246,7 @@ type Stats struct {
 	ForgottenEarly uint64
 	// Asked counts unknown UIDs that the API server was asked for, AskErrors those
 	// that it could not answer, AskSkipped those it was not asked for because there
-	// were too many: the last two stayed unbound and may have been real.
+	// were too many or it had just not answered. Bind returned an error for both.
 	Asked, AskErrors, AskSkipped uint64
 }
 
@@ -184,7 +264,7 @@ func (b *Binder) updated(before, after any) {
 		// a pair arrives as one update.
 		b.pods.remove(project(was))
 	}
-	b.pods.set(project(is))
+	b.set(is)
 }
 
 func (b *Binder) deleted(object any) {

@@ -63,7 +63,8 @@ func TestBind(t *testing.T) {
 		"waits for its scheduler": {"node-1", waiting, playbook.Unbound, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			binding, pod := b.Bind(tt.node, tt.uid)
+			binding, pod, err := b.Bind(tt.node, tt.uid)
+			require.NoError(t, err)
 			require.Equal(t, tt.binding, binding)
 			require.Equal(t, tt.pod, pod)
 		})
@@ -72,7 +73,8 @@ func TestBind(t *testing.T) {
 	// At no moment around its deletion is a pod unknown.
 	cluster.ForceDelete(t, "bind", "cart")
 	for {
-		binding, pod := b.Bind("node-1", uid)
+		binding, pod, err := b.Bind("node-1", uid)
+		require.NoError(t, err)
 		require.Equal(t, playbook.Bound, binding)
 		require.Equal(t, want, pod)
 		if b.Stats().Remembered == 1 {
@@ -80,15 +82,55 @@ func TestBind(t *testing.T) {
 		}
 	}
 	successor := cluster.CreatePod(t, "bind", "cart", "node-2")
-	binding, _ := b.Bind("node-2", successor)
+	binding, _, _ := b.Bind("node-2", successor)
 	require.Equal(t, playbook.Bound, binding)
-	binding, _ = b.Bind("node-2", uid)
+	binding, _, _ = b.Bind("node-2", uid)
 	require.Equal(t, playbook.Forged, binding, "the deleted one was elsewhere")
 
 	clock.Add(int64(rememberFor))
-	binding, _ = b.Bind("node-1", uid)
+	binding, _, _ = b.Bind("node-1", uid)
 	require.Equal(t, playbook.Unbound, binding, "after ten minutes it is forgotten")
 	require.Zero(t, b.Stats().ForgottenEarly)
+}
+
+// An alert that no node vouches for names its pod.
+func TestBindNamed(t *testing.T) {
+	cluster := kubetest.Shared(t)
+	uid := cluster.CreatePod(t, "named", "cart", "node-1")
+	cluster.CreatePod(t, "named", "waiting", "")
+	b, _ := running(t, cluster)
+	silent, _ := binder(t, cluster) // has to ask
+	now := time.Now().Add(time.Minute)
+	for name, tt := range map[string]struct {
+		namespace, pod, uid string
+		at                  time.Time
+		binding             playbook.Binding
+	}{
+		"its name":              {"named", "cart", "", now, playbook.Bound},
+		"its name and UID":      {"named", "cart", uid, now, playbook.Bound},
+		"its UID, another name": {"named", "other", uid, now, playbook.Forged},
+		"another's UID":         {"named", "cart", "made-up", now, playbook.Unbound},
+		"before it was made":    {"named", "cart", "", now.Add(-time.Hour), playbook.Unbound},
+		"no such pod":           {"named", "none", "", now, playbook.Unbound},
+		"no name that can be":   {"named", "../cart", "", now, playbook.Unbound},
+		"without a namespace":   {"", "cart", "", now, playbook.Unbound},
+		"waits for its node":    {"named", "waiting", "", now, playbook.Unbound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			binding, pod, err := b.BindNamed(tt.namespace, tt.pod, tt.uid, tt.at)
+			require.NoError(t, err)
+			require.Equal(t, tt.binding, binding)
+			require.Equal(t, tt.binding == playbook.Bound, pod != nil)
+			if tt.binding != playbook.Forged { // what is not known cannot be forged
+				binding, _, err = silent.BindNamed(tt.namespace, tt.pod, tt.uid, tt.at)
+				require.NoError(t, err)
+				require.Equal(t, tt.binding, binding)
+			}
+		})
+	}
+	binding, _, err := b.BindNamed("", "", uid, now)
+	require.NoError(t, err)
+	require.Equal(t, playbook.Bound, binding, "a UID alone is enough")
 }
 
 // A pod that no news has come of yet is asked for.
@@ -97,15 +139,19 @@ func TestBindAsks(t *testing.T) {
 	uid := cluster.CreatePod(t, "ask", "fresh", "node.with-dots")
 	b, _ := binder(t, cluster) // not running: the news never comes
 
-	binding, pod := b.Bind("node.with-dots", uid)
+	binding, pod, err := b.Bind("node.with-dots", uid)
+	require.NoError(t, err)
 	require.Equal(t, playbook.Bound, binding)
 	require.Equal(t, "fresh", pod.Name)
-	binding, _ = b.Bind("node-2,metadata.name=fresh", uid)
+	binding, _, _ = b.Bind("node-2,metadata.name=fresh", uid)
 	require.Equal(t, playbook.Unbound, binding, "a node's name is a value, not a selector")
 
 	for i := range 100 {
-		binding, _ := b.Bind("node-1", fmt.Sprint("made-up-", i))
+		binding, _, err := b.Bind("node-1", fmt.Sprint("made-up-", i))
 		require.Equal(t, playbook.Unbound, binding)
+		if err != nil {
+			require.ErrorIs(t, err, errTooManyAsked)
+		}
 	}
 	stats := b.Stats()
 	require.Greater(t, stats.AskSkipped, uint64(20))
@@ -120,10 +166,14 @@ func TestBinderWithoutAPIServer(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 
 	begin := time.Now()
-	binding, _ := b.Bind("node-1", "some-uid")
+	binding, _, err := b.Bind("node-1", "some-uid")
+	require.ErrorContains(t, err, "ask for a pod")
 	require.Equal(t, playbook.Unbound, binding)
 	require.Less(t, time.Since(begin), askTimeout+time.Second)
 	require.Equal(t, uint64(1), b.Stats().AskErrors)
+	_, _, err = b.Bind("node-1", "another-uid")
+	require.ErrorIs(t, err, errInVain)
+	require.Equal(t, uint64(1), b.Stats().AskSkipped, "a batch does not wait for each")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
@@ -131,7 +181,7 @@ func TestBinderWithoutAPIServer(t *testing.T) {
 	require.Eventually(t, func() bool { return b.lastError.Load() != nil }, 10*time.Second, time.Millisecond)
 	wait, stop := context.WithTimeout(ctx, time.Millisecond)
 	defer stop()
-	err := b.WaitSynced(wait)
+	err = b.WaitSynced(wait)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "connection refused")
 	cancel()
@@ -150,11 +200,11 @@ func TestMissedDeletions(t *testing.T) {
 			Spec:       corev1.PodSpec{NodeName: "node-1"},
 		}
 	}
-	b.pods.set(project(pod("first")))
+	b.set(pod("first"))
 	b.updated(pod("first"), pod("second"))
 	b.deleted(cache.DeletedFinalStateUnknown{Key: "shop/cart", Obj: pod("second")})
 	for _, uid := range []string{"first", "second"} {
-		binding, _ := b.Bind("node-1", uid)
+		binding, _, _ := b.Bind("node-1", uid)
 		require.Equal(t, playbook.Bound, binding, uid)
 	}
 	require.Equal(t, 2, b.Stats().Remembered)

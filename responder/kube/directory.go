@@ -16,12 +16,18 @@ type directory struct {
 
 	mu   sync.Mutex
 	pods map[string]*playbook.Pod
+	// named has the UID of the pod that has, or had last, a namespace's name; created
+	// when the pods were made, by UID.
+	named   map[name]string
+	created map[string]time.Time
 	// deleted has the UIDs in pods that no longer exist; order the same, first
 	// deleted first, and maybe some that came back.
 	deleted map[string]bool
 	order   []departure
 	early   uint64
 }
+
+type name struct{ namespace, name string }
 
 type departure struct {
 	uid    string
@@ -30,15 +36,20 @@ type departure struct {
 
 // newDirectory remembers limit deleted pods at most, each as long as keep.
 func newDirectory(keep time.Duration, limit int, now func() time.Time) *directory {
-	return &directory{keep: keep, limit: limit, now: now, pods: map[string]*playbook.Pod{}, deleted: map[string]bool{}}
+	return &directory{
+		keep: keep, limit: limit, now: now, pods: map[string]*playbook.Pod{}, deleted: map[string]bool{},
+		named: map[name]string{}, created: map[string]time.Time{},
+	}
 }
 
-// set has a pod that exists.
-func (d *directory) set(pod *playbook.Pod) {
+// set has a pod that exists since created.
+func (d *directory) set(pod *playbook.Pod, created time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.expire()
 	d.pods[pod.UID] = pod
+	d.named[name{pod.Namespace, pod.Name}] = pod.UID
+	d.created[pod.UID] = created
 	delete(d.deleted, pod.UID)
 }
 
@@ -67,6 +78,15 @@ func (d *directory) find(uid string) *playbook.Pod {
 	return d.pods[uid]
 }
 
+// findNamed returns the pod that has the name, or had it last, and when it was made.
+func (d *directory) findNamed(namespace, podName string) (*playbook.Pod, time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.expire()
+	uid := d.named[name{namespace, podName}]
+	return d.pods[uid], d.created[uid]
+}
+
 // size returns how many pods exist, how many are remembered, and how many were
 // forgotten early since the start.
 func (d *directory) size() (pods, remembered int, early uint64) {
@@ -88,7 +108,11 @@ func (d *directory) forget() {
 	uid := d.order[0].uid
 	d.order = d.order[1:]
 	if d.deleted[uid] {
+		if pod := d.pods[uid]; d.named[name{pod.Namespace, pod.Name}] == uid {
+			delete(d.named, name{pod.Namespace, pod.Name})
+		}
 		delete(d.deleted, uid)
 		delete(d.pods, uid)
+		delete(d.created, uid)
 	}
 }

@@ -20,8 +20,8 @@ func TestDirectory(t *testing.T) {
 		require.Equal(t, []any{pods, remembered, early}, []any{p, r, e}, "pods, remembered, forgotten early")
 	}
 
-	d.set(pod("a"))
-	d.set(pod("b"))
+	d.set(pod("a"), time.Time{})
+	d.set(pod("b"), time.Time{})
 	sizes(2, 0, 0)
 	d.remove(pod("a"))
 	d.remove(pod("a"))
@@ -43,7 +43,7 @@ func TestDirectory(t *testing.T) {
 	require.Nil(t, d.find("1"), "the first deleted goes first")
 	require.NotNil(t, d.find("2"))
 
-	d.set(pod("2")) // a list that was older than the news of the deletion
+	d.set(pod("2"), time.Time{}) // a list that was older than the news of the deletion
 	now = now.Add(time.Hour)
 	require.NotNil(t, d.find("2"))
 	sizes(2, 0, 2)
@@ -53,7 +53,7 @@ func TestDirectory(t *testing.T) {
 func BenchmarkDirectoryFind(b *testing.B) {
 	d := newDirectory(rememberFor, rememberMax, time.Now)
 	for i := range 20_000 {
-		d.set(&playbook.Pod{UID: strconv.Itoa(i)})
+		d.set(&playbook.Pod{UID: strconv.Itoa(i)}, time.Time{})
 	}
 	for b.Loop() {
 		if d.find("12345") == nil {

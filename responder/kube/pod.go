@@ -19,6 +19,7 @@ func strip(object any) (any, error) {
 	short := &corev1.Pod{}
 	short.Namespace, short.Name, short.UID = pod.Namespace, pod.Name, pod.UID
 	short.ResourceVersion = pod.ResourceVersion
+	short.CreationTimestamp = pod.CreationTimestamp
 	short.Labels = pod.Labels
 	short.OwnerReferences = pod.OwnerReferences
 	short.Spec.NodeName = pod.Spec.NodeName

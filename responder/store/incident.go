@@ -30,6 +30,16 @@ type Join struct {
 	Alerts    int64
 	FirstAt   time.Time
 	LastAt    time.Time
+	// AttackAt is when the newest alert's cause happened, as far as the node can be
+	// believed: what is later than an incident's containment opens it again.
+	AttackAt time.Time
+}
+
+// Joined is the incident that alerts joined.
+type Joined struct {
+	ID string
+	// Opened: these alerts are its first. Reopened: it was contained until now.
+	Opened, Reopened bool
 }
 
 // OpenIncidents finds the incidents that alerts of these keys would join: those
@@ -37,7 +47,7 @@ type Join struct {
 func (s *Store) OpenIncidents(ctx context.Context, keys []IncidentKey, idle time.Time) (map[IncidentKey]OpenIncident, error) {
 	clusters, names := splitKeys(keys)
 	rows, err := s.pool.Query(ctx, `SELECT cluster, key, id::text, alerts, first_at FROM incidents
-		WHERE state = 'open' AND last_at >= $3 AND (cluster, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))`, clusters, names, idle)
+		WHERE joinable AND last_at >= $3 AND (cluster, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))`, clusters, names, idle)
 	if err != nil {
 		return nil, fmt.Errorf("read open incidents: %w", err)
 	}
@@ -54,57 +64,85 @@ func (s *Store) OpenIncidents(ctx context.Context, keys []IncidentKey, idle time
 	return open, nil
 }
 
-// JoinIncidents adds alerts to their incidents, one Join for each key, and
-// returns the incidents' ids. An incident whose last alert is older than idle is
-// closed and another opened in its place.
-func (tx Tx) JoinIncidents(ctx context.Context, joins []Join, idle time.Time) (map[IncidentKey]string, error) {
+// JoinIncidents adds alerts to their incidents, one Join for each key. An
+// incident whose last alert is older than idle takes no more, and another is
+// opened in its place. What it opens or opens again has no history yet: that is
+// the caller's, see ChangeIncident.
+func (tx Tx) JoinIncidents(ctx context.Context, joins []Join, idle time.Time) (map[IncidentKey]Joined, error) {
 	// One order for all writers, so that no two wait for each other.
 	joins = slices.SortedFunc(slices.Values(joins), func(a, b Join) int {
 		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Key, b.Key))
 	})
-	var keys []IncidentKey
-	var ids, titles []string
-	var priorities []int16
-	var counts []int64
-	var first, last []time.Time
-	for _, j := range joins {
-		keys = append(keys, j.IncidentKey)
-		ids, titles, priorities = append(ids, j.ID), append(titles, Text(j.Title)), append(priorities, int16(j.Priority))
-		counts, first, last = append(counts, j.Alerts), append(first, j.FirstAt), append(last, j.LastAt)
-	}
+	keys := column(joins, func(j *Join) IncidentKey { return j.IncidentKey })
 	clusters, names := splitKeys(keys)
-	_, err := tx.Exec(ctx, `UPDATE incidents SET state = 'closed' WHERE id IN (SELECT id FROM incidents
-		WHERE state = 'open' AND last_at < $3 AND (cluster, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+	_, err := tx.Exec(ctx, `UPDATE incidents SET joinable = false WHERE id IN (SELECT id FROM incidents
+		WHERE joinable AND last_at < $3 AND (cluster, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 		ORDER BY cluster, key FOR UPDATE)`, clusters, names, idle)
 	if err != nil {
-		return nil, fmt.Errorf("close idle incidents: %w", err)
+		return nil, fmt.Errorf("end idle incidents: %w", err)
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO incidents AS i (id, cluster, key, title, priority, alerts, first_at, last_at)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
-		ON CONFLICT (cluster, key) WHERE state = 'open' DO UPDATE SET alerts = i.alerts + excluded.alerts,
+		ON CONFLICT (cluster, key) WHERE joinable DO UPDATE SET alerts = i.alerts + excluded.alerts,
 			priority = least(i.priority, excluded.priority), last_at = greatest(i.last_at, excluded.last_at)
-		RETURNING cluster, key, id::text`, ids, clusters, names, titles, priorities, counts, first, last)
+		RETURNING cluster, key, id::text, xmax = 0, state = 'contained'`,
+		column(joins, func(j *Join) string { return j.ID }), clusters, names, column(joins, func(j *Join) string { return Text(j.Title) }),
+		column(joins, func(j *Join) int16 { return int16(j.Priority) }), column(joins, func(j *Join) int64 { return j.Alerts }),
+		column(joins, func(j *Join) time.Time { return j.FirstAt }), column(joins, func(j *Join) time.Time { return j.LastAt }))
 	if err != nil {
 		return nil, fmt.Errorf("join incidents: %w", err)
 	}
-	joined := map[IncidentKey]string{}
+	joined := map[IncidentKey]Joined{}
+	contained := map[string]IncidentKey{}
 	var k IncidentKey
-	var id string
-	_, err = pgx.ForEachRow(rows, []any{&k.Cluster, &k.Key, &id}, func() error {
-		joined[k] = id
+	var i Joined
+	var isContained bool
+	_, err = pgx.ForEachRow(rows, []any{&k.Cluster, &k.Key, &i.ID, &i.Opened, &isContained}, func() error {
+		joined[k] = i
+		if isContained {
+			contained[i.ID] = k
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("join incidents: %w", err)
 	}
-	return joined, nil
+	return joined, tx.reopen(ctx, joins, contained, joined)
 }
 
-// CloseIdleIncidents closes what had its last alert before idle.
-func (s *Store) CloseIdleIncidents(ctx context.Context, idle time.Time) (int64, error) {
-	tag, err := s.pool.Exec(ctx, "UPDATE incidents SET state = 'closed' WHERE state = 'open' AND last_at < $1", idle)
+// reopen opens the contained incidents in which the attack went on.
+func (tx Tx) reopen(ctx context.Context, joins []Join, contained map[string]IncidentKey, joined map[IncidentKey]Joined) error {
+	if len(contained) == 0 {
+		return nil
+	}
+	var ids []string
+	var attacks []time.Time
+	for _, j := range joins {
+		if id := joined[j.IncidentKey].ID; contained[id] == j.IncidentKey {
+			ids, attacks = append(ids, id), append(attacks, j.AttackAt)
+		}
+	}
+	rows, err := tx.Query(ctx, `UPDATE incidents i SET state = 'open', contained_at = NULL FROM unnest($1::text[]::uuid[], $2::timestamptz[]) AS a (id, at)
+		WHERE i.id = a.id AND i.state = 'contained' AND i.contained_at < a.at RETURNING i.id::text`, ids, attacks)
 	if err != nil {
-		return 0, fmt.Errorf("close idle incidents: %w", err)
+		return fmt.Errorf("open incidents again: %w", err)
+	}
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		joined[contained[id]] = Joined{ID: id, Reopened: true}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("open incidents again: %w", err)
+	}
+	return nil
+}
+
+// EndIdleIncidents lets no more alerts join what had its last one before idle.
+func (s *Store) EndIdleIncidents(ctx context.Context, idle time.Time) (int64, error) {
+	tag, err := s.pool.Exec(ctx, "UPDATE incidents SET joinable = false WHERE joinable AND kind = 'alerts' AND last_at < $1", idle)
+	if err != nil {
+		return 0, fmt.Errorf("end idle incidents: %w", err)
 	}
 	return tag.RowsAffected(), nil
 }

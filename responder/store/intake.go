@@ -39,6 +39,11 @@ type NewAlert struct {
 	KernelNS, AlertNS      int64
 	ReceivedNS             int64
 	Body                   string
+	// Fingerprint makes equal alerts of an incident one row: Count more were received,
+	// the last at LastNS.
+	Fingerprint []byte
+	Count       int64
+	LastNS      int64
 }
 
 // NewDecision is one playbook's answer to an alert.
@@ -48,6 +53,9 @@ type NewDecision struct {
 	State, Reason            string
 	Input, Result            string
 	DecidedNS                int64
+	// Digest makes equal answers to equal alerts one row.
+	Digest []byte
+	Count  int64
 }
 
 // Seen says which origins are in the inbox already.
@@ -86,16 +94,22 @@ func (tx Tx) Arrive(ctx context.Context, arrivals []Arrival) (map[Origin]bool, e
 	return collectOrigins(rows, "write the inbox")
 }
 
-// AddAlerts stores alerts whose incidents exist.
-func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) error {
+// AddAlerts stores alerts whose incidents exist and returns the ids of their rows,
+// in their order: an alert that is equal to one of its incident is counted there.
+// No two of alerts may be equal.
+func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) ([]string, error) {
 	text := func(f func(*NewAlert) string) []string {
 		return column(alerts, func(a *NewAlert) string { return Text(f(a)) })
 	}
 	number := func(f func(*NewAlert) int64) []int64 { return column(alerts, f) }
-	_, err := tx.Exec(ctx, `INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, pod_uid,
-			binding, recorded, kernel_ns, alert_ns, received_ns, body)
+	type key struct{ incident, fingerprint string }
+	rows, err := tx.Query(ctx, `INSERT INTO alerts AS l (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, pod_uid,
+			binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint, count, last_ns)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[],
-			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[])`,
+			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[],
+			$19::bytea[], $20::bigint[], $21::bigint[])
+		ON CONFLICT (incident_id, fingerprint) DO UPDATE SET count = l.count + excluded.count, last_ns = greatest(l.last_ns, l.received_ns, excluded.last_ns)
+		RETURNING id::text, incident_id::text, fingerprint`,
 		text(func(a *NewAlert) string { return a.ID }), text(func(a *NewAlert) string { return a.IncidentID }),
 		text(func(a *NewAlert) string { return a.Cluster }), text(func(a *NewAlert) string { return a.Node }),
 		text(func(a *NewAlert) string { return a.Rule }), column(alerts, func(a *NewAlert) int16 { return int16(a.Priority) }),
@@ -104,30 +118,57 @@ func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) error {
 		text(func(a *NewAlert) string { return a.Pod }), text(func(a *NewAlert) string { return a.PodUID }),
 		text(func(a *NewAlert) string { return a.Binding }), column(alerts, func(a *NewAlert) bool { return a.Recorded }),
 		number(func(a *NewAlert) int64 { return a.KernelNS }), number(func(a *NewAlert) int64 { return a.AlertNS }),
-		number(func(a *NewAlert) int64 { return a.ReceivedNS }), text(func(a *NewAlert) string { return a.Body }))
+		number(func(a *NewAlert) int64 { return a.ReceivedNS }), text(func(a *NewAlert) string { return a.Body }),
+		column(alerts, func(a *NewAlert) []byte { return a.Fingerprint }), number(func(a *NewAlert) int64 { return a.Count }),
+		number(func(a *NewAlert) int64 { return a.LastNS }))
 	if err != nil {
-		return fmt.Errorf("store alerts: %w", err)
+		return nil, fmt.Errorf("store alerts: %w", err)
 	}
-	return nil
+	stored := map[key]string{}
+	var id, incidentID string
+	var fingerprint []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &incidentID, &fingerprint}, func() error {
+		stored[key{incidentID, string(fingerprint)}] = id
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store alerts: %w", err)
+	}
+	return column(alerts, func(a *NewAlert) string { return stored[key{a.IncidentID, string(a.Fingerprint)}] }), nil
 }
 
-// AddDecisions stores decisions whose alerts exist.
-func (tx Tx) AddDecisions(ctx context.Context, decisions []NewDecision) error {
+// AddDecisions stores decisions whose alerts exist and returns the ids of their
+// rows, in their order: one that is equal to an earlier one about its alert is
+// counted there. No two of decisions may be equal.
+func (tx Tx) AddDecisions(ctx context.Context, decisions []NewDecision) ([]string, error) {
 	text := func(f func(*NewDecision) string) []string {
 		return column(decisions, func(d *NewDecision) string { return Text(f(d)) })
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, reason, input, result, decided_ns)
+	type key struct{ alert, digest string }
+	rows, err := tx.Query(ctx, `INSERT INTO decisions AS d (id, alert_id, playbook, revision, mode, state, reason, input, result, decided_ns, digest, count)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-			$10::bigint[])`,
+			$10::bigint[], $11::bytea[], $12::bigint[])
+		ON CONFLICT (alert_id, digest) DO UPDATE SET count = d.count + excluded.count RETURNING id::text, alert_id::text, digest`,
 		text(func(d *NewDecision) string { return d.ID }), text(func(d *NewDecision) string { return d.AlertID }),
 		text(func(d *NewDecision) string { return d.Playbook }), text(func(d *NewDecision) string { return d.Revision }),
 		text(func(d *NewDecision) string { return d.Mode }), text(func(d *NewDecision) string { return d.State }),
 		text(func(d *NewDecision) string { return d.Reason }), text(func(d *NewDecision) string { return d.Input }),
-		text(func(d *NewDecision) string { return d.Result }), column(decisions, func(d *NewDecision) int64 { return d.DecidedNS }))
+		text(func(d *NewDecision) string { return d.Result }), column(decisions, func(d *NewDecision) int64 { return d.DecidedNS }),
+		column(decisions, func(d *NewDecision) []byte { return d.Digest }), column(decisions, func(d *NewDecision) int64 { return d.Count }))
 	if err != nil {
-		return fmt.Errorf("store decisions: %w", err)
+		return nil, fmt.Errorf("store decisions: %w", err)
 	}
-	return nil
+	stored := map[key]string{}
+	var id, alertID string
+	var digest []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &alertID, &digest}, func() error {
+		stored[key{alertID, string(digest)}] = id
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store decisions: %w", err)
+	}
+	return column(decisions, func(d *NewDecision) string { return stored[key{d.AlertID, string(d.Digest)}] }), nil
 }
 
 // column is one field of all rows: a statement takes its rows as columns.
@@ -139,10 +180,17 @@ func column[T, V any](rows []T, field func(*T) V) []V {
 	return all
 }
 
-// PruneInbox forgets what arrived before a time. That must be longer ago than the
-// stream keeps its messages.
+// PruneInbox forgets what arrived before a time, and the runs of agents and their
+// losses that nobody spoke of since. That must be longer ago than the stream keeps
+// its messages.
 func (s *Store) PruneInbox(ctx context.Context, before time.Time) (int64, error) {
 	tag, err := s.pool.Exec(ctx, "DELETE FROM inbox WHERE received_at < $1", before)
+	if err == nil {
+		_, err = s.pool.Exec(ctx, "DELETE FROM losses WHERE announced_at < $1", before)
+	}
+	if err == nil {
+		_, err = s.pool.Exec(ctx, "DELETE FROM agent_runs WHERE seen_at < $1", before)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("prune the inbox: %w", err)
 	}

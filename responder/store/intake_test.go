@@ -23,7 +23,7 @@ func join(t *testing.T, s *store.Store, key string, priority int, at time.Time) 
 	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error {
 		k := store.IncidentKey{Cluster: "c", Key: key}
 		ids, err := tx.JoinIncidents(t.Context(), []store.Join{{IncidentKey: k, ID: newID(), Title: key, Priority: priority, Alerts: 1, FirstAt: at, LastAt: at}}, at.Add(-time.Hour))
-		id = ids[k]
+		id = ids[k].ID
 		return err
 	}))
 	return id
@@ -49,10 +49,10 @@ func TestIncidentsHaveAWindow(t *testing.T) {
 	require.Equal(t, second, open[store.IncidentKey{Cluster: "c", Key: "k"}].ID)
 
 	var got string
-	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT state || ' ' || alerts || ' ' || priority FROM incidents WHERE id = $1::text::uuid", first).Scan(&got))
-	require.Equal(t, "closed 3 2", got)
+	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT state || ' ' || joinable || ' ' || alerts || ' ' || priority FROM incidents WHERE id = $1::text::uuid", first).Scan(&got))
+	require.Equal(t, "open false 3 2", got)
 
-	n, err := s.CloseIdleIncidents(t.Context(), at)
+	n, err := s.EndIdleIncidents(t.Context(), at)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n, "only the other one is idle")
 }
@@ -98,8 +98,10 @@ func TestPlanAndHistory(t *testing.T) {
 	a, b, c, d := action("planned", "z"), action("planned", "y"), action("planned", "z"), action("refused", "z")
 	var fates []store.Planned
 	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) (err error) {
-		require.NoError(t, tx.AddAlerts(t.Context(), []store.NewAlert{{ID: alert, IncidentID: incident, Cluster: "c", Node: "n", Rule: "r\x00", Binding: "none", Body: "{}"}}))
-		require.NoError(t, tx.AddDecisions(t.Context(), []store.NewDecision{{ID: decision, AlertID: alert, State: "decided"}}))
+		_, err = tx.AddAlerts(t.Context(), []store.NewAlert{{ID: alert, IncidentID: incident, Cluster: "c", Node: "n", Rule: "r\x00", Binding: "none", Body: "{}"}})
+		require.NoError(t, err)
+		_, err = tx.AddDecisions(t.Context(), []store.NewDecision{{ID: decision, AlertID: alert, State: "decided"}})
+		require.NoError(t, err)
 		fates, err = tx.Plan(t.Context(), []store.NewAction{a, b, c, d})
 		return err
 	}))
@@ -157,8 +159,8 @@ func TestText(t *testing.T) {
 func TestAnOlderHeartbeatChangesNothing(t *testing.T) {
 	s := storetest.New(t)
 	now := time.Now()
-	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), []byte("new"), now))
-	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), []byte("old"), now.Add(-time.Second)))
+	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), 1, []byte("new"), now))
+	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), 1, []byte("old"), now.Add(-time.Second)))
 	var body string
 	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT body FROM agents").Scan(&body))
 	require.Equal(t, "new", body)

@@ -44,10 +44,13 @@ type AlertRow struct {
 	AlertNS    int64
 	ReceivedNS int64
 	Body       string
+	// Count is how many equal alerts there were, LastNS when the last was received.
+	Count  int64
+	LastNS int64
 }
 
 const selectAlerts = `SELECT id::text, incident_id::text, cluster, node, rule, priority, source, output, container_id,
-	namespace, pod, pod_uid, binding, recorded, kernel_ns, alert_ns, received_ns, body FROM alerts`
+	namespace, pod, pod_uid, binding, recorded, kernel_ns, alert_ns, received_ns, body, count, greatest(last_ns, received_ns) FROM alerts`
 
 // Alerts returns one page of alerts, newest receipt first, and the next page's cursor.
 func (s *Store) Alerts(ctx context.Context, f AlertFilter, p Paging) ([]AlertRow, string, error) {

@@ -19,6 +19,7 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
+	"riposte/responder/ingest"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
@@ -54,7 +55,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 	require.NoError(t, err)
 	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
 	one := server.New(server.Options{
-		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Log: slog.New(slog.DiscardHandler),
+		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Redrive: ingest.New(ingest.Options{Store: s, Cluster: "test"}).Redrive, Log: slog.New(slog.DiscardHandler),
 		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{
@@ -84,6 +85,22 @@ func ActionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-c%011x
 
 // IncidentID is the id of incident number i.
 func IncidentID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-b%011x", i) }
+
+// DeadLetterID is the id of dead letter number i.
+func DeadLetterID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-e%011x", i) }
+
+// AddDeadLetter puts in a message of node-0 that no agent of ours sends.
+func (e *Env) AddDeadLetter(t testing.TB, i int) {
+	t.Helper()
+	at := Base.Add(time.Duration(i) * time.Second)
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
+		_, err := tx.AddDeadLetters(t.Context(), []store.DeadLetter{{
+			ID: DeadLetterID(i), Subject: "alerts.test.node-0.critical", MessageID: fmt.Sprint("m", i), Cluster: "test", Node: "node-0",
+			Reason: "malformed", Error: "unexpected end of JSON \x1b[2Jinput", Body: []byte("{\x00\xff\u202e"), ReceivedAt: at, DiedAt: at,
+		}})
+		return err
+	}))
+}
 
 func decisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
 

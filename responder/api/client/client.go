@@ -213,6 +213,11 @@ func (c *Client) SetKillSwitch(ctx context.Context, k api.KillSwitch) (set api.K
 	return set, c.do(ctx, http.MethodPut, "guard/kill-switch", nil, k, &set)
 }
 
+// send posts a body and reads the answer.
+func (c *Client) send(ctx context.Context, path string, body, into any) error {
+	return c.do(ctx, http.MethodPost, path, nil, body, into)
+}
+
 func (c *Client) get(ctx context.Context, path string, q url.Values, into any) error {
 	return c.do(ctx, http.MethodGet, path, q, nil, into)
 }

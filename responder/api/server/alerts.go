@@ -46,7 +46,7 @@ func alertResource(a store.AlertRow) api.Alert {
 		ID: a.ID, Time: at(happened), ReceivedAt: at(a.ReceivedNS), Cluster: a.Cluster, Node: a.Node, Rule: a.Rule,
 		Priority: alert.Priority(a.Priority).String(), Source: a.Source, Output: a.Output, ContainerID: a.ContainerID,
 		Namespace: a.Namespace, Pod: a.Pod, PodUID: a.PodUID, Binding: a.Binding, Recorded: a.Recorded,
-		IncidentID: a.IncidentID, Body: rawJSON(a.Body),
+		IncidentID: a.IncidentID, Count: a.Count, LastAt: at(a.LastNS), Body: rawJSON(a.Body),
 	}
 }
 

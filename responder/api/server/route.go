@@ -2,6 +2,8 @@ package server
 
 import (
 	"net/http"
+
+	"riposte/responder/incident"
 )
 
 // route is one endpoint. Nothing is open unless it says so.
@@ -24,6 +26,14 @@ func (s *Server) table() []route {
 		{pattern: "GET /api/v1/approvals", serve: s.listApprovals},
 		{pattern: "GET /api/v1/playbooks", serve: s.listPlaybooks},
 		{pattern: "PUT /api/v1/playbooks/{name}/mode", serve: s.setMode},
+		{pattern: "GET /api/v1/incidents", serve: s.listIncidents},
+		{pattern: "GET /api/v1/incidents/{id}", serve: s.showIncident},
+		{pattern: "GET /api/v1/incidents/{id}/timeline", serve: s.showIncidentTimeline},
+		{pattern: "POST /api/v1/incidents/{id}/resolve", serve: s.changeIncident(incident.Resolved)},
+		{pattern: "POST /api/v1/incidents/{id}/false-positive", serve: s.changeIncident(incident.FalsePositive)},
+		{pattern: "GET /api/v1/deadletters", serve: s.listDeadLetters},
+		{pattern: "GET /api/v1/deadletters/{id}", serve: s.showDeadLetter},
+		{pattern: "POST /api/v1/deadletters/{id}/redrive", serve: s.redriveDeadLetter},
 		{pattern: "GET /api/v1/audit", serve: s.listAudit},
 		{pattern: "GET /api/v1/audit/verify", serve: s.verifyAudit},
 		{pattern: "GET /api/v1/status", serve: s.showStatus},

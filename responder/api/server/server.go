@@ -28,6 +28,8 @@ type Options struct {
 	Store   *store.Store
 	// Guard judges, and keeps what people answer and set.
 	Guard *guard.Guard
+	// Redrive processes a dead letter again, see ingest.Ingest.Redrive.
+	Redrive func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
 	// Ready says why the responder could not do its work now, or nil.

@@ -1,0 +1,93 @@
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"riposte/responder/audit"
+	"riposte/responder/store"
+)
+
+// State is an incident's state; the text stands in the database and the API.
+type State string
+
+// States of an incident.
+const (
+	Open State = "open"
+	// Contained: an effect against the attack was verified, nothing is under way, and
+	// no later alert came.
+	Contained State = "contained"
+	// Resolved and FalsePositive are a person's last word, or that of the responder
+	// about a gap or a silence that has ended.
+	Resolved      State = "resolved"
+	FalsePositive State = "false_positive"
+)
+
+// next are the states that may follow a state.
+var next = map[State][]State{
+	Open:      {Contained, Resolved, FalsePositive},
+	Contained: {Open, Resolved, FalsePositive},
+	// A person may correct what a person said.
+	Resolved:      {FalsePositive},
+	FalsePositive: {Resolved},
+}
+
+// Containing are the types of actions whose verified effect contains an attack.
+func Containing() []string {
+	return []string{
+		"delete_pod", "evict_pod", "isolate_pod", "kill_container", "kill_process", "freeze_container", "cut_network", "scale_workload", "suspend_cronjob",
+		"delete_resource", "rollback_workload",
+	}
+}
+
+// ErrState says that an incident cannot go into the wanted state from its own.
+var ErrState = errors.New("the incident's state does not allow this")
+
+// Change is one change of a state.
+type Change struct {
+	// ID is the incident's id, or its last group.
+	ID     string
+	To     State
+	At     time.Time
+	Actor  string
+	Reason string
+}
+
+// Apply changes an incident's state in tx, with a row in its history and an entry
+// in the record. Its error wraps ErrState if the incident is not in a state for
+// that, and store.ErrNotFound if there is none.
+func (c Change) Apply(ctx context.Context, tx store.Tx) error {
+	i, err := tx.LockIncident(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	from := State(i.State)
+	if !slices.Contains(next[from], c.To) {
+		return fmt.Errorf("%w: it is %s and cannot become %s", ErrState, from, c.To)
+	}
+	row := store.IncidentChange{
+		ID: i.ID, From: i.State, To: string(c.To), Joinable: i.Joinable && (c.To == Open || c.To == Contained), At: c.At, Actor: c.Actor, Reason: c.Reason,
+	}
+	if c.To == Contained {
+		row.ContainedAt = &c.At
+	}
+	if err := tx.ChangeIncident(ctx, row); err != nil {
+		return err
+	}
+	return audit.Append(ctx, tx, Entry(i.Cluster, row))
+}
+
+// Entry is what the record says of a change.
+func Entry(cluster string, c store.IncidentChange) audit.Entry {
+	kind, note := audit.IncidentState, c.From+" → "+c.To
+	if c.From == "" {
+		kind, note = audit.IncidentOpened, ""
+	}
+	return audit.Entry{
+		Cluster: cluster, Kind: kind, At: c.At, Actor: c.Actor, Result: c.To, Note: note,
+		Why: audit.Why{IncidentID: c.ID, Reason: store.Text(c.Reason)},
+	}
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"riposte/agent/alert"
+)
+
+// MaxTimeline bounds the events of one incident's timeline.
+const MaxTimeline = 1000
+
+// IncidentFilter chooses incidents; zero fields choose all.
+type IncidentFilter struct {
+	State, Kind, Cluster string
+	AtLeast              *alert.Priority
+	// Since is the oldest last alert.
+	Since time.Time
+}
+
+// IncidentRow is an incident.
+type IncidentRow struct {
+	ID, Cluster, Key, Kind, State, Title string
+	Priority                             int16
+	Alerts, Actions                      int64
+	FirstAt, LastAt                      time.Time
+}
+
+const selectIncidents = `SELECT id::text, cluster, key, kind, state, title, priority, alerts,
+	(SELECT count(*) FROM alerts l JOIN actions a ON a.alert_id = l.id WHERE l.incident_id = incidents.id), first_at, last_at FROM incidents`
+
+// Incidents returns one page, the latest alert first, and the next page's cursor.
+func (s *Store) Incidents(ctx context.Context, f IncidentFilter, p Paging) ([]IncidentRow, string, error) {
+	var w where
+	w.text("state", f.State)
+	w.text("kind", f.Kind)
+	w.text("cluster", f.Cluster)
+	if f.AtLeast != nil {
+		w.add("priority <= ?", int16(*f.AtLeast))
+	}
+	if !f.Since.IsZero() {
+		w.add("last_at >= ?", f.Since)
+	}
+	if err := w.beforeTime("last_at", p.Before); err != nil {
+		return nil, "", err
+	}
+	limit := p.limit()
+	w.args = append(w.args, limit+1)
+	rows, err := collect[IncidentRow](ctx, s.pool, selectIncidents+w.String()+" ORDER BY last_at DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := cut(rows, limit, func(i IncidentRow) string { return nsCursor(unixNS(i.LastAt), i.ID) })
+	return rows, next, nil
+}
+
+// Incident returns one by its id or its id's last group, or ErrNotFound.
+func (s *Store) Incident(ctx context.Context, id string) (IncidentRow, error) {
+	return byID[IncidentRow](ctx, s.pool, selectIncidents, "id", id)
+}
+
+// TimelineRow is one thing that happened in an incident; see api.IncidentEvent.
+type TimelineRow struct {
+	NS                                   int64
+	Kind, ID, Name, State, Actor, Detail string
+	Count                                int64
+	// Step orders what happened at one time.
+	Step int32
+}
+
+// IncidentTimeline returns what happened in an incident, oldest first, MaxTimeline
+// at most; more says that there is more.
+func (s *Store) IncidentTimeline(ctx context.Context, id string) (rows []TimelineRow, more bool, err error) {
+	rows, err = collect[TimelineRow](ctx, s.pool, `
+		WITH l AS (SELECT * FROM alerts WHERE incident_id = $1::text::uuid),
+			a AS (SELECT actions.* FROM actions JOIN l ON l.id = actions.alert_id)
+		SELECT (extract(epoch FROM at) * 1000000)::bigint * 1000 AS ns, 'state', '', '', to_state, actor, reason, 0::bigint, 0 AS step
+			FROM incident_history WHERE incident_id = $1::text::uuid
+		UNION ALL SELECT received_ns, 'alert', id::text, rule, '', '', output, count, 1 FROM l
+		UNION ALL SELECT d.decided_ns, 'decision', d.id::text, d.playbook, d.state, '', d.reason, d.count, 2 FROM decisions d JOIN l ON l.id = d.alert_id
+		UNION ALL SELECT planned_ns, 'action.planned', id::text, type, state, playbook, concat_ws(': ', nullif(refused_by, ''), nullif(note, '')), 0, 3 FROM a
+		UNION ALL SELECT executed_ns, 'action.executed', id::text, type, state, '', '', 0, 4 FROM a WHERE executed_ns IS NOT NULL
+		UNION ALL SELECT verified_ns, 'action.verified', id::text, type, state, '', '', 0, 5 FROM a WHERE verified_ns IS NOT NULL
+		ORDER BY ns, step LIMIT $2`, id, MaxTimeline+1)
+	if len(rows) > MaxTimeline {
+		return rows[:MaxTimeline], true, err
+	}
+	return rows, false, err
+}
