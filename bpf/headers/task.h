@@ -3,7 +3,7 @@
 // What a task is: its identity, cgroup, terminal and ids within its namespace.
 #pragma once
 
-#include "maps.h"
+#include "interest.h"
 
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
@@ -16,13 +16,6 @@ static __always_inline __u64 cgroup_of(const bool typed, struct task_struct *tas
 	struct kernfs_node *node = GET(group, kn);
 
 	return GET(node, id);
-}
-
-static __always_inline __u64 start_of(const bool typed, struct task_struct *task)
-{
-	struct task_struct *leader = GET(task, group_leader);
-
-	return GET(leader, start_boottime);
 }
 
 static __always_inline struct task_struct *current_task(const bool typed)
@@ -56,6 +49,8 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	h->start = start_of(typed, task);
 	h->cgroup = bpf_get_current_cgroup_id();
 	h->ret = ret;
+	h->gen = generation(id >> 32, h->start);
+	h->epoch = epoch_now();
 	h->pid = id >> 32;
 	h->tid = id;
 	h->ppid = GET(parent, tgid);
@@ -64,6 +59,7 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	h->cpu = bpf_get_smp_processor_id();
 	h->compat = is_compat(typed, task);
 	h->uring = 0;
+	h->spare = 0;
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
