@@ -258,6 +258,7 @@ func TestMasksMissNothing(t *testing.T) {
 			for _, a := range s.actors {
 				if r.IntN(3) > 0 {
 					s.work(a)
+					story = append(story, fmt.Sprintf("%d is of %d", s.steps, a.PID))
 				}
 			}
 			s.wait()

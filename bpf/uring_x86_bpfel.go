@@ -18,6 +18,9 @@ type UringLife struct {
 	Start  uint64
 	Gen    uint32
 	Forked uint32
+	User   uint64
+	Ppid   uint64
+	Comm   [2]uint64
 }
 
 type UringRemembered struct {
@@ -40,6 +43,8 @@ type UringScratch struct {
 	PathAt  uint32
 	PathLen uint32
 	Compat  uint32
+	News    uint32
+	Spare   uint32
 	Shape   UringWireShape
 	Args    [8]uint64
 	Path    [4352]uint8

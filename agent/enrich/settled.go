@@ -11,8 +11,10 @@ func (t *Table) Settled(p *event.Process) bool {
 	if own == nil || &own.Process != p || own.coarse || len(t.orphans) > 0 {
 		return false
 	}
-	if p.Parent == nil && p.PPID != 0 {
-		return false // it is linked to its parent when that is known
+	for a := p; a.PPID != 0; a = a.Parent {
+		if a.Parent == nil {
+			return false // it is linked to its parent when that is known
+		}
 	}
 	c := p.Container
 	if c.Metadata == event.MetadataAwaited || c.Metadata == event.MetadataLate {

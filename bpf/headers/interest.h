@@ -12,7 +12,8 @@
 // space before the change does; a mask that was made from it does not hold either.
 #pragma once
 
-#include "maps.h"
+#include "helpers.h"
+#include "wire.h"
 
 #define MAX_MASKED 32768
 
@@ -20,6 +21,11 @@ struct life {
 	__u64 start;
 	__u32 gen;
 	__u32 forked; // it may have, or have had, children
+	// What the first thread's events have told last. A name can be given by a file of
+	// /proc, from outside; user space learns of it, and so of a change, by the next event.
+	__u64 user;
+	__u64 ppid;
+	__u64 comm[2];
 };
 
 // Full, it takes no more processes: those have no mask.
@@ -129,24 +135,74 @@ static __always_inline bool has_children(const bool typed, struct task_struct *t
 	       ADDRESS(leader, children.next) != (__u64)&leader->children;
 }
 
-// Said before and after a change of the process is told. An ancestor: what its
-// descendants can ask about it has changed too.
-static __always_inline void changed(const bool typed, struct task_struct *task, bool ancestor)
+static __always_inline void count_change(struct life *l, bool ancestor)
 {
 	__u32 first = 0;
-	struct life *l;
 	__u64 *epoch;
 
-	if (!round_now())
-		return;
-	l = life_of(GET(task, tgid), start_of(typed, task));
 	if (l)
 		__sync_fetch_and_add(&l->gen, 1);
-	if (!ancestor || (l && !l->forked) || !has_children(typed, task))
+	if (!ancestor)
 		return;
 	epoch = bpf_map_lookup_elem(&epochs, &first);
 	if (epoch)
 		__sync_fetch_and_add(epoch, 1);
+}
+
+static __always_inline bool is_ancestor(const bool typed, struct task_struct *task,
+					const struct life *l)
+{
+	return (!l || l->forked) && has_children(typed, task);
+}
+
+// Said before and after a change of the process is told. An ancestor: what its
+// descendants can ask about it may have changed too.
+static __always_inline void changed(const bool typed, struct task_struct *task, bool ancestor)
+{
+	struct life *l;
+
+	if (!round_now())
+		return;
+	l = life_of(GET(task, tgid), start_of(typed, task));
+	count_change(l, ancestor && is_ancestor(typed, task, l));
+}
+
+// What the header of a record tells beside the event.
+enum news {
+	NO_NEWS,
+	NEWS,		  // it is a change of the process
+	NEWS_OF_ANCESTOR, // and of what may be somebody's ancestor
+};
+
+// Whether the record that is begun tells of the current process what none has told; it
+// counts as a change, the second time when the record has been handed over.
+static __always_inline enum news news_in(const bool typed, struct task_struct *task,
+					 const struct wire_header *h)
+{
+	const __u64 *comm = (const void *)h->comm;
+	__u64 user = (__u64)h->gid << 32 | h->uid;
+	bool ancestor;
+	struct life *l;
+
+	if (h->pid != h->tid || !round_now())
+		return NO_NEWS;
+	l = life_of(h->pid, h->start);
+	if (!l || (l->user == user && l->ppid == h->ppid && l->comm[0] == comm[0] &&
+		   l->comm[1] == comm[1]))
+		return NO_NEWS;
+	l->user = user;
+	l->ppid = h->ppid;
+	l->comm[0] = comm[0];
+	l->comm[1] = comm[1];
+	ancestor = is_ancestor(typed, task, l);
+	count_change(l, ancestor);
+	return ancestor ? NEWS_OF_ANCESTOR : NEWS;
+}
+
+static __always_inline void news_told(__u32 pid, enum news news)
+{
+	if (news != NO_NEWS)
+		count_change(bpf_map_lookup_elem(&lives, &pid), news == NEWS_OF_ANCESTOR);
 }
 
 // A new process. It begins without a mask: a rule about a parent's name can match it and

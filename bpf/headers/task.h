@@ -3,7 +3,7 @@
 // What a task is: its identity, cgroup, terminal and ids within its namespace.
 #pragma once
 
-#include "interest.h"
+#include "maps.h"
 
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
@@ -49,8 +49,6 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	h->start = start_of(typed, task);
 	h->cgroup = bpf_get_current_cgroup_id();
 	h->ret = ret;
-	h->gen = generation(id >> 32, h->start);
-	h->epoch = epoch_now();
 	h->pid = id >> 32;
 	h->tid = id;
 	h->ppid = GET(parent, tgid);
@@ -61,6 +59,12 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	h->uring = 0;
 	h->spare = 0;
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
+	s->news = NO_NEWS;
+	// User space keeps a request of io_uring until it is done, so it learns later.
+	if (s->slot != SLOT_URING && !(s->shape.flags & SHAPE_QUIET))
+		s->news = news_in(typed, task, h);
+	h->gen = generation(h->pid, h->start);
+	h->epoch = epoch_now();
 }
 
 // A pid's number as seen from the namespace at a level: 0 is the host's.
