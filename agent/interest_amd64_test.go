@@ -114,10 +114,8 @@ func (a *told) about(dir string) (some []string) {
 }
 
 // watching starts an agent with the rules.
-func watching(t *testing.T, rules string, masks bool) (*Agent, *told) {
+func watching(t *testing.T, file string, masks bool) (*Agent, *told) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(rules), 0o600))
 	out := &told{}
 	a, err := New(Options{
 		RuleFiles: []string{file}, DataDir: t.TempDir(), Output: out, Encoding: publish.Encoding{Format: publish.JSON},
@@ -161,6 +159,7 @@ func container(t *testing.T) (dir, id string) {
 // stage is a workload that two agents watch, one of which uses masks.
 type stage struct {
 	t      *testing.T
+	rules  string
 	dir    string
 	clock  *actortest.Actor
 	actors []*actortest.Actor
@@ -170,11 +169,13 @@ type stage struct {
 }
 
 func newStage(t *testing.T, cgroup string) *stage {
-	s := &stage{t: t, dir: fmt.Sprintf("/no-such-dir-%d", rand.Uint64()), clock: actortest.Start(t, "")}
+	skipWithoutCapture(t)
+	s := &stage{t: t, rules: filepath.Join(t.TempDir(), "rules.yaml"), dir: fmt.Sprintf("/no-such-dir-%d", rand.Uint64()), clock: actortest.Start(t, "")}
+	write(t, s.rules, maskRules)
 	s.clock.Do("name", "clock")
 	s.actors = []*actortest.Actor{actortest.Start(t, cgroup)}
 	for _, masks := range []bool{true, false} {
-		a, out := watching(t, maskRules, masks)
+		a, out := watching(t, s.rules, masks)
 		s.agents, s.out = append(s.agents, a), append(s.out, out)
 	}
 	s.wait()
@@ -199,6 +200,41 @@ func (s *stage) wait() {
 			return false
 		}, 30*time.Second, time.Millisecond)
 	}
+}
+
+// reload has both agents take other rules.
+func (s *stage) reload(rules string) {
+	s.t.Helper()
+	write(s.t, s.rules, rules)
+	for _, a := range s.agents {
+		before := a.current.Load()
+		a.Reload()
+		require.Eventually(s.t, func() bool { return a.current.Load() != before }, 30*time.Second, time.Millisecond)
+	}
+}
+
+// same compares the alerts of both agents, and says how many there were of each rule.
+func (s *stage) same(story []string) map[string]int {
+	s.t.Helper()
+	masked, plain := s.out[0].about(s.dir), s.out[1].about(s.dir)
+	if !assert.ObjectsAreEqual(plain, masked) {
+		at := 0
+		for at < min(len(plain), len(masked)) && plain[at] == masked[at] {
+			at++
+		}
+		s.t.Log(strings.Join(story, "\n"))
+		require.Equal(s.t, plain[at:min(at+5, len(plain))], masked[at:min(at+5, len(masked))])
+	}
+	fired := map[string]int{}
+	for _, s := range plain {
+		rule, _, _ := strings.Cut(s, ":")
+		fired[rule]++
+	}
+	n, unkept := s.agents[0].interest.masks.Masked()
+	require.Zero(s.t, unkept)
+	require.Greater(s.t, n, uint64(1000), "the masks have hardly left out anything")
+	s.t.Log("alerts", fired, "left out", n)
+	return fired
 }
 
 // work makes calls of every type, enough for a mask.
@@ -245,7 +281,6 @@ func (s *stage) step(r *rand.Rand) string {
 // TestMasksMissNothing is what masks promise: whatever processes do to themselves and to
 // each other, the alerts are those of an agent without them.
 func TestMasksMissNothing(t *testing.T) {
-	skipWithoutCapture(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -269,26 +304,31 @@ func TestMasksMissNothing(t *testing.T) {
 			}
 			story = append(story, fmt.Sprintf("%d metadata", s.steps))
 		}
-	}
-	masked, plain := s.out[0].about(s.dir), s.out[1].about(s.dir)
-	if !assert.ObjectsAreEqual(plain, masked) {
-		at := 0
-		for at < min(len(plain), len(masked)) && plain[at] == masked[at] {
-			at++
+		if n == 110 {
+			s.reload(strings.Replace(maskRules, "proc.name = evil", "proc.name in (evil, plain)", 1))
+			story = append(story, fmt.Sprintf("%d other rules", s.steps))
 		}
-		t.Log(strings.Join(story, "\n"))
-		require.Equal(t, plain[at:min(at+5, len(plain))], masked[at:min(at+5, len(masked))])
 	}
-	fired := map[string]int{}
-	for _, s := range plain {
-		rule, _, _ := strings.Cut(s, ":")
-		fired[rule]++
+	require.NotZero(t, s.same(story)["By the image"])
+}
+
+// TestMasksEndWithTheFirstNews: a name that was given from outside counts for the
+// children from the parent's next event on, and not a moment later.
+func TestMasksEndWithTheFirstNews(t *testing.T) {
+	s := newStage(t, "")
+	parent := s.actors[0]
+	child := parent.Spawn("child")
+	for n := range 100 {
+		parent.Do("comm", []string{"evil", "plain"}[n%2])
+		child.Do("unlink", fmt.Sprintf("%s/before-%d", s.dir, n), "20")
+		s.wait()
+		child.Do("unlink", fmt.Sprintf("%s/masked-%d", s.dir, n), "20")
+		parent.Do("open", s.dir+"/news", "1")
+		child.Do("unlink", fmt.Sprintf("%s/after-%d", s.dir, n), "20")
+		s.wait()
 	}
-	n, unkept := s.agents[0].interest.masks.Masked()
-	require.Zero(t, unkept)
-	require.Greater(t, n, uint64(1000), "the masks have hardly left out anything")
-	require.NotZero(t, fired["By the image"])
-	t.Log("alerts", fired, "left out", n)
+	// 50 times evil is news for the last 20, and 50 times no more for them.
+	require.Equal(t, 50*20+50*40, s.same(nil)["By the parent's name"])
 }
 
 func skipWithoutCapture(t *testing.T) {
