@@ -188,8 +188,8 @@ func (s *stage) wait() {
 	s.steps++
 	end := fmt.Sprintf("Clock: %s/end-%d", s.dir, s.steps)
 	s.clock.Do("open", strings.TrimPrefix(end, "Clock: "), "1")
-	for _, out := range s.out {
-		require.Eventually(s.t, func() bool {
+	for i, out := range s.out {
+		if !assert.Eventually(s.t, func() bool {
 			out.mu.Lock()
 			defer out.mu.Unlock()
 			for i := len(out.all) - 1; i >= 0; i-- {
@@ -198,7 +198,9 @@ func (s *stage) wait() {
 				}
 			}
 			return false
-		}, 30*time.Second, time.Millisecond)
+		}, 30*time.Second, time.Millisecond) {
+			s.t.Fatal("the end of a step was not seen; lost: ", s.agents[i].Lost())
+		}
 	}
 }
 
@@ -216,6 +218,11 @@ func (s *stage) reload(rules string) {
 // same compares the alerts of both agents, and says how many there were of each rule.
 func (s *stage) same(story []string) map[string]int {
 	s.t.Helper()
+	for _, a := range s.agents {
+		for _, place := range []string{"ring_full", "ring_full_state", "shed", "scratch_busy", "recursion"} {
+			require.Zero(s.t, a.Lost()[place], "events were lost (%s), so nothing can be compared", place)
+		}
+	}
 	masked, plain := s.out[0].about(s.dir), s.out[1].about(s.dir)
 	if !assert.ObjectsAreEqual(plain, masked) {
 		at := 0
