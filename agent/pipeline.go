@@ -20,6 +20,8 @@ type pipeline struct {
 	table table
 	// parked keeps events whose container's metadata is awaited; nil if none waits.
 	parked *hold
+	// interest tells the source what no rule can match; nil if it would not listen.
+	interest *interest
 	// current are the settings in force.
 	current atomic.Pointer[settings]
 	// self is the agent's own process: what it does is not reported.
@@ -68,6 +70,7 @@ func (p *pipeline) handle(e *event.Event) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	p.table.Apply(e)
+	p.interest.follow(e)
 	if p.seen++; p.seen%lateBy == 0 {
 		p.events.Store(p.seen)
 	}
@@ -84,6 +87,7 @@ func (p *pipeline) handle(e *event.Event) {
 		}
 	}
 	p.evaluate(e)
+	p.weigh(e)
 }
 
 // evaluate shows an event to the rules. Where the name that was given and the file

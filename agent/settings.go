@@ -51,5 +51,6 @@ func (p *pipeline) swap(next *settings) {
 	for _, c := range next.channels {
 		c.SetEncoding(next.encoding)
 	}
+	p.interest.void() // before: what the old rules did not want, the new ones may
 	p.current.Store(next)
 }

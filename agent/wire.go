@@ -82,6 +82,12 @@ func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
 		return err
 	}
 	a.table, a.facts = t, t
+	if s, ok := a.source.(masking); ok {
+		if a.interest, err = newInterest(s, t.Settled, a.opt.Log.With("component", "interest")); err != nil {
+			return err
+		}
+		a.background = append(a.background, a.renewInterest)
+	}
 	return t.Snapshot()
 }
 
@@ -92,6 +98,7 @@ func (a *Agent) openFacts(opt *enrich.Options, set *rules.Ruleset) {
 		a.turn.Lock()
 		defer a.turn.Unlock()
 		a.facts.UsersChanged(container)
+		a.interest.void()
 	}})
 	c := a.opt.Containers
 	a.runtimes = runtime.New(runtime.Options{CRI: c.CRI, Docker: c.Docker, Log: a.opt.Log.With("component", "runtimes"), Tell: a.learn})
@@ -111,6 +118,7 @@ func (a *Agent) learn(r runtime.Answer) {
 	a.turn.Lock()
 	defer a.turn.Unlock()
 	a.facts.Learn(r.ID, r.Facts, r.Failed)
+	a.interest.void()
 	if a.parked != nil {
 		a.release(a.parked.settled(time.Now()))
 	}

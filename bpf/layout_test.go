@@ -34,6 +34,7 @@ func TestLayouts(t *testing.T) {
 		{"wire_exit", SyscallWireExit{}},
 		{"wire_cgroup", SyscallWireCgroup{}},
 		{"wire_shape", SyscallWireShape{}},
+		{"wire_interest", SyscallWireInterest{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var in *btf.Struct

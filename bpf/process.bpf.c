@@ -64,7 +64,9 @@ static __always_inline int on_fork(const bool typed, struct task_struct *parent,
 	__u64 flags = 0;
 	__u8 call;
 
-	if (thread && !threads_wanted())
+	if (!thread)
+		begun(typed, real_parent, child);
+	else if (!threads_wanted())
 		return 0;
 	s = acquire(SLOT_PROCESS);
 	if (!s)
@@ -153,6 +155,7 @@ static __always_inline int on_exec(const bool typed, struct task_struct *task,
 	shape = bpf_map_lookup_elem(&shapes, &index);
 	if (!shape)
 		return 0;
+	changed(typed, task, true);
 	s = acquire(SLOT_PROCESS);
 	if (!s)
 		return 0;
@@ -181,6 +184,7 @@ static __always_inline int on_exec(const bool typed, struct task_struct *task,
 	}
 	e->marks = marks;
 	submit(s, fixed, true);
+	changed(typed, task, true);
 	release(s);
 	return 0;
 }
@@ -260,12 +264,15 @@ static __always_inline int on_exit(const bool typed, struct task_struct *task)
 
 	if (GET(sig, live.counter) != 0) // other threads still run
 		return 0;
+	changed(typed, task, true);
 	s = acquire(SLOT_PROCESS);
-	if (!s)
-		return 0;
-	begin(typed, s, task, WIRE_EXIT, 0, GET(task, exit_code));
-	submit(s, sizeof(struct wire_exit), true);
-	release(s);
+	if (s) {
+		begin(typed, s, task, WIRE_EXIT, 0, GET(task, exit_code));
+		submit(s, sizeof(struct wire_exit), true);
+		release(s);
+	}
+	changed(typed, task, true);
+	ended(typed, task);
 	return 0;
 }
 
@@ -282,6 +289,8 @@ static __always_inline int on_cgroup(const bool typed, struct cgroup *group, con
 
 	if (GET(root, hierarchy_id) != 0) // not of cgroup v2
 		return 0;
+	if (task)
+		changed(typed, task, true);
 	s = acquire(SLOT_PROCESS);
 	if (!s)
 		return 0;
@@ -293,6 +302,8 @@ static __always_inline int on_cgroup(const bool typed, struct cgroup *group, con
 	e->spare = 0;
 	e->path_len = put_kernel_text(s, fixed, path, &marks);
 	submit(s, fixed, true);
+	if (task)
+		changed(typed, task, true);
 	release(s);
 	return 0;
 }

@@ -13,6 +13,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type ProcessLife struct {
+	_      structs.HostLayout
+	Start  uint64
+	Gen    uint32
+	Forked uint32
+	User   uint64
+	Ppid   uint64
+	Comm   [2]uint64
+}
+
 type ProcessScratch struct {
 	_       structs.HostLayout
 	Busy    uint32
@@ -21,10 +31,27 @@ type ProcessScratch struct {
 	PathAt  uint32
 	PathLen uint32
 	Compat  uint32
+	News    uint32
+	Spare   uint32
 	Shape   ProcessWireShape
 	Args    [8]uint64
 	Path    [4352]uint8
 	Out     [25088]uint8
+}
+
+type ProcessWireInterest struct {
+	_      structs.HostLayout
+	Start  uint64
+	Epoch  uint64
+	Cgroup uint64
+	Gen    uint32
+	Round  uint32
+	Ppid   uint32
+	Uid    uint32
+	Gid    uint32
+	Spare  uint32
+	Comm   [16]int8
+	Mask   [4]uint64
 }
 
 type ProcessWireShape struct {
@@ -47,9 +74,14 @@ type ProcessWireShape struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ProcessMapEpochs              = "epochs"
 	ProcessMapEvents              = "events"
 	ProcessMapHandlers            = "handlers"
+	ProcessMapLives               = "lives"
 	ProcessMapLosses              = "losses"
+	ProcessMapMasks               = "masks"
+	ProcessMapNotes               = "notes"
+	ProcessMapRounds              = "rounds"
 	ProcessMapScratches           = "scratches"
 	ProcessMapShapes              = "shapes"
 	ProcessProgHandleExecRaw      = "handle_exec_raw"
@@ -131,9 +163,14 @@ type ProcessProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessMapSpecs struct {
+	Epochs    *ebpf.MapSpec `ebpf:"epochs"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
+	Lives     *ebpf.MapSpec `ebpf:"lives"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
+	Masks     *ebpf.MapSpec `ebpf:"masks"`
+	Notes     *ebpf.MapSpec `ebpf:"notes"`
+	Rounds    *ebpf.MapSpec `ebpf:"rounds"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
 }
@@ -169,18 +206,28 @@ func (o *ProcessObjects) Close() error {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessMaps struct {
+	Epochs    *ebpf.Map `ebpf:"epochs"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Handlers  *ebpf.Map `ebpf:"handlers"`
+	Lives     *ebpf.Map `ebpf:"lives"`
 	Losses    *ebpf.Map `ebpf:"losses"`
+	Masks     *ebpf.Map `ebpf:"masks"`
+	Notes     *ebpf.Map `ebpf:"notes"`
+	Rounds    *ebpf.Map `ebpf:"rounds"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Shapes    *ebpf.Map `ebpf:"shapes"`
 }
 
 func (m *ProcessMaps) Close() error {
 	return _ProcessClose(
+		m.Epochs,
 		m.Events,
 		m.Handlers,
+		m.Lives,
 		m.Losses,
+		m.Masks,
+		m.Notes,
+		m.Rounds,
 		m.Scratches,
 		m.Shapes,
 	)

@@ -13,6 +13,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type SocketLife struct {
+	_      structs.HostLayout
+	Start  uint64
+	Gen    uint32
+	Forked uint32
+	User   uint64
+	Ppid   uint64
+	Comm   [2]uint64
+}
+
 type SocketRemembered struct {
 	_    structs.HostLayout
 	Role uint32
@@ -33,10 +43,27 @@ type SocketScratch struct {
 	PathAt  uint32
 	PathLen uint32
 	Compat  uint32
+	News    uint32
+	Spare   uint32
 	Shape   SocketWireShape
 	Args    [8]uint64
 	Path    [4352]uint8
 	Out     [25088]uint8
+}
+
+type SocketWireInterest struct {
+	_      structs.HostLayout
+	Start  uint64
+	Epoch  uint64
+	Cgroup uint64
+	Gen    uint32
+	Round  uint32
+	Ppid   uint32
+	Uid    uint32
+	Gid    uint32
+	Spare  uint32
+	Comm   [16]int8
+	Mask   [4]uint64
 }
 
 type SocketWireShape struct {
@@ -59,9 +86,14 @@ type SocketWireShape struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	SocketMapEpochs             = "epochs"
 	SocketMapEvents             = "events"
 	SocketMapHandlers           = "handlers"
+	SocketMapLives              = "lives"
 	SocketMapLosses             = "losses"
+	SocketMapMasks              = "masks"
+	SocketMapNotes              = "notes"
+	SocketMapRounds             = "rounds"
 	SocketMapScratches          = "scratches"
 	SocketMapShapes             = "shapes"
 	SocketMapSockets            = "sockets"
@@ -124,9 +156,14 @@ type SocketProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SocketMapSpecs struct {
+	Epochs    *ebpf.MapSpec `ebpf:"epochs"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
+	Lives     *ebpf.MapSpec `ebpf:"lives"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
+	Masks     *ebpf.MapSpec `ebpf:"masks"`
+	Notes     *ebpf.MapSpec `ebpf:"notes"`
+	Rounds    *ebpf.MapSpec `ebpf:"rounds"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
 	Sockets   *ebpf.MapSpec `ebpf:"sockets"`
@@ -163,9 +200,14 @@ func (o *SocketObjects) Close() error {
 //
 // It can be passed to LoadSocketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SocketMaps struct {
+	Epochs    *ebpf.Map `ebpf:"epochs"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Handlers  *ebpf.Map `ebpf:"handlers"`
+	Lives     *ebpf.Map `ebpf:"lives"`
 	Losses    *ebpf.Map `ebpf:"losses"`
+	Masks     *ebpf.Map `ebpf:"masks"`
+	Notes     *ebpf.Map `ebpf:"notes"`
+	Rounds    *ebpf.Map `ebpf:"rounds"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Shapes    *ebpf.Map `ebpf:"shapes"`
 	Sockets   *ebpf.Map `ebpf:"sockets"`
@@ -173,9 +215,14 @@ type SocketMaps struct {
 
 func (m *SocketMaps) Close() error {
 	return _SocketClose(
+		m.Epochs,
 		m.Events,
 		m.Handlers,
+		m.Lives,
 		m.Losses,
+		m.Masks,
+		m.Notes,
+		m.Rounds,
 		m.Scratches,
 		m.Shapes,
 		m.Sockets,

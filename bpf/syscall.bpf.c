@@ -35,12 +35,23 @@ const enum wire_table *go_table;
 const enum wire_mark *go_mark;
 const enum wire_loss *go_loss;
 const enum wire_role *go_role;
+const enum wire_note *go_note;
+const struct wire_interest *go_interest;
 
-// Whether the process can still match a rule with the call. All can, for now: the place
-// for a mask per process.
-static __always_inline bool interesting(const struct wire_shape *shape)
+enum interest {
+	DROPPED, // nobody wants the call, or no rule can match it
+	HIDDEN,	 // no rule can match it, but it says which end a socket is
+	WANTED,
+};
+
+static __always_inline enum interest interest_in(const bool typed, struct task_struct *task,
+						 const struct wire_shape *shape)
 {
-	return shape->call != 0;
+	if (!shape || !shape->call)
+		return DROPPED;
+	if (!masked(typed, task, shape))
+		return WANTED;
+	return shape->flags & SHAPE_ROLE ? HIDDEN : DROPPED;
 }
 
 // socketcall is many calls in one: the first argument says which, the second is an
@@ -118,9 +129,14 @@ static __always_inline void dispatch(const bool typed, __u64 *ctx)
 	bool compat = is_compat(typed, task);
 	__u32 index = index_of(typed, regs, compat);
 	struct wire_shape *shape = bpf_map_lookup_elem(&shapes, &index);
+	enum interest interest = WANTED;
 	struct scratch *s;
 
-	if (!shape || !interesting(shape) || own() || shed(shape->tier))
+	if (!shape || !shape->call || own())
+		return;
+	if (!(shape->flags & SHAPE_MULTIPLEX))
+		interest = interest_in(typed, task, shape);
+	if (interest == DROPPED || shed(shape->tier))
 		return;
 	s = acquire(SLOT_SYSCALL);
 	if (!s)
@@ -132,10 +148,14 @@ static __always_inline void dispatch(const bool typed, __u64 *ctx)
 	s->args[3] = argument(typed, regs, compat, 3);
 	s->args[4] = argument(typed, regs, compat, 4);
 	s->args[5] = argument(typed, regs, compat, 5);
-	if (shape->flags & SHAPE_MULTIPLEX)
+	if (shape->flags & SHAPE_MULTIPLEX) {
 		shape = demultiplex(s);
-	if (shape && interesting(shape)) {
+		interest = interest_in(typed, task, shape);
+	}
+	if (shape && interest != DROPPED) {
 		s->shape = *shape;
+		if (interest == HIDDEN)
+			s->shape.flags |= SHAPE_QUIET;
 		if (prepare(s, (long)ctx[1])) {
 			bpf_tail_call(ctx, &handlers, s->shape.handler);
 			lose(LOSS_TAIL_CALL);
@@ -166,9 +186,14 @@ static __always_inline void on_change(const bool typed, __s64 ret)
 	const __u32 fixed = sizeof(struct wire_change);
 	struct fs_struct *fs = GET(task, fs);
 	struct wire_change *e;
+	bool ancestor;
 
 	if (!s)
 		return;
+	// A thread's name is nothing that a child could ask about, and often set.
+	ancestor = s->shape.special != SPECIAL_PRCTL || GET(task, pid) == GET(task, tgid);
+	if (ret >= 0)
+		changed(typed, task, ancestor);
 	begin_call(typed, s, task, WIRE_CHANGE, ret);
 	e = (void *)s->out;
 	put_names(typed, s, fixed, task);
@@ -177,6 +202,8 @@ static __always_inline void on_change(const bool typed, __s64 ret)
 	e->state.cwd_len = put_path(typed, s, fixed, &fs->pwd, task, &e->call.marks);
 	e->state.root_len = put_path(typed, s, fixed, &fs->root, 0, &e->call.marks);
 	submit(s, fixed, true);
+	if (ret >= 0)
+		changed(typed, task, ancestor);
 	release(s);
 }
 

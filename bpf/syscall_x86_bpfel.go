@@ -13,6 +13,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type SyscallLife struct {
+	_      structs.HostLayout
+	Start  uint64
+	Gen    uint32
+	Forked uint32
+	User   uint64
+	Ppid   uint64
+	Comm   [2]uint64
+}
+
 type SyscallScratch struct {
 	_       structs.HostLayout
 	Busy    uint32
@@ -21,6 +31,8 @@ type SyscallScratch struct {
 	PathAt  uint32
 	PathLen uint32
 	Compat  uint32
+	News    uint32
+	Spare   uint32
 	Shape   SyscallWireShape
 	Args    [8]uint64
 	Path    [4352]uint8
@@ -149,6 +161,8 @@ type SyscallWireHeader struct {
 	Start   uint64
 	Cgroup  uint64
 	Ret     int64
+	Epoch   uint64
+	Gen     uint32
 	Pid     uint32
 	Tid     uint32
 	Ppid    uint32
@@ -157,7 +171,23 @@ type SyscallWireHeader struct {
 	Cpu     uint16
 	Compat  uint8
 	Uring   uint8
+	Spare   uint32
 	Comm    [16]int8
+}
+
+type SyscallWireInterest struct {
+	_      structs.HostLayout
+	Start  uint64
+	Epoch  uint64
+	Cgroup uint64
+	Gen    uint32
+	Round  uint32
+	Ppid   uint32
+	Uid    uint32
+	Gid    uint32
+	Spare  uint32
+	Comm   [16]int8
+	Mask   [4]uint64
 }
 
 type SyscallWireKind uint32
@@ -211,6 +241,14 @@ const (
 	SyscallWireMarkMARK_SKIPPED   SyscallWireMark = 16384
 )
 
+type SyscallWireNote uint32
+
+const (
+	SyscallWireNoteNOTE_MASKED SyscallWireNote = 0
+	SyscallWireNoteNOTE_UNKEPT SyscallWireNote = 1
+	SyscallWireNoteNOTES       SyscallWireNote = 2
+)
+
 type SyscallWireObject struct {
 	_         structs.HostLayout
 	Ino       uint64
@@ -253,6 +291,7 @@ const (
 	SyscallWireShapeFlagSHAPE_ALL       SyscallWireShapeFlag = 4
 	SyscallWireShapeFlagSHAPE_MULTIPLEX SyscallWireShapeFlag = 8
 	SyscallWireShapeFlagSHAPE_AT        SyscallWireShapeFlag = 16
+	SyscallWireShapeFlagSHAPE_ROLE      SyscallWireShapeFlag = 32
 )
 
 type SyscallWireSocket struct {
@@ -351,16 +390,21 @@ const (
 type SyscallWireVersion uint32
 
 const (
-	SyscallWireVersionWIRE_VERSION SyscallWireVersion = 2
+	SyscallWireVersionWIRE_VERSION SyscallWireVersion = 3
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	SyscallMapEpochs               = "epochs"
 	SyscallMapEvents               = "events"
 	SyscallMapHandlers             = "handlers"
+	SyscallMapLives                = "lives"
 	SyscallMapLosses               = "losses"
+	SyscallMapMasks                = "masks"
+	SyscallMapNotes                = "notes"
+	SyscallMapRounds               = "rounds"
 	SyscallMapScratches            = "scratches"
 	SyscallMapShapes               = "shapes"
 	SyscallProgHandleCallRaw       = "handle_call_raw"
@@ -378,9 +422,11 @@ const (
 	SyscallVarGoFile               = "go_file"
 	SyscallVarGoFork               = "go_fork"
 	SyscallVarGoHandler            = "go_handler"
+	SyscallVarGoInterest           = "go_interest"
 	SyscallVarGoKind               = "go_kind"
 	SyscallVarGoLoss               = "go_loss"
 	SyscallVarGoMark               = "go_mark"
+	SyscallVarGoNote               = "go_note"
 	SyscallVarGoRole               = "go_role"
 	SyscallVarGoShapeFlag          = "go_shape_flag"
 	SyscallVarGoSocket             = "go_socket"
@@ -449,9 +495,14 @@ type SyscallProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallMapSpecs struct {
+	Epochs    *ebpf.MapSpec `ebpf:"epochs"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
+	Lives     *ebpf.MapSpec `ebpf:"lives"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
+	Masks     *ebpf.MapSpec `ebpf:"masks"`
+	Notes     *ebpf.MapSpec `ebpf:"notes"`
+	Rounds    *ebpf.MapSpec `ebpf:"rounds"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
 }
@@ -469,9 +520,11 @@ type SyscallVariableSpecs struct {
 	GoFile         *ebpf.VariableSpec `ebpf:"go_file"`
 	GoFork         *ebpf.VariableSpec `ebpf:"go_fork"`
 	GoHandler      *ebpf.VariableSpec `ebpf:"go_handler"`
+	GoInterest     *ebpf.VariableSpec `ebpf:"go_interest"`
 	GoKind         *ebpf.VariableSpec `ebpf:"go_kind"`
 	GoLoss         *ebpf.VariableSpec `ebpf:"go_loss"`
 	GoMark         *ebpf.VariableSpec `ebpf:"go_mark"`
+	GoNote         *ebpf.VariableSpec `ebpf:"go_note"`
 	GoRole         *ebpf.VariableSpec `ebpf:"go_role"`
 	GoShapeFlag    *ebpf.VariableSpec `ebpf:"go_shape_flag"`
 	GoSocket       *ebpf.VariableSpec `ebpf:"go_socket"`
@@ -506,18 +559,28 @@ func (o *SyscallObjects) Close() error {
 //
 // It can be passed to LoadSyscallObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallMaps struct {
+	Epochs    *ebpf.Map `ebpf:"epochs"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Handlers  *ebpf.Map `ebpf:"handlers"`
+	Lives     *ebpf.Map `ebpf:"lives"`
 	Losses    *ebpf.Map `ebpf:"losses"`
+	Masks     *ebpf.Map `ebpf:"masks"`
+	Notes     *ebpf.Map `ebpf:"notes"`
+	Rounds    *ebpf.Map `ebpf:"rounds"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Shapes    *ebpf.Map `ebpf:"shapes"`
 }
 
 func (m *SyscallMaps) Close() error {
 	return _SyscallClose(
+		m.Epochs,
 		m.Events,
 		m.Handlers,
+		m.Lives,
 		m.Losses,
+		m.Masks,
+		m.Notes,
+		m.Rounds,
 		m.Scratches,
 		m.Shapes,
 	)
@@ -536,9 +599,11 @@ type SyscallVariables struct {
 	GoFile         *ebpf.Variable `ebpf:"go_file"`
 	GoFork         *ebpf.Variable `ebpf:"go_fork"`
 	GoHandler      *ebpf.Variable `ebpf:"go_handler"`
+	GoInterest     *ebpf.Variable `ebpf:"go_interest"`
 	GoKind         *ebpf.Variable `ebpf:"go_kind"`
 	GoLoss         *ebpf.Variable `ebpf:"go_loss"`
 	GoMark         *ebpf.Variable `ebpf:"go_mark"`
+	GoNote         *ebpf.Variable `ebpf:"go_note"`
 	GoRole         *ebpf.Variable `ebpf:"go_role"`
 	GoShapeFlag    *ebpf.Variable `ebpf:"go_shape_flag"`
 	GoSocket       *ebpf.Variable `ebpf:"go_socket"`

@@ -13,6 +13,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type UringLife struct {
+	_      structs.HostLayout
+	Start  uint64
+	Gen    uint32
+	Forked uint32
+	User   uint64
+	Ppid   uint64
+	Comm   [2]uint64
+}
+
 type UringRemembered struct {
 	_    structs.HostLayout
 	Role uint32
@@ -33,10 +43,27 @@ type UringScratch struct {
 	PathAt  uint32
 	PathLen uint32
 	Compat  uint32
+	News    uint32
+	Spare   uint32
 	Shape   UringWireShape
 	Args    [8]uint64
 	Path    [4352]uint8
 	Out     [25088]uint8
+}
+
+type UringWireInterest struct {
+	_      structs.HostLayout
+	Start  uint64
+	Epoch  uint64
+	Cgroup uint64
+	Gen    uint32
+	Round  uint32
+	Ppid   uint32
+	Uid    uint32
+	Gid    uint32
+	Spare  uint32
+	Comm   [16]int8
+	Mask   [4]uint64
 }
 
 type UringWireShape struct {
@@ -59,9 +86,14 @@ type UringWireShape struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	UringMapEpochs             = "epochs"
 	UringMapEvents             = "events"
 	UringMapHandlers           = "handlers"
+	UringMapLives              = "lives"
 	UringMapLosses             = "losses"
+	UringMapMasks              = "masks"
+	UringMapNotes              = "notes"
+	UringMapRounds             = "rounds"
 	UringMapScratches          = "scratches"
 	UringMapShapes             = "shapes"
 	UringMapSockets            = "sockets"
@@ -129,9 +161,14 @@ type UringProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type UringMapSpecs struct {
+	Epochs    *ebpf.MapSpec `ebpf:"epochs"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
+	Lives     *ebpf.MapSpec `ebpf:"lives"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
+	Masks     *ebpf.MapSpec `ebpf:"masks"`
+	Notes     *ebpf.MapSpec `ebpf:"notes"`
+	Rounds    *ebpf.MapSpec `ebpf:"rounds"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
 	Sockets   *ebpf.MapSpec `ebpf:"sockets"`
@@ -169,9 +206,14 @@ func (o *UringObjects) Close() error {
 //
 // It can be passed to LoadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type UringMaps struct {
+	Epochs    *ebpf.Map `ebpf:"epochs"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Handlers  *ebpf.Map `ebpf:"handlers"`
+	Lives     *ebpf.Map `ebpf:"lives"`
 	Losses    *ebpf.Map `ebpf:"losses"`
+	Masks     *ebpf.Map `ebpf:"masks"`
+	Notes     *ebpf.Map `ebpf:"notes"`
+	Rounds    *ebpf.Map `ebpf:"rounds"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Shapes    *ebpf.Map `ebpf:"shapes"`
 	Sockets   *ebpf.Map `ebpf:"sockets"`
@@ -179,9 +221,14 @@ type UringMaps struct {
 
 func (m *UringMaps) Close() error {
 	return _UringClose(
+		m.Epochs,
 		m.Events,
 		m.Handlers,
+		m.Lives,
 		m.Losses,
+		m.Masks,
+		m.Notes,
+		m.Rounds,
 		m.Scratches,
 		m.Shapes,
 		m.Sockets,

@@ -106,6 +106,7 @@ func (d *decoder) header(h *bpf.SyscallWireHeader, e *event.Event) {
 	e.CPU = h.Cpu
 	e.Compat = h.Compat != 0
 	e.Ret = h.Ret
+	e.Gen, e.Epoch = h.Gen, h.Epoch
 	e.Task = event.Task{
 		PID: int32(h.Pid), TID: int32(h.Tid), PPID: int32(h.Ppid),
 		StartNS: h.Start, UID: h.Uid, GID: h.Gid, CgroupID: h.Cgroup,

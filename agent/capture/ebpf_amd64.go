@@ -39,6 +39,7 @@ type Live struct {
 	reader    *ringbuf.Reader
 	losses    *ebpf.Map
 	shapeMap  *ebpf.Map
+	interest  interestMaps
 	shapes    [tableLength]bpf.SyscallWireShape // as the kernel has them
 	decode    *decoder
 	undecoded atomic.Uint64
@@ -163,6 +164,7 @@ func (s *Live) attach(o Options, kind string) error {
 		}
 	}
 	s.losses, s.shapeMap, s.shapes = shared[bpf.SyscallMapLosses], shared[bpf.SyscallMapShapes], [tableLength]bpf.SyscallWireShape{}
+	s.interest = interestMaps{masks: shared[bpf.SyscallMapMasks], rounds: shared[bpf.SyscallMapRounds], notes: shared[bpf.SyscallMapNotes]}
 	if err := s.setHandlers(shared[bpf.SyscallMapHandlers], kind); err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ package capture
 import (
 	"maps"
 
+	"github.com/cilium/ebpf"
+
 	"riposte/bpf"
 )
 
@@ -41,17 +43,7 @@ func (s *Live) Lost() map[string]uint64 {
 func (s *Live) lost() map[string]uint64 {
 	all := map[string]uint64{"undecodable": s.undecoded.Load(), "recursion": 0, "uring_unmatched": s.unmatched.Load()}
 	for place, name := range places {
-		all[name] = 0
-		if s.losses == nil {
-			continue
-		}
-		var perCPU []uint64
-		if err := s.losses.Lookup(uint32(place), &perCPU); err != nil {
-			continue
-		}
-		for _, n := range perCPU {
-			all[name] += n
-		}
+		all[name] = sum(s.losses, uint32(place))
 	}
 	for _, coll := range s.colls {
 		for _, prog := range coll.Programs {
@@ -61,4 +53,16 @@ func (s *Live) lost() map[string]uint64 {
 		}
 	}
 	return all
+}
+
+// sum adds up what the CPUs have counted; a map that is not there has counted nothing.
+func sum(counters *ebpf.Map, at uint32) (total uint64) {
+	var perCPU []uint64
+	if counters == nil || counters.Lookup(at, &perCPU) != nil {
+		return 0
+	}
+	for _, n := range perCPU {
+		total += n
+	}
+	return total
 }

@@ -73,6 +73,9 @@ func shapesOf(types []event.Type) (table [tableLength]bpf.SyscallWireShape) {
 		default:
 			continue
 		}
+		if roles && c.special >= connect {
+			shape.Flags |= uint8(bpf.SyscallWireShapeFlagSHAPE_ROLE)
+		}
 		for _, at := range []struct{ part, nr int }{{table64, c.nr}, {table32, c.compat}, {tableMux, c.mux}} {
 			if at.nr != none {
 				table[at.part+at.nr] = shape

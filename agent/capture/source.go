@@ -42,6 +42,27 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// Interest says which types of events of a process no rule can match any more, so that
+// the kernel leaves them out. It holds as long as the process, and what it asks of its
+// ancestors, are what they were at one event.
+type Interest struct {
+	// PID and StartNS name the process, Gen and Epoch are its newest event's.
+	PID     int32
+	StartNS uint64
+	Gen     uint32
+	Epoch   uint64
+	// CgroupID and PPID are the newest event's; UID, GID and Comm are of the process's
+	// first thread. All events tell them, so one from a process that has others by
+	// now is not left out.
+	CgroupID uint64
+	PPID     int32
+	UID, GID uint32
+	Comm     string
+	// Wanted has a bit for each event.Type that is still told. Those of the state set
+	// are in any case.
+	Wanted [4]uint64
+}
+
 // Unavailable says why the kernel cannot be watched from here, and what would help.
 type Unavailable struct {
 	// Why is the cause in one line, Help what the reader can do about it.

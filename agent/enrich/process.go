@@ -153,7 +153,7 @@ func (t *Table) fork(p *entry, e *event.Event) {
 	c.PID, c.PPID, c.StartNS, c.StartKnown = f.PID, f.PPID, f.StartNS, true
 	c.VPID = f.VPID
 	c.Exited = false
-	c.Verdicts = event.Verdicts{}
+	c.Verdicts, c.Interest = event.Verdicts{}, event.Interest{}
 	c.Container = event.Host
 	if !t.add(c) {
 		return

@@ -76,7 +76,7 @@ func (t *Table) Record() *Recording {
 	r := &Recording{Cgroups: map[uint64]string{}}
 	for _, p := range t.byPID {
 		s := Seed{Process: p.Process, CgroupID: p.cgroup}
-		s.Process.Parent, s.Process.Container, s.Process.Verdicts = nil, nil, event.Verdicts{}
+		s.Process.Parent, s.Process.Container, s.Process.Verdicts, s.Process.Interest = nil, nil, event.Verdicts{}, event.Interest{}
 		r.Processes = append(r.Processes, s)
 	}
 	slices.SortFunc(r.Processes, func(a, b Seed) int { return int(a.Process.PID) - int(b.Process.PID) })

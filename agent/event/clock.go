@@ -19,6 +19,9 @@ type Clock struct {
 	now uint64
 	// inner is the last change of a process that has, or had, children.
 	inner uint64
+	// wide is the last change that may concern several processes: one of an ancestor or
+	// of a container.
+	wide uint64
 }
 
 // Now is the time of the last change.
@@ -29,20 +32,24 @@ func (c *Clock) Changed(p *Process) {
 	c.now++
 	p.changed = c.now
 	if p.hasChild {
-		c.inner = c.now
+		c.inner, c.wide = c.now, c.now
 	}
 }
 
 // ContainerChanged notes that more is known of a container.
 func (c *Clock) ContainerChanged(k *Container) {
 	c.now++
-	k.changed = c.now
+	k.changed, c.wide = c.now, c.now
 }
+
+// Wide is the time of the last change that may concern other processes than the one
+// that it is of.
+func (c *Clock) Wide() uint64 { return c.wide }
 
 // Born notes a process that began as a copy of another one.
 func (c *Clock) Born(p *Process) {
 	p.hasChild = false
-	p.Verdicts = Verdicts{}
+	p.Verdicts, p.Interest = Verdicts{}, Interest{}
 	c.Changed(p)
 }
 
@@ -53,6 +60,9 @@ func (c *Clock) Adopt(p, parent *Process) {
 		parent.hasChild = true
 	}
 	c.Changed(p)
+	if parent == nil {
+		c.wide = c.now // who takes it from its parent may not be its own event
+	}
 }
 
 // Since says whether something that a field of p of process or container scope
@@ -78,6 +88,20 @@ func (c *Clock) Since(p *Process, then uint64) bool {
 // maxAncestors bounds the walk up a tree, also should it ever be a ring. Fields look
 // at no more ancestors than that.
 const maxAncestors = 128
+
+// Interest is what is known of how much the rules still want of a process's events. It
+// belongs to whoever tells the kernel.
+type Interest struct {
+	// Gen, Epoch and Round are what it holds for, At the clock when it was last seen to.
+	Gen   uint32
+	Epoch uint64
+	Round uint64
+	At    uint64
+	// InVain counts events that no rule could have matched; Told says that the kernel
+	// leaves such out by now.
+	InVain uint32
+	Told   bool
+}
 
 // Verdicts is what a set of rules has found out about a process: two bits for each
 // condition of its own, whether it is known and what it is.

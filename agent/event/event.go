@@ -11,6 +11,11 @@ import "net/netip"
 
 // Event is one system call at its exit, or one change in a process's life.
 type Event struct {
+	// Gen counts the changes of the process, and Epoch those of all that may be somebody's
+	// ancestor, as they were when the kernel made the event; Gen is 0 where they are not
+	// counted. See capture.Interest.
+	Gen   uint32 `json:"-"`
+	Epoch uint64 `json:"-"`
 	// Num counts the events of this agent from 1.
 	Num  uint64
 	Type Type

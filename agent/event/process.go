@@ -59,6 +59,8 @@ type Process struct {
 	Exited bool
 	// Verdicts belongs to whoever evaluates rules.
 	Verdicts Verdicts
+	// Interest belongs to whoever tells the kernel what is still wanted.
+	Interest Interest `json:"-"`
 
 	joined joined
 	// changed is the clock at the last change; hasChild says that there was ever a child.

@@ -3,8 +3,7 @@
 // The maps that all programs share, and how a record is begun and handed over.
 #pragma once
 
-#include "helpers.h"
-#include "wire.h"
+#include "interest.h"
 
 #define TEXT_MAX 4096
 #define NAME_SIZE_MAX 255
@@ -52,6 +51,8 @@ struct scratch {
 	__u32 path_at; // where the path of the last walk begins
 	__u32 path_len;
 	__u32 compat;
+	__u32 news; // enum news, of the record in work
+	__u32 spare;
 	struct wire_shape shape; // of the call in work
 	__u64 args[8];
 	__u8 path[TEXT_MAX + NAME_SIZE_MAX + 1];
@@ -180,4 +181,5 @@ static __always_inline void submit(struct scratch *s, __u32 fixed, bool state)
 	}
 	if (bpf_ringbuf_output(&events, s->out, fixed + used, flags))
 		lose(state ? LOSS_RING_FULL_STATE : LOSS_RING_FULL);
+	news_told(h->pid, s->news);
 }

@@ -18,13 +18,6 @@ static __always_inline __u64 cgroup_of(const bool typed, struct task_struct *tas
 	return GET(node, id);
 }
 
-static __always_inline __u64 start_of(const bool typed, struct task_struct *task)
-{
-	struct task_struct *leader = GET(task, group_leader);
-
-	return GET(leader, start_boottime);
-}
-
 static __always_inline struct task_struct *current_task(const bool typed)
 {
 	return typed ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
@@ -64,7 +57,14 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	h->cpu = bpf_get_smp_processor_id();
 	h->compat = is_compat(typed, task);
 	h->uring = 0;
+	h->spare = 0;
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
+	s->news = NO_NEWS;
+	// User space keeps a request of io_uring until it is done, so it learns later.
+	if (s->slot != SLOT_URING && !(s->shape.flags & SHAPE_QUIET))
+		s->news = news_in(typed, task, h);
+	h->gen = generation(h->pid, h->start);
+	h->epoch = epoch_now();
 }
 
 // A pid's number as seen from the namespace at a level: 0 is the host's.

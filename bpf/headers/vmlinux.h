@@ -20,6 +20,7 @@ typedef _Bool bool;
 
 // Map types and flags of the kernel's BPF interface.
 enum {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
@@ -33,6 +34,10 @@ enum {
 enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
+enum {
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+};
 
 // Helpers that not every kernel has; asked for by name.
 enum bpf_func_id {
@@ -44,6 +49,10 @@ enum bpf_func_id {
 typedef struct {
 	int counter;
 } atomic_t;
+
+struct list_head {
+	struct list_head *next;
+};
 
 typedef struct {
 	__u32 val;
@@ -289,6 +298,7 @@ struct tty_struct {
 
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	struct pid *pids[4];
 	struct tty_struct *tty;
 	struct rlimit rlim[16];
@@ -301,6 +311,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
+	struct list_head children;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	unsigned long min_flt;

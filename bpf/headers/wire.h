@@ -10,7 +10,7 @@
 #include "vmlinux.h"
 
 enum wire_version {
-	WIRE_VERSION = 2,
+	WIRE_VERSION = 3,
 };
 
 // What a record is.
@@ -59,6 +59,7 @@ enum wire_shape_flag {
 	SHAPE_ALL = 4,	     // see SPECIAL_PRCTL
 	SHAPE_MULTIPLEX = 8, // socketcall: the call's number is the first argument
 	SHAPE_AT = 16,	     // an exec with a directory
+	SHAPE_ROLE = 32,     // looked at for the sockets' roles even where a mask hides it
 };
 
 // A name's directory: an argument from 1 on, or one of these. Without one the name is
@@ -143,6 +144,13 @@ enum wire_loss {
 	LOSS_PLACES,
 };
 
+// What is counted and is no loss; each has a counter per CPU.
+enum wire_note {
+	NOTE_MASKED, // events that their process's mask has left out
+	NOTE_UNKEPT, // processes that can have no mask: the map is full
+	NOTES,
+};
+
 // Which end of its connection a socket is.
 enum wire_role {
 	ROLE_UNKNOWN,
@@ -158,7 +166,9 @@ struct wire_header {
 	__u64 ktime; // since boot, as start
 	__u64 start; // of the process
 	__u64 cgroup;
-	__s64 ret; // at io_uring's submission: which request it is
+	__s64 ret;   // at io_uring's submission: which request it is
+	__u64 epoch; // see headers/interest.h, as gen
+	__u32 gen;
 	__u32 pid;
 	__u32 tid;
 	__u32 ppid;
@@ -167,7 +177,24 @@ struct wire_header {
 	__u16 cpu;
 	__u8 compat;
 	__u8 uring;
+	__u32 spare;
 	char comm[16];
+};
+
+// The mask of one process: which types of events a rule can still match. It holds for
+// as long as all else in it is as the kernel has it.
+struct wire_interest {
+	__u64 start;
+	__u64 epoch;
+	__u64 cgroup;
+	__u32 gen;
+	__u32 round;
+	__u32 ppid;
+	__u32 uid; // as the next two of the first thread
+	__u32 gid;
+	__u32 spare;
+	char comm[16];
+	__u64 mask[4];
 };
 
 struct wire_call {
