@@ -21,8 +21,9 @@ type pipeline struct {
 	parked *hold
 	// current are the settings in force.
 	current atomic.Pointer[settings]
-	// self is the agent's own process: what it does is not reported.
+	// self is the agent's own process, own how much of it the rules see.
 	self int32
+	own  ownEvents
 
 	// event is the one in work, settings those it is looked at with, fired the rules
 	// that have fired. holding says that mu is held, which is from its first alert to
@@ -66,7 +67,7 @@ func (p *pipeline) handle(e *event.Event) {
 	if p.seen++; p.seen%lateBy == 0 {
 		p.events.Store(p.seen)
 	}
-	if e.Task.PID == p.self && !e.Recorded {
+	if p.hides(e) {
 		return
 	}
 	if p.parked != nil {
@@ -115,6 +116,9 @@ func (p *pipeline) look() bool {
 func (p *pipeline) fire(r *rules.Rule) {
 	if p.stale || slices.Contains(p.fired, r) {
 		return // in the other view of the same event
+	}
+	if p.isOwn(p.event) && !p.own.allow() {
+		return
 	}
 	if !p.hold() {
 		return

@@ -42,6 +42,7 @@ func (t *Table) Snapshot() error {
 	}
 	for _, p := range added {
 		t.adopt(p, p.PPID)
+		p.Own = p.parent != nil && t.ownChild(p, p.parent)
 		t.nameUsers(p)
 	}
 	t.log.Info("process snapshot", "processes", len(added), "containers", len(t.containers))
