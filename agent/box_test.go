@@ -1,0 +1,87 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"riposte/agent"
+)
+
+var boxes atomic.Int32
+
+// box is a shell in a container's cgroup: not the agent's own, though its child.
+type box struct {
+	id    string
+	shell *exec.Cmd
+	in    io.WriteCloser
+}
+
+func newBox(t *testing.T, root string) *box {
+	t.Helper()
+	b := &box{id: fmt.Sprintf("%08x", boxes.Add(1)) + strings.Repeat("0123456789abcdef", 4)[8:]}
+	top := filepath.Join(root, fmt.Sprintf("riposte-box-%d-%s", os.Getpid(), b.id[:8]))
+	dir := filepath.Join(top, b.id)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	b.shell = exec.Command("sh")
+	b.shell.Dir = t.TempDir()
+	var err error
+	b.in, err = b.shell.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, b.shell.Start())
+	t.Cleanup(func() {
+		_ = b.in.Close()
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) // and what runs behind it
+		_ = b.shell.Wait()
+		require.Eventually(t, func() bool { os.Remove(dir); return os.Remove(top) == nil }, 10*time.Second, 5*time.Millisecond)
+	})
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cgroup.procs"), fmt.Appendf(nil, "%d", b.shell.Process.Pid), 0))
+	return b
+}
+
+// run has the shell run a command.
+func (b *box) run(t *testing.T, command string) {
+	t.Helper()
+	_, err := io.WriteString(b.in, command+"\n")
+	require.NoError(t, err)
+}
+
+// running starts an agent and gives it back.
+func running(t *testing.T, opt agent.Options) *agent.Agent {
+	t.Helper()
+	if opt.Containers == nil {
+		opt.Containers = &agent.Containers{CRI: []string{}, Docker: []string{}}
+	}
+	a, err := agent.New(opt)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+		case <-time.After(20 * time.Second):
+			t.Error("the agent does not end")
+		}
+	})
+	return a
+}
+
+// rulesFile is a file with rules.
+func rulesFile(t *testing.T, rules string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(name, []byte(rules), 0o600))
+	return name
+}
