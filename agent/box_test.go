@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,4 +87,25 @@ func rulesFile(t *testing.T, rules string) string {
 	name := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(name, []byte(rules), 0o600))
 	return name
+}
+
+// figures asks an agent for its metrics. What comes back finds one by the beginning of
+// its line.
+func figures(t *testing.T, a *agent.Agent) func(name string) float64 {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + a.WebAddr() + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return func(name string) float64 {
+		m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + `.* (\S+)$`).FindSubmatch(text)
+		if m == nil {
+			return 0
+		}
+		n, err := strconv.ParseFloat(string(m[1]), 64)
+		require.NoError(t, err)
+		return n
+	}
 }

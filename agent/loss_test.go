@@ -2,9 +2,6 @@ package agent_test
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -58,19 +55,7 @@ func TestALossIsCountedShownAndTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, n)
 
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + a.WebAddr() + "/metrics")
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	figure := func(name string) float64 {
-		m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)`).FindSubmatch(text)
-		require.NotNil(t, m, "%s in\n%s", name, text)
-		n, err := strconv.ParseFloat(string(m[1]), 64)
-		require.NoError(t, err)
-		return n
-	}
+	figure := figures(t, a)
 	shed := figure(`riposte_agent_lost_total{place="shed"}`)
 	require.Positive(t, shed+figure(`riposte_agent_lost_total{place="ring_full"}`))
 	require.Equal(t, shed, figure(`falcosecurity_scap_n_drops_buffer_total{drop="other",dir="exit"}`)) //nolint:testifylint // counts
