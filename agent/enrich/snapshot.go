@@ -59,6 +59,10 @@ func (t *Table) running() ([]Seed, error) {
 	}
 	seeds := make([]Seed, 0, len(pids))
 	for _, pid := range pids {
+		// A zombie's end was told before we could hear of it: it would stay for ever.
+		if st, ok := parseStat(t.files.read(pid, "stat")); !ok || st.ended {
+			continue
+		}
 		s, ok := t.files.process(pid)
 		if !ok {
 			continue // it has ended
