@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ func startProcess(t *testing.T, before []string, args ...string) *process {
 	self, err := os.Open("/proc/self/exe") // its folder is closed to other users
 	require.NoError(t, err)
 	defer self.Close()
-	argv := append(before[:len(before):len(before)], "/proc/self/fd/3")
+	argv := slices.Concat(before, []string{"/proc/self/fd/3"})
 	p := &process{Cmd: exec.Command(argv[0], argv[1:]...), alerts: make(chan alert.Alert, 64), ended: make(chan struct{}), log: &strings.Builder{}}
 	p.ExtraFiles, p.Dir, p.Stderr = []*os.File{self}, "/", p
 	p.Env = append(os.Environ(), agentArgs+"="+strings.Join(args, "\n"))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -112,8 +113,10 @@ func agentSetup(o options) func(context.Context) (func() error, error) {
 
 // startAgent runs the agent behind a command such as taskset; its alerts go nowhere.
 func startAgent(ctx context.Context, o options, before ...string) (pid int, end func() error, err error) {
-	argv := append(before, o.riposte, "agent", "--output", "json", "--log-level", "error",
-		"-o", "webserver.enabled=true", "-o", "webserver.listen_port="+webPort, "-o", "webserver.prometheus_metrics_enabled=true")
+	argv := slices.Concat(before, []string{
+		o.riposte, "agent", "--output", "json", "--log-level", "error",
+		"-o", "webserver.enabled=true", "-o", "webserver.listen_port=" + webPort, "-o", "webserver.prometheus_metrics_enabled=true",
+	})
 	if o.rules != "" {
 		argv = append(argv, "--rules", o.rules)
 	}
