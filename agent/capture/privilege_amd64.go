@@ -40,8 +40,9 @@ var privileges = []privilege{
 // kernel has it, in two halves.
 func missing(lower, upper uint32) (all []privilege) {
 	set := uint64(upper)<<32 | uint64(lower)
+	has := func(bit int) bool { return set>>bit&1 == 1 }
 	for _, p := range privileges {
-		if set>>p.bit&1 == 0 && !(p.needed && set>>unix.CAP_SYS_ADMIN&1 == 1) {
+		if !has(p.bit) && (!p.needed || !has(unix.CAP_SYS_ADMIN)) {
 			all = append(all, p)
 		}
 	}
