@@ -45,7 +45,7 @@ generate: ## Make generated files again: BPF objects and references
 	go generate ./...
 
 ##@ Check
-.PHONY: test unit e2e lint verify fuzz bench bench-rules fmt
+.PHONY: test unit e2e lint verify fuzz bench bench-overhead soak bench-rules fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -78,6 +78,13 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 bench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./agent/... ./responder/... $(ARGS)
 
+bench-overhead: ## What the agent costs redis, a compiler, nginx and others: ROUNDS=5 EACH=5s, RIPOSTE_FALCO_RULES=DIR
+	@.make/need loads
+	@.make/bench-overhead $(ARGS)
+
+soak: ## The agent's memory under a mixed load for MINUTES (10)
+	@.make/soak $(ARGS)
+
 bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
 	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
 	@.make/bench-rules
@@ -92,4 +99,4 @@ clean: ## Remove what was built in this folder
 	rm -rf bin web/dist web/node_modules
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -56,6 +56,7 @@ type table interface {
 type facts interface {
 	Learn(id string, metadata *event.Container, failed bool)
 	UsersChanged(container string)
+	Sizes() map[string]int
 }
 
 // output takes alerts without ever waiting.
@@ -266,6 +267,9 @@ func (a *Agent) Lost() map[string]uint64 {
 	}
 	lost, _, _ := a.tally.counts()
 	maps.Copy(all, lost)
+	if n := a.own.heldBack.Load(); n > 0 {
+		all["own_alert_held_back"] = n
+	}
 	if n := a.unmade.Load(); n > 0 {
 		all["alert_unmade"] = n
 	}

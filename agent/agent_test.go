@@ -30,7 +30,14 @@ import (
 	"riposte/deploy/standalone/natsd"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is, in a helper process, a program that floods the agent.
+func TestMain(m *testing.M) {
+	if text := os.Getenv(floodVariable); text != "" {
+		flood(text)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const cluster, node = "lab", "n1.example"
 

@@ -27,7 +27,9 @@ type DropPolicy struct {
 const dropRule = "Falco internal: syscall event drop"
 
 // lostEvents are the places that lose a whole event; the others lose a part of one.
-var lostEvents = []string{"ring_full", "scratch_busy", "recursion", "undecodable"}
+var lostEvents = []string{
+	"ring_full", "ring_full_state", "shed", "shed_low", "scratch_busy", "tail_call", "recursion", "undecodable", "uring_unmatched",
+}
 
 func lostTotal(lost map[string]uint64) (n uint64) {
 	for _, place := range lostEvents {

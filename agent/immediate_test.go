@@ -1,14 +1,11 @@
 package agent_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,46 +15,9 @@ import (
 	"riposte/agent/order"
 )
 
-// box is a container with a shell in it.
-type box struct {
-	id, dir string
-	in      *os.File
-	out     *bufio.Scanner
-	end     func()
-}
-
-var boxes int
-
-func newBox(t testing.TB, root string) *box {
-	t.Helper()
-	boxes++
-	b := &box{id: fmt.Sprintf("%064x", boxes)}
-	top := filepath.Join(root, fmt.Sprintf("riposte-immediate-test-%d", os.Getpid()))
-	b.dir = filepath.Join(top, b.id)
-	require.NoError(t, os.MkdirAll(b.dir, 0o755))
-	c := exec.Command("sh")
-	in, err := c.StdinPipe()
-	require.NoError(t, err)
-	b.in = in.(*os.File)
-	out, err := c.StdoutPipe()
-	require.NoError(t, err)
-	b.out = bufio.NewScanner(out)
-	require.NoError(t, c.Start())
-	b.end = sync.OnceFunc(func() {
-		os.WriteFile(filepath.Join(b.dir, "cgroup.kill"), []byte("1"), 0)
-		c.Wait()
-		require.Eventually(t, func() bool { return os.Remove(b.dir) == nil }, 10*time.Second, 5*time.Millisecond)
-		os.Remove(top)
-	})
-	t.Cleanup(b.end)
-	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "cgroup.procs"), fmt.Appendf(nil, "%d", c.Process.Pid), 0))
-	return b
-}
-
 func (b *box) steal(t testing.TB) {
 	t.Helper()
-	_, err := b.in.WriteString("read line </etc/shadow; echo done\n")
-	require.NoError(t, err)
+	b.run(t, "read line </etc/shadow; echo done")
 }
 
 func (b *box) frozen(t testing.TB) bool {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,11 @@ func (a *Agent) metrics() []health.Metric {
 		health.One(counter, falco+"n_evts_total", "Events that were looked at.", events),
 		health.One(counter, scap+"n_evts_total", "Events of the kernel, those lost included.", events+float64(drops)),
 		health.One(counter, scap+"n_drops_total", "Events of the kernel that were lost.", float64(drops)),
+		bufferDrops(lost),
 		health.One(counter, scap+"n_drops_scratch_map_total", "Events lost for want of scratch memory.", float64(lost["scratch_busy"])),
+		health.One(counter, scap+"n_drops_bug_total", "Events that the kernel's programs could not report or the agent not decode.",
+			float64(lost["tail_call"]+lost["recursion"]+lost["undecodable"]+lost["uring_unmatched"])),
+		health.One(counter, scap+"n_drops_full_threadtable_total", "Processes that the full table had no room for.", float64(lost["process_not_kept"])),
 		a.queueDrops(), a.ruleMatches(), a.ruleFileHashes(), a.configFileHashes(),
 		health.One(gauge, own+"rules", "Rules that are switched on.", float64(set.Len()), "ruleset", set.Hash()),
 		health.One(counter, own+"reloads_failed_total", "Changed rules or configurations that did not hold, so that the old ones stayed.", float64(a.reloads.failed.Load())),
@@ -54,7 +59,39 @@ func (a *Agent) metrics() []health.Metric {
 			health.One(counter, own+"events_unmaskable_total", "Events of processes that the kernel has no room to keep a mask for.", float64(unkept)),
 			health.One(counter, own+"masks_refused_total", "Masks that the kernel did not take.", float64(a.interest.failed.Load())))
 	}
+	all = append(all, a.held()...)
 	return append(all, hostMetrics(a.started)...)
+}
+
+// bufferDrops are what the ring buffer had no room for. Falco counts by call; we know
+// what was given up to keep room for the rest.
+func bufferDrops(lost map[string]uint64) health.Metric {
+	m := health.Metric{Name: scap + "n_drops_buffer_total", Help: "Events that the ring buffer had no room for, by their importance.", Kind: health.Counter}
+	for _, s := range []struct{ drop, place string }{{"low", "shed_low"}, {"other", "shed"}, {"other_full", "ring_full"}, {"state", "ring_full_state"}} {
+		m.Samples = append(m.Samples, health.Sample{Labels: []string{"drop", s.drop, "dir", "exit"}, Value: float64(lost[s.place])})
+	}
+	return m
+}
+
+// held are the figures of what the agent keeps in memory.
+func (a *Agent) held() []health.Metric {
+	a.turn.Lock()
+	sizes := a.facts.Sizes()
+	if a.parked != nil {
+		sizes["waiting_bytes"] = a.parked.bytes
+	}
+	a.turn.Unlock()
+	tables := health.Metric{Name: own + "table_size", Help: "Entries of the agent's tables; bytes where the name says so.", Kind: health.Gauge}
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		tables.Samples = append(tables.Samples, health.Sample{Labels: []string{"table", name}, Value: float64(sizes[name])})
+	}
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(heap)
+	return []health.Metric{
+		tables,
+		health.One(health.Gauge, own+"heap_bytes", "The agent's objects in memory, those not collected yet included.", float64(heap[0].Value.Uint64())),
+		health.One(health.Gauge, own+"goroutines", "The agent's goroutines.", float64(runtime.NumGoroutine())),
+	}
 }
 
 func (a *Agent) queueDrops() health.Metric {

@@ -78,6 +78,11 @@ type Options struct {
 	// where runtimes usually listen, and an event waits 500 ms for them. A recording's
 	// containers are not asked for.
 	Containers *Containers
+	// Own says whether the rules see what the agent does itself, and what it starts.
+	Own Own
+	// RingBytes is the size of the buffer for the kernel's events, a power of two.
+	// Default: 8 MiB.
+	RingBytes int
 	// MaxProcesses bounds the process table. Default: 262144.
 	MaxProcesses int
 	// Recording replaces the kernel's events by a recorded file's, or by the
@@ -156,6 +161,9 @@ type Containers struct {
 	Wait time.Duration
 }
 
+// maxRing is the largest ring buffer: it is locked memory.
+const maxRing = 1 << 30
+
 // maxWait is the longest wait: what waits is held in memory.
 const maxWait = 10 * time.Second
 
@@ -223,6 +231,9 @@ func (o *Options) Check() error {
 	}
 	if o.Containers.Wait < 0 || o.Containers.Wait > maxWait {
 		errs = append(errs, fmt.Errorf("events can wait for their container's metadata from 0 to %s, not %s", maxWait, o.Containers.Wait))
+	}
+	if o.RingBytes < 0 || o.RingBytes > maxRing || o.RingBytes&(o.RingBytes-1) != 0 {
+		errs = append(errs, fmt.Errorf("the buffer for the kernel's events must be a power of two of at most %d bytes, not %d", maxRing, o.RingBytes))
 	}
 	if o.MaxProcesses < 0 {
 		errs = append(errs, errors.New("the process table cannot have a negative size"))

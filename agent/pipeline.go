@@ -24,8 +24,9 @@ type pipeline struct {
 	interest *interest
 	// current are the settings in force.
 	current atomic.Pointer[settings]
-	// self is the agent's own process: what it does is not reported.
+	// self is the agent's own process, own how much of it the rules see.
 	self int32
+	own  ownEvents
 
 	// immediate contains the event's container before the alert is made, if a standing
 	// order says so; nil where there are no orders.
@@ -74,7 +75,7 @@ func (p *pipeline) handle(e *event.Event) {
 	if p.seen++; p.seen%lateBy == 0 {
 		p.events.Store(p.seen)
 	}
-	if e.Task.PID == p.self && !e.Recorded {
+	if p.hides(e) {
 		return
 	}
 	if p.parked != nil {
@@ -125,6 +126,9 @@ func (p *pipeline) look() bool {
 func (p *pipeline) fire(r *rules.Rule) {
 	if p.stale || slices.Contains(p.fired, r) {
 		return // in the other view of the same event
+	}
+	if p.isOwn(p.event) && !p.own.allow() {
+		return
 	}
 	if !p.hold() {
 		return

@@ -181,6 +181,14 @@ func (o *Options) keepFixed(old *Options) (keys []string) {
 		keys = append(keys, "riposte.spool_bytes")
 		o.SpoolBytes = old.SpoolBytes
 	}
+	if o.Own != old.Own {
+		keys = append(keys, "riposte.report_own")
+		o.Own = old.Own
+	}
+	if o.RingBytes != old.RingBytes {
+		keys = append(keys, "riposte.ring_bytes")
+		o.RingBytes = old.RingBytes
+	}
 	if o.MaxProcesses != old.MaxProcesses {
 		keys = append(keys, "riposte.max_processes")
 		o.MaxProcesses = old.MaxProcesses

@@ -44,6 +44,7 @@ func (a *Agent) open() error {
 		a.tally.add(c.Channel)
 	}
 	a.current.Store(a.newSettings(&a.opt, set, files, channels))
+	a.own.mode = a.opt.Own
 	a.stamp = stamp{cluster: a.opt.Cluster, node: a.opt.Node, hostname: a.opt.Hostname, boot: uuid.NewString()}
 	a.started = time.Now()
 	a.reloads.lastNS.Store(a.started.UnixNano())
@@ -53,8 +54,9 @@ func (a *Agent) open() error {
 // openEvents attaches to the kernel first and reads the process table then: what
 // happens in between waits in the ring buffer and is applied on top.
 func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
-	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, MaxProcesses: a.opt.MaxProcesses, Log: a.opt.Log.With("component", "enrich")}
+	opt := enrich.Options{CgroupRoot: a.opt.CgroupRoot, MaxProcesses: a.opt.MaxProcesses, Self: a.self, Log: a.opt.Log.With("component", "enrich")}
 	if a.opt.Recording != "" {
+		opt.Self = 0 // a process of that number is another one
 		recorded, err := openRecording(a.opt.Recording)
 		if err != nil {
 			return err
@@ -62,6 +64,7 @@ func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
 		a.source, opt.Recording = recorded, recorded.Recording()
 	} else if a.source, err = capture.Open(capture.Options{
 		Log: a.opt.Log.With("component", "capture"), Types: append([]event.Type{}, set.Types()...),
+		RingBytes: a.opt.RingBytes, OwnEvents: a.opt.Own == OwnReported,
 	}); err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func Open(o Options) (Source, error) {
 	if o.Types == nil {
 		o.Types = event.Types()
 	}
-	if err := preflight(); err != nil {
+	if err := preflight(o.Log); err != nil {
 		return nil, err
 	}
 	clock, err := newClock()
@@ -88,7 +88,7 @@ func (s *Live) load(o Options) error {
 	}
 	if o.Raw || err != nil {
 		if err != nil {
-			o.Log.Info("typed tracepoints do not load, raw ones are used", "cause", err)
+			o.Log.Info("typed tracepoints do not load (6.2 or newer has all they need): raw ones are used, which walk a path at about twice the cost", "cause", err)
 			s.detach()
 		}
 		kind = "raw"
@@ -101,6 +101,7 @@ func (s *Live) load(o Options) error {
 	if err != nil {
 		return fmt.Errorf("ring buffer: %w", err)
 	}
+	tellKernel(o.Log)
 	o.Log.Info("watching the kernel", "programs", kind, "ring_bytes", o.RingBytes)
 	return nil
 }

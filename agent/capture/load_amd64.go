@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -21,7 +22,7 @@ import (
 const hostPIDNamespace = "pid:[4026531836]"
 
 // preflight finds the causes that we can name better than the kernel does.
-func preflight() error {
+func preflight(log *slog.Logger) error {
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); errors.Is(err, fs.ErrNotExist) {
 		return &Unavailable{
 			Why: "the kernel has no type information (/sys/kernel/btf/vmlinux is missing)", Err: err,
@@ -34,8 +35,14 @@ func preflight() error {
 			Help: "run on the host, or in a pod with hostPID: true",
 		}
 	}
+	if err := checkPrivileges(log); err != nil {
+		return err
+	}
 	if err := rlimit.RemoveMemlock(); err != nil {
-		return refused(err)
+		return &Unavailable{
+			Why: "this kernel counts BPF maps as locked memory (5.11 or newer does not), and this process may not lock enough", Err: err,
+			Help: "add CAP_SYS_RESOURCE, or start the agent with an unlimited RLIMIT_MEMLOCK",
+		}
 	}
 	return nil
 }
@@ -50,15 +57,9 @@ func refused(err error) error {
 			Help: "please report this with the kernel's version (uname -r)",
 		}
 	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
-		if os.Geteuid() != 0 {
-			return &Unavailable{
-				Why: "loading BPF programs needs root", Err: err,
-				Help: "run as root, or with the capabilities BPF, PERFMON and SYS_RESOURCE",
-			}
-		}
 		return &Unavailable{
-			Why: "the kernel refuses BPF programs even for root", Err: err,
-			Help: "look for a seccomp profile, lockdown=confidentiality or a missing capability (BPF, PERFMON, SYS_ADMIN); in a pod set privileged: true",
+			Why: "the kernel refuses BPF programs though this process has the capabilities for them", Err: err,
+			Help: "look for a seccomp profile, a user namespace or lockdown=confidentiality; in a pod set privileged: true",
 		}
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return &Unavailable{

@@ -32,7 +32,8 @@ language, print the alerts and send them over NATS to the responder. With the
 responder's public key the agent also carries out its signed orders, such as
 killing a container.
 
-It needs root, a kernel from 5.8 on with BTF, and a mounted cgroup v2 tree.
+It needs root or the capabilities BPF, PERFMON, SYS_PTRACE and DAC_READ_SEARCH, a
+kernel from 5.8 on with BTF, and a mounted cgroup v2 tree.
 Without --nats it only prints.
 
 The configuration file has falco.yaml's keys, and Riposte's own under "riposte".

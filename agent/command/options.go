@@ -19,12 +19,15 @@ func options(c *config.Config, out io.Writer, log *slog.Logger) agent.Options {
 	r, priority := &c.Riposte, alert.Priority(c.Priority)
 	o := agent.Options{
 		Cluster: r.Cluster, Node: r.Node, NATS: r.NATS, NATSKeyFile: r.NATSKey, OrderKeyFile: r.OrderKey, DataDir: r.Data, SpoolBytes: r.SpoolBytes,
-		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot, MaxProcesses: r.MaxProcesses,
+		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot, MaxProcesses: r.MaxProcesses, RingBytes: r.RingBytes, Own: agent.OwnHidden,
 		Containers: &agent.Containers{CRI: r.Containers.CRI, Docker: r.Containers.Docker, Wait: time.Duration(r.Containers.Wait)},
 		RuleFiles:  c.RulesFiles, WatchFiles: c.WatchConfigFiles, ConfigFiles: c.Files, ConfigPaths: c.Paths(),
 		Selection: c.Rules, Priority: &priority, Matching: c.RuleMatching, Append: c.AppendOutput, Static: c.StaticFields,
 		Encoding: encoding(c), QueueLines: c.Queue.Capacity, OutputTimeout: time.Duration(c.OutputTimeout), Drops: drops(&c.Drops),
 		Log: log, LogLevel: slog.Level(c.LogLevel),
+	}
+	if r.ReportOwn {
+		o.Own = agent.OwnReported
 	}
 	o.Muted = muted(&c.BaseSyscalls)
 	if c.Stdout.Enabled {

@@ -260,10 +260,14 @@ type Riposte struct {
 	Kubeconfig string `key:"kubeconfig"`
 	Recording  string `key:"recording"`
 	CgroupRoot string `key:"cgroup_root"`
-	// MaxProcesses bounds the process table; 0 is the bound that Riposte chooses.
-	MaxProcesses int        `key:"max_processes"`
-	Containers   Containers `key:"containers"`
-	Syslog       Syslog     `key:"syslog"`
+	// MaxProcesses bounds the process table, RingBytes the buffer for the kernel's
+	// events; 0 is the bound that Riposte chooses.
+	MaxProcesses int `key:"max_processes"`
+	RingBytes    int `key:"ring_bytes"`
+	// ReportOwn shows the rules what the agent does itself, and what it starts.
+	ReportOwn  bool       `key:"report_own"`
+	Containers Containers `key:"containers"`
+	Syslog     Syslog     `key:"syslog"`
 }
 
 // Containers says how containers get their names and images.

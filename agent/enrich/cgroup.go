@@ -68,9 +68,11 @@ func (f *cgroupFS) id(path string) (uint64, bool) {
 	return st.Ino, true
 }
 
-// maxCgroupPaths bounds what is remembered; a cgroup that comes again is looked up
-// again.
-const maxCgroupPaths = 1 << 16
+// Bounds of what is remembered; a cgroup that comes again is looked up again.
+const (
+	maxCgroupPaths = 1 << 16
+	maxCgroupBytes = 16 << 20
+)
 
 // cgroups remembers the paths of cgroups by id. An id is never used for a second
 // cgroup and a cgroup never moves, so what was found stays true.
@@ -78,6 +80,8 @@ type cgroups struct {
 	fs   *cgroupFS // nil for a recording
 	byID map[uint64]string
 	ids  map[string]uint64
+	// bytes is the length of all paths.
+	bytes int
 }
 
 func newCgroups(fs *cgroupFS, known map[uint64]string) cgroups {
@@ -89,10 +93,12 @@ func newCgroups(fs *cgroupFS, known map[uint64]string) cgroups {
 }
 
 func (c *cgroups) learn(id uint64, path string) {
-	if len(c.byID) >= maxCgroupPaths && c.fs != nil {
+	if c.fs != nil && (len(c.byID) >= maxCgroupPaths || c.bytes+len(path) > maxCgroupBytes) {
 		clear(c.byID)
 		clear(c.ids)
+		c.bytes = 0
 	}
+	c.bytes += len(path)
 	c.byID[id], c.ids[path] = path, id
 }
 

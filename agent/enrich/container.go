@@ -17,7 +17,9 @@ const (
 	// A runtime that could not answer is asked again after this.
 	askRuntime = uint64(10 * time.Second)
 	maxGroups  = 1 << 16
-	noCgroupID = 0
+	// maxContainers bounds the containers that nothing points to any more with the others.
+	maxContainers = 1 << 14
+	noCgroupID    = 0
 )
 
 // container is one container and how many entries point to it.
@@ -81,6 +83,7 @@ func (t *Table) join(p *entry, into *container) {
 		c = into.c
 	}
 	if set(&p.Container, c) {
+		p.Own = false
 		t.clock.Changed(&p.Process)
 	}
 }
@@ -148,6 +151,10 @@ func (t *Table) found(known *container, path string) *container {
 		known.c.Pod = &event.Pod{UID: known.uid}
 	}
 	t.begin(known, path)
+	if len(t.containers) >= maxContainers {
+		t.count("container_forgotten_early")
+		t.dropContainers(func(*container) bool { return true })
+	}
 	t.mu.Lock()
 	t.containers[known.c.ID] = known
 	t.mu.Unlock()
@@ -156,10 +163,15 @@ func (t *Table) found(known *container, path string) *container {
 
 // forgetContainers drops containers that nothing has pointed to for a while.
 func (t *Table) forgetContainers(now uint64) {
+	t.dropContainers(func(known *container) bool { return known.emptyNS+uint64(keepEmpty) < now })
+}
+
+// dropContainers drops those that nothing points to and that may go.
+func (t *Table) dropContainers(may func(*container) bool) {
 	gone := map[*container]bool{}
 	t.mu.Lock()
 	for id, known := range t.containers {
-		if known.held == 0 && known.emptyNS+uint64(keepEmpty) < now {
+		if known.held == 0 && may(known) {
 			delete(t.containers, id)
 			gone[known] = true
 		}

@@ -1,6 +1,8 @@
 package enrich
 
 import (
+	"unsafe"
+
 	"riposte/agent/event"
 )
 
@@ -91,9 +93,7 @@ func (t *Table) add(p *entry) bool {
 			t.count("process_not_kept")
 			return false
 		}
-		t.count("process_forgotten_early")
-		t.drop(t.ended[0])
-		t.ended = t.ended[1:]
+		t.forgetOldest()
 	}
 	t.byPID[p.PID] = p
 	return true
@@ -167,6 +167,7 @@ func (t *Table) fork(p *entry, e *event.Event) {
 	if c.in == nil && p.in != nil && p.in.legacy {
 		t.join(c, p.in)
 	}
+	c.Own = t.ownChild(c, p)
 }
 
 // exit moves an entry from the living to the remembered and its children to whom
@@ -198,6 +199,31 @@ func (t *Table) exit(p *entry, at uint64) {
 func (t *Table) remember(p *entry) {
 	t.exited[key{p.PID, p.StartNS}] = p
 	t.ended = append(t.ended, p)
+	p.bytes = p.size()
+	t.endedBytes += p.bytes
+	for t.endedBytes > maxEndedBytes {
+		t.forgetOldest()
+	}
+}
+
+// forgetOldest gives up the process that has ended first; there is one.
+func (t *Table) forgetOldest() {
+	t.count("process_forgotten_early")
+	t.drop(t.ended[0])
+	t.ended[0] = nil
+	t.ended = t.ended[1:]
+}
+
+// size is about how many bytes an entry takes. Texts that it has from its parent are
+// counted for both.
+func (p *entry) size() int {
+	n := int(unsafe.Sizeof(*p)) + len(p.Exe) + len(p.ExePath) + len(p.CWD)
+	for _, list := range [][]string{p.Args, p.Env} {
+		for _, s := range list {
+			n += int(unsafe.Sizeof(s)) + len(s)
+		}
+	}
+	return n
 }
 
 // forget drops entries that ended long before now.
@@ -217,6 +243,7 @@ func (t *Table) forget(now uint64) {
 }
 
 func (t *Table) drop(p *entry) {
+	t.endedBytes -= p.bytes
 	k := key{p.PID, p.StartNS}
 	if t.exited[k] == p {
 		delete(t.exited, k)

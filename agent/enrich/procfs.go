@@ -193,7 +193,12 @@ type stat struct {
 	ppid, pgid, sid int32
 	tty             uint32
 	start           uint64 // in whole ticks, but nanoseconds
+	// ended says that it is a zombie, or about to be one, without other threads.
+	ended bool
 }
+
+// exiting is the kernel's flag PF_EXITING.
+const exiting = 4
 
 // parseStat reads a line of /proc/PID/stat. The name in it may hold anything, so the
 // last parenthesis ends it.
@@ -215,5 +220,6 @@ func parseStat(line string) (stat, bool) {
 		comm: line[open+1 : end],
 		ppid: signed(f[1]), pgid: signed(f[2]), sid: signed(f[3]), tty: uint32(signed(f[4])),
 		start: number(f[19]) * clockTick,
+		ended: number(f[6])&exiting != 0 && number(f[17]) <= 1,
 	}, true
 }

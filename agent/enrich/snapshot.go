@@ -42,6 +42,7 @@ func (t *Table) Snapshot() error {
 	}
 	for _, p := range added {
 		t.adopt(p, p.PPID)
+		p.Own = p.parent != nil && t.ownChild(p, p.parent)
 		t.nameUsers(p)
 	}
 	t.log.Info("process snapshot", "processes", len(added), "containers", len(t.containers))
@@ -58,6 +59,10 @@ func (t *Table) running() ([]Seed, error) {
 	}
 	seeds := make([]Seed, 0, len(pids))
 	for _, pid := range pids {
+		// A zombie's end was told before we could hear of it: it would stay for ever.
+		if st, ok := parseStat(t.files.read(pid, "stat")); !ok || st.ended {
+			continue
+		}
 		s, ok := t.files.process(pid)
 		if !ok {
 			continue // it has ended

@@ -48,6 +48,8 @@ type Options struct {
 	Hosts func(netip.Addr) []string
 	// Recording replaces this machine's /proc and cgroups when events are replayed.
 	Recording *Recording
+	// Self is the agent's own process, whose children are its own too. Default: none.
+	Self int32
 	// MaxProcesses bounds the table. Default 262144.
 	MaxProcesses int
 	// Log is for what was skipped. Default: nothing is logged.
@@ -73,6 +75,9 @@ const (
 	defaultMaxProcesses = 1 << 18
 	// keepExited is how long an ended process is remembered.
 	keepExited = 10 * time.Second
+	// maxEndedBytes bounds what is remembered of ended processes: each may leave up to
+	// 8 KiB of arguments and environment, and there can be thousands a second.
+	maxEndedBytes = 32 << 20
 	// clockTick is the unit of start times in /proc.
 	clockTick = uint64(10 * time.Millisecond)
 )
@@ -94,6 +99,8 @@ type entry struct {
 	children map[*entry]struct{}
 	parent   *entry
 	exitNS   uint64
+	// bytes is about what the entry takes, since it has ended.
+	bytes int
 	// heir is who gets the process when its parent has ended; subreaper says that it
 	// takes the orphans below it.
 	heir      int32
@@ -115,8 +122,9 @@ type Table struct {
 
 	byPID  map[int32]*entry
 	exited map[key]*entry
-	// ended lists the exited entries, oldest first.
-	ended []*entry
+	// ended lists the exited entries, oldest first; endedBytes is about what they take.
+	ended      []*entry
+	endedBytes int
 	// orphans have lost their parent and wait for the kernel to give them another.
 	orphans []*entry
 
@@ -152,7 +160,7 @@ func New(o Options) (*Table, error) {
 		byPID:      map[int32]*entry{},
 		exited:     map[key]*entry{},
 		containers: map[string]*container{},
-		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0, "metadata_forgotten": 0},
+		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0, "metadata_forgotten": 0, "container_forgotten_early": 0},
 		groups:     map[uint64]*container{},
 		early:      map[string]*event.Container{},
 	}

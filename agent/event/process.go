@@ -55,6 +55,9 @@ type Process struct {
 	Parent *Process
 	// Container is never nil: Host stands for no container.
 	Container *Container
+	// Own says that the agent has started it, or something that the agent has started,
+	// and that it is in the agent's container still.
+	Own bool
 	// Exited marks an entry that is kept for late events.
 	Exited bool
 	// Verdicts belongs to whoever evaluates rules.

@@ -110,7 +110,7 @@ func (e Encoding) encode(a *alert.Alert) ([]byte, error) {
 	if err := enc.Encode(o); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return escapeJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
 
 func (e Encoding) output(a *alert.Alert) string {

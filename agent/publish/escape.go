@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
@@ -36,6 +37,16 @@ func Escape(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// escapeJSON writes what would not be seen as itself as JSON may write it: the value
+// stays the same, and a terminal that shows the line takes no orders from it. The line
+// has control characters in its texts alone, and none below a blank.
+func escapeJSON(line []byte) []byte {
+	if bytes.IndexFunc(line, hidden) < 0 {
+		return line
+	}
+	return []byte(Escape(string(line)))
 }
 
 // hidden says that a character is not seen as itself: control, format (which the

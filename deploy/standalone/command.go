@@ -94,6 +94,7 @@ func addFlags(cmd *cobra.Command, o *Options) {
 	f.StringArrayVar(&o.RuleFiles, "rules", nil, "rule file in Falco's language instead of the built-in rules (repeatable, in order)")
 	f.StringVar(&o.Playbooks, "playbooks", "", "folder of playbooks beside the built-in ones")
 	f.StringVar(&o.Recording, "recording", "", "play this recording (or \"embedded\") instead of looking at the kernel; nothing is contained")
+	f.BoolVar(&o.ReportOwn, "report-own", false, "show the rules what Riposte's own process and its PostgreSQL do")
 	_ = cmd.MarkFlagFilename("rules", "yaml", "yml")
 	_ = cmd.MarkFlagDirname("playbooks")
 	_ = cmd.MarkFlagFilename("kubeconfig")

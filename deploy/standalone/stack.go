@@ -43,6 +43,8 @@ type Options struct {
 	Playbooks string
 	// Recording plays a recording instead of looking at the kernel; see agent.Options.
 	Recording string
+	// ReportOwn shows the rules what Riposte's own process and its PostgreSQL do.
+	ReportOwn bool
 	// Console is the built console.
 	Console fs.FS
 	Version string
@@ -191,6 +193,10 @@ func (s *Stack) startAgent(o Options, data *Data, keys keys) error {
 	opt := agent.Options{
 		Cluster: o.Cluster, Node: o.Node, Version: o.Version, NATS: s.nats, NATSKeyFile: keys.agentFile, OrderKeyFile: keys.orderPublic,
 		DataDir: data.Path("agent"), RuleFiles: o.RuleFiles, Kubeconfig: o.Kubeconfig, Recording: o.Recording, Linger: o.Recording != "", Output: o.Alerts, Log: o.Log,
+	}
+	opt.Own = agent.OwnHidden
+	if o.ReportOwn {
+		opt.Own = agent.OwnReported
 	}
 	if opt.Recording != "" {
 		opt.Output = recorded(o.Alerts)
