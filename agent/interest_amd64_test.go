@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,8 +193,8 @@ func (s *stage) wait() {
 		if !assert.Eventually(s.t, func() bool {
 			out.mu.Lock()
 			defer out.mu.Unlock()
-			for i := len(out.all) - 1; i >= 0; i-- {
-				if out.all[i] == end {
+			for _, v := range slices.Backward(out.all) {
+				if v == end {
 					return true
 				}
 			}

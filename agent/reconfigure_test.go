@@ -220,7 +220,7 @@ func TestSnapshots(t *testing.T) {
 	}
 	require.NotContains(t, got.Fields, "scap.n_drops_scratch_map", "it is zero")
 	require.Equal(t, "recorded", got.Fields["scap.engine_name"])
-	require.NotContains(t, string(lines[0]), "metrics snapshot")
+	require.NotContains(t, lines[0], "metrics snapshot")
 	require.Equal(t, a.events.Load(), uint64(got.Fields["falco.num_evts"].(float64)))
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,8 +19,8 @@ func TestActionsDescribeThemselves(t *testing.T) {
 	for _, a := range responder.Actions() {
 		s := a.Spec()
 		t.Run(s.Type, func(t *testing.T) {
-			require.Regexp(t, regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`), s.Type)
-			require.Regexp(t, regexp.MustCompile(`^[A-Z].*\.$`), s.Summary)
+			require.Regexp(t, `^[a-z]+(_[a-z]+)*$`, s.Type)
+			require.Regexp(t, `^[A-Z].*\.$`, s.Summary)
 			for _, p := range s.Permissions {
 				_, err := action.ParsePermission(p)
 				require.NoError(t, err)

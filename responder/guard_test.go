@@ -3,6 +3,7 @@ package responder_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,12 +47,7 @@ func inState(t *testing.T, c *client.Client, container string, states ...string)
 			return false
 		}
 		a = p.Items[0]
-		for _, s := range states {
-			if a.State == s {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(states, a.State)
 	}, patience, 10*time.Millisecond)
 	return a
 }

@@ -44,8 +44,8 @@ func TestTheAgentTakesFalcosCommandLine(t *testing.T) {
 		"-o", `rules[]={"disable": {"tag": "network"}}`, "-o", "rule_matching=all", "-o", "engine.kind=modern_ebpf", "-U", "--recording", "embedded",
 	)
 	require.NoError(t, err)
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	for _, line := range lines {
+	lines := strings.SplitSeq(strings.TrimSpace(out), "\n")
+	for line := range lines {
 		var a struct {
 			Rule   string
 			Fields map[string]any `json:"output_fields"`

@@ -126,9 +126,14 @@ func warnUnused(c *config.Config) {
 		path string
 		used bool
 	}{
-		{"webserver", c.Webserver.Enabled}, {"metrics", c.Metrics.Enabled}, {"base_syscalls.custom_set", len(c.BaseSyscalls.CustomSet) > 0},
-		{"syscall_event_drops", !reflect.DeepEqual(c.Drops, standard.Drops)}, {"outputs_queue", c.Queue != standard.Queue},
-		{"json_include_riposte", c.JSONIncludeRiposte}, {"riposte.nats", c.Riposte.NATS != ""}, {"riposte.recording", c.Riposte.Recording != ""},
+		{"webserver", c.Webserver.Enabled},
+		{"metrics", c.Metrics.Enabled},
+		{"base_syscalls.custom_set", len(c.BaseSyscalls.CustomSet) > 0},
+		{"syscall_event_drops", !reflect.DeepEqual(c.Drops, standard.Drops)},
+		{"outputs_queue", c.Queue != standard.Queue},
+		{"json_include_riposte", c.JSONIncludeRiposte},
+		{"riposte.nats", c.Riposte.NATS != ""},
+		{"riposte.recording", c.Riposte.Recording != ""},
 	} {
 		if key.used {
 			c.Warn(key.path, "does nothing in a replay")

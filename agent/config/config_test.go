@@ -242,14 +242,14 @@ func TestEveryKeyThatDoesNothingIsTold(t *testing.T) {
 	require.Equal(t, EngineEBPF, c.Engine.Kind)
 
 	// The two files have every such key: none is in the table alone.
-	whole := ""
+	var whole strings.Builder
 	for _, name := range []string{"testdata/defaults.yaml", "testdata/others.yaml"} {
 		content, err := os.ReadFile(name)
 		require.NoError(t, err)
-		whole += string(content)
+		whole.Write(content)
 	}
 	for path := range foreigners {
-		require.Contains(t, whole, path[strings.LastIndexByte(path, '.')+1:]+":", path)
+		require.Contains(t, whole.String(), path[strings.LastIndexByte(path, '.')+1:]+":", path)
 	}
 }
 

@@ -90,13 +90,13 @@ func attachedTo(t *testing.T, device string) (n int) {
 // filtersOf shows the filters of a device.
 func filtersOf(t *testing.T, device string) string {
 	t.Helper()
-	all := ""
+	var all strings.Builder
 	for _, way := range []string{"ingress", "egress"} {
 		out, err := exec.Command("tc", "filter", "show", "dev", device, way).CombinedOutput()
 		require.NoError(t, err, "%s", out)
-		all += string(out)
+		all.Write(out)
 	}
-	return all
+	return all.String()
 }
 
 // TestACutLeavesOthersFiltersAlone puts the programs before a filter of somebody else,

@@ -88,8 +88,10 @@ func TestLifeOfAProcess(t *testing.T) {
 	require.Empty(t, e.Proc.ExePath, "a failed exec changes nothing")
 	e = table.do(event.Event{
 		Type: event.Execve, KernelNS: 9*second + 2, Task: child,
-		Exec: &event.Exec{State: event.State{CWD: "/w", TTY: 7, SID: 2, PGID: 3, VPID: 4, VPGID: 5, LoginUID: 6, Credentials: event.Credentials{EUID: 8}},
-			Path: "/usr/bin/cat", Args: []string{"cat", "x"}, UpperLayer: true, Memfd: true, Writable: true, Ino: 9, Truncated: true},
+		Exec: &event.Exec{
+			State: event.State{CWD: "/w", TTY: 7, SID: 2, PGID: 3, VPID: 4, VPGID: 5, LoginUID: 6, Credentials: event.Credentials{EUID: 8}},
+			Path:  "/usr/bin/cat", Args: []string{"cat", "x"}, UpperLayer: true, Memfd: true, Writable: true, Ino: 9, Truncated: true,
+		},
 	})
 	want := event.Process{
 		PID: 30, PPID: 20, StartNS: 9 * second, StartKnown: true, VPID: 4, VPGID: 5, SID: 2, PGID: 3, Comm: "cat", Exe: "cat", ExePath: "/usr/bin/cat",

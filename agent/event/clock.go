@@ -74,7 +74,7 @@ func (c *Clock) Since(p *Process, then uint64) bool {
 	if c.inner <= then {
 		return false
 	}
-	for n := 0; n < maxAncestors; n++ {
+	for range maxAncestors {
 		if p = p.Parent; p == nil {
 			return false
 		}

@@ -62,8 +62,8 @@ func (m message) payload() []byte {
 
 // runOf reads the run and the number off an alert's message id, <node>/<boot>/<seq>.
 func runOf(id string) (run string, seq uint64) {
-	rest, number, _ := cutLast(id)
-	_, run, _ = cutLast(rest)
+	rest, number := cutLast(id)
+	_, run = cutLast(rest)
 	seq, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
 		return "", 0
@@ -71,11 +71,11 @@ func runOf(id string) (run string, seq uint64) {
 	return run, seq
 }
 
-func cutLast(s string) (before, after string, found bool) {
+func cutLast(s string) (before, after string) {
 	if i := strings.LastIndexByte(s, '/'); i >= 0 {
-		return s[:i], s[i+1:], true
+		return s[:i], s[i+1:]
 	}
-	return s, "", false
+	return s, ""
 }
 
 var errPayload = errors.New("a record's payload has a wrong shape")

@@ -61,9 +61,15 @@ func TestExtraFieldsStandInNoMessage(t *testing.T) {
 	messages, fields := appended(t, rules.Options{
 		Static: map[string]string{"env": "prod"},
 		Append: []rules.Append{{Rule: "one", Fields: []rules.ExtraField{
-			{Name: "fd.num", Raw: true}, {Name: "proc.aname[2]", Raw: true}, {Name: "evt.is_open_write", Raw: true}, {Name: "user.name", Raw: true},
-			{Name: "static.env", Raw: true}, {Name: "text", Format: "%proc.name on %toupper(proc.name) in %static.env %fd.num"}, {Name: "fixed", Format: "here"},
-			{Name: "nothing"}, {Name: "proc.name", Format: "named %proc.name"},
+			{Name: "fd.num", Raw: true},
+			{Name: "proc.aname[2]", Raw: true},
+			{Name: "evt.is_open_write", Raw: true},
+			{Name: "user.name", Raw: true},
+			{Name: "static.env", Raw: true},
+			{Name: "text", Format: "%proc.name on %toupper(proc.name) in %static.env %fd.num"},
+			{Name: "fixed", Format: "here"},
+			{Name: "nothing"},
+			{Name: "proc.name", Format: "named %proc.name"},
 		}}},
 	})
 	require.Equal(t, "out 1", messages[0])

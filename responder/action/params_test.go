@@ -10,8 +10,12 @@ import (
 )
 
 var spec = action.Spec{Type: "sway", Params: []action.Param{
-	{Name: "text", Type: "text"}, {Name: "number", Type: "number", Required: true, Desc: "how much"}, {Name: "bool", Type: "bool"},
-	{Name: "list", Type: "list"}, {Name: "map", Type: "map"}, {Name: "for", Type: "duration"},
+	{Name: "text", Type: "text"},
+	{Name: "number", Type: "number", Required: true, Desc: "how much"},
+	{Name: "bool", Type: "bool"},
+	{Name: "list", Type: "list"},
+	{Name: "map", Type: "map"},
+	{Name: "for", Type: "duration"},
 }}
 
 type decoded struct {

@@ -52,13 +52,14 @@ func sayApproval(a api.Approval) string {
 
 // agreed says how many people agree, and who.
 func agreed(a api.Approval) string {
-	s := fmt.Sprintf("%d of %d", a.Agreed, a.Needed)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%d of %d", a.Agreed, a.Needed)
 	for _, v := range a.Votes {
 		if v.Agrees {
-			s += " " + v.Actor
+			s.WriteString(" " + v.Actor)
 		}
 	}
-	return s
+	return s.String()
 }
 
 func newActionsPending() *cobra.Command {

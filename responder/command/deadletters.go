@@ -76,8 +76,16 @@ func newDeadLettersShow() *cobra.Command {
 				}
 				p.widths = []int{11, 0}
 				return p.rows([][]string{
-					{"Dead letter", d.ID}, {"State", d.State}, {"Reason", d.Reason}, {"Error", d.Error}, {"Subject", d.Subject}, {"Message", d.MessageID},
-					{"Times", strconv.FormatInt(d.Deaths, 10)}, {"Received", utc(d.ReceivedAt)}, {"Died", utc(d.DiedAt)}, {"Bytes", strconv.Itoa(d.Bytes)},
+					{"Dead letter", d.ID},
+					{"State", d.State},
+					{"Reason", d.Reason},
+					{"Error", d.Error},
+					{"Subject", d.Subject},
+					{"Message", d.MessageID},
+					{"Times", strconv.FormatInt(d.Deaths, 10)},
+					{"Received", utc(d.ReceivedAt)},
+					{"Died", utc(d.DiedAt)},
+					{"Bytes", strconv.Itoa(d.Bytes)},
 					{"Body", cut(string(d.Body), 2000)},
 				})
 			})

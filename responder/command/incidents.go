@@ -98,8 +98,15 @@ func showIncident(p *printer, line api.IncidentTimeline) error {
 	i := line.Incident
 	p.widths = []int{8, 0}
 	if err := p.rows([][]string{
-		{"Incident", i.ID}, {"Title", i.Title}, {"State", i.State}, {"Priority", i.Priority}, {"Cluster", i.Cluster}, {"About", i.Key},
-		{"Alerts", strconv.FormatInt(i.Alerts, 10)}, {"First", utc(i.FirstAt)}, {"Last", utc(i.LastAt)},
+		{"Incident", i.ID},
+		{"Title", i.Title},
+		{"State", i.State},
+		{"Priority", i.Priority},
+		{"Cluster", i.Cluster},
+		{"About", i.Key},
+		{"Alerts", strconv.FormatInt(i.Alerts, 10)},
+		{"First", utc(i.FirstAt)},
+		{"Last", utc(i.LastAt)},
 	}); err != nil {
 		return err
 	}

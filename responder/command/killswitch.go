@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,10 +91,11 @@ func sayKillSwitch(k api.KillSwitch) string {
 	if k.On {
 		s = "The kill switch is ON: nothing is done." + turnedBy(k)
 	}
+	var others strings.Builder
 	for _, o := range k.Others {
-		s += fmt.Sprintf(" The one of %s %s is ON.", o.Scope, o.Name) + turnedBy(o)
+		fmt.Fprintf(&others, " The one of %s %s is ON.%s", o.Scope, o.Name, turnedBy(o))
 	}
-	return s
+	return s + others.String()
 }
 
 func turnedBy(k api.KillSwitch) (s string) {

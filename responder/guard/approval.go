@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"riposte/responder/audit"
@@ -171,13 +172,13 @@ func (g *Guard) askAgain(ctx context.Context, tx store.Tx, w *store.Waiting, e *
 }
 
 func agreedBy(w *store.Waiting, last Answer) string {
-	text := ""
+	var who []string
 	for _, v := range w.Votes {
 		if v.Agrees {
-			text += v.Actor + ", "
+			who = append(who, v.Actor)
 		}
 	}
-	return text + last.Actor
+	return strings.Join(append(who, last.Actor), ", ")
 }
 
 // Lapse ends the waiting actions whose time is over: nothing is done, and the

@@ -206,11 +206,15 @@ func plan(ctx context.Context, tx store.Tx, id, state string, q guard.Question) 
 		{`INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) VALUES ($1::text::uuid, 'c', $1::text, 't', 2, now(), now())`, []any{incident}},
 		{`INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, binding, recorded, kernel_ns, alert_ns, received_ns, body)
 			VALUES ($1, $2, 'c', 'n', 'r', 2, 'syscall', 'o', 'bound', false, 1, 2, 3, '{}')`, []any{alertID, incident}},
-		{`INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, $3, 'r1', 'enforce', 'decided', '{}', 4)`,
-			[]any{decision, alertID, q.Playbook}},
-		{`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, object, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
+		{
+			`INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, $3, 'r1', 'enforce', 'decided', '{}', 4)`,
+			[]any{decision, alertID, q.Playbook},
+		},
+		{
+			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, object, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
 			VALUES ($1::text::uuid, $2, $3, 'c', $4, $5, $6, $7, $1::text, $8, 'r1', 'enforce', 'because', $9, $10, $11)`,
-			[]any{id, decision, alertID, q.Target.Node, q.Type, target, q.Target.Identity(), q.Playbook, state, now.UnixNano(), now.Add(time.Hour).UnixNano()}},
+			[]any{id, decision, alertID, q.Target.Node, q.Type, target, q.Target.Identity(), q.Playbook, state, now.UnixNano(), now.Add(time.Hour).UnixNano()},
+		},
 	} {
 		if _, err := tx.Exec(ctx, step.sql, step.args...); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func TestNoBudgetIsExceeded(t *testing.T) {
 	for _, scope := range []string{"workload", "namespace", "node", "cluster"} {
 		var most int
 		require.NoError(t, s.Pool().QueryRow(t.Context(), counted, scope).Scan(&most))
-		used[scope] = fmt.Sprint(most)
+		used[scope] = strconv.Itoa(most)
 	}
 	t.Log("most used at the end", used)
 	require.Equal(t, "15", used["cluster"], "the budgets were used up, else this shows nothing")

@@ -309,11 +309,18 @@ func TestWhatIsRefused(t *testing.T) {
 func TestFormsOfFalco(t *testing.T) {
 	b := setup(t)
 	for i, edit := range []map[string]any{
-		{"priority": "INFO"}, {"priority": "informational"}, {"priority": "warning"}, {"source": nil}, {"tags": nil}, {"hostname": nil},
-		{"hostname": "a\x00b"}, {"output_fields": map[string]any{"k8s.ns.name": "shop", "k8s.pod.name": nil, "x": nil}},
+		{"priority": "INFO"},
+		{"priority": "informational"},
+		{"priority": "warning"},
+		{"source": nil},
+		{"tags": nil},
+		{"hostname": nil},
+		{"hostname": "a\x00b"},
+		{"output_fields": map[string]any{"k8s.ns.name": "shop", "k8s.pod.name": nil, "x": nil}},
 		{"output_fields": fields("k8s.ns.name", "shop", "k8s.pod.name", "<NA>", "container.id", "host")},
 		{"output_fields": fields("k8s.ns.name", "shop", "k8s.pod.name", "../../api/v1/nodes", "k8s.pod.uid", "'; DROP TABLE alerts; --")},
-		{"rule": "\x1b[2J\u202e"}, {"output_fields": map[string]any{"k8s.ns.name": "shop", "nested": map[string]any{"a": []int{1}}, "big": json.Number("18446744073709551615")}},
+		{"rule": "\x1b[2J\u202e"},
+		{"output_fields": map[string]any{"k8s.ns.name": "shop", "nested": map[string]any{"a": []int{1}}, "big": json.Number("18446744073709551615")}},
 	} {
 		status, answer := b.post("/", falco(t, edit), bearer(shopToken))
 		require.Equal(t, http.StatusOK, status, "%d: %s", i, answer)

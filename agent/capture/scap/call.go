@@ -24,7 +24,7 @@ var calls = sync.OnceValue(func() []call {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		for _, name := range strings.Fields(line) {
+		for name := range strings.FieldsSeq(line) {
 			c := call{name, event.Syscall}
 			if t, ok := event.TypeOf(name); ok {
 				c = call{"", t}

@@ -179,14 +179,16 @@ func (a *Action) Preview(ctx context.Context, r action.Request) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	var list strings.Builder
 	for i, pod := range going {
 		if i == maxListed {
-			text += fmt.Sprintf("# and %d more\n", len(going)-i)
+			fmt.Fprintf(&list, "# and %d more\n", len(going)-i)
 			break
 		}
-		text += fmt.Sprintf("# would evict pod %s/%s\n", pod.GetNamespace(), pod.GetName())
+		fmt.Fprintf(&list, "# would evict pod %s/%s\n", pod.GetNamespace(), pod.GetName())
 	}
-	return text + "# " + fmt.Sprintf("%d pods would go%s", len(going), round.stays()) + "\n", nil
+	fmt.Fprintf(&list, "# %d pods would go%s\n", len(going), round.stays())
+	return text + list.String(), nil
 }
 
 // Verify waits until the node takes no pods and none is left that could go.

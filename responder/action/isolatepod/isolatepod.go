@@ -182,11 +182,7 @@ func (a *Action) Preview(ctx context.Context, r action.Request) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	text := pod + made
-	for _, note := range d.notes {
-		text += "# " + note + "\n"
-	}
-	return text, nil
+	return pod + made + kubeobject.Comments(d.notes), nil
 }
 
 // Verify sees that nothing selects the pod any more but our policy. Where another

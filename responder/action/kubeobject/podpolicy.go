@@ -136,10 +136,16 @@ func (p *PodPolicy) Preview(ctx context.Context, r action.Request) (string, erro
 	if err != nil {
 		return "", err
 	}
-	for _, note := range d.notes {
-		policy += "# " + note + "\n"
+	return pod + policy + Comments(d.notes), nil
+}
+
+// Comments are notes as lines of a preview.
+func Comments(notes []string) string {
+	var b strings.Builder
+	for _, note := range notes {
+		b.WriteString("# " + note + "\n")
 	}
-	return pod + policy, nil
+	return b.String()
 }
 
 // Verify sees that policy and label are there, and that nothing undoes the effect.

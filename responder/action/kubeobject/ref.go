@@ -102,12 +102,12 @@ func (r Ref) String() string {
 }
 
 // permission is a verb on the resource as action.ParsePermission reads it.
-func (r Ref) permission(verb string, sub ...string) string {
+func (r Ref) permission(verb string) string {
 	s := verb + " " + r.Resource.Resource
 	if r.Resource.Group != "" {
 		s += "." + r.Resource.Group
 	}
-	return s + strings.Join(sub, "")
+	return s
 }
 
 // Permissions are the verbs (parted by a blank) on each of the resources.

@@ -24,6 +24,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
 func native(c *kubeobject.Client, _ kubernetes.Interface) action.Action { return networkpolicy.New(c) }
+
 func cilium(c *kubeobject.Client, _ kubernetes.Interface) action.Action {
 	return networkpolicy.NewCilium(c)
 }

@@ -141,15 +141,16 @@ func (a *Action) Preview(ctx context.Context, r action.Request) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	text := ""
+	var diffs strings.Builder
 	for _, b := range found.bindings {
 		before, after, _, err := a.revoke(ctx, b.ref(), of, r.ID, kubeobject.DryRun)
 		diff, err := kubeobject.Previewed(before, after, err)
 		if err != nil {
 			return "", err
 		}
-		text += diff
+		diffs.WriteString(diff)
 	}
+	text := diffs.String()
 	if text == "" {
 		text = fmt.Sprintf("no role binding names service account %s\n", of)
 	}

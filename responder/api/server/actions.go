@@ -14,7 +14,7 @@ func (s *Server) listActions(w http.ResponseWriter, r *http.Request) {
 	q := readParameters(r, "state", "type", "playbook", "alert", "container", "since", "limit", "before")
 	f := store.ActionFilter{
 		State: q.oneOf("state", api.ActionStates), Type: q.text("type"), Playbook: q.text("playbook"), Alert: q.text("alert"),
-		Container: q.text("container"), Since: q.time("since"),
+		Container: q.text("container"), Since: q.since(),
 	}
 	page := q.paging()
 	if q.err != nil {

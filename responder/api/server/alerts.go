@@ -13,7 +13,7 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *http.Request) {
 	q := readParameters(r, "rule", "priority", "node", "namespace", "container", "since", "limit", "before")
 	f := store.AlertFilter{
 		Rule: q.text("rule"), AtLeast: q.priority("priority"), Node: q.text("node"), Namespace: q.text("namespace"),
-		Container: q.text("container"), Since: q.time("since"),
+		Container: q.text("container"), Since: q.since(),
 	}
 	page := q.paging()
 	if q.err != nil {

@@ -14,7 +14,7 @@ import (
 func (s *Server) listAudit(w http.ResponseWriter, r *http.Request) {
 	q := readParameters(r, "kind", "actor", "action", "alert", "since", "limit", "before")
 	f := store.AuditFilter{
-		Kind: q.oneOf("kind", auditKinds()), Actor: q.text("actor"), Action: q.text("action"), Alert: q.text("alert"), Since: q.time("since"),
+		Kind: q.oneOf("kind", auditKinds()), Actor: q.text("actor"), Action: q.text("action"), Alert: q.text("alert"), Since: q.since(),
 	}
 	page := q.paging()
 	if q.err != nil {

@@ -11,7 +11,7 @@ import (
 
 func (s *Server) listDeadLetters(w http.ResponseWriter, r *http.Request) {
 	q := readParameters(r, "state", "reason", "node", "since", "limit", "before")
-	f := store.DeadLetterFilter{State: q.oneOf("state", []string{"dead", "redriven"}), Reason: q.text("reason"), Node: q.text("node"), Since: q.time("since")}
+	f := store.DeadLetterFilter{State: q.oneOf("state", []string{"dead", "redriven"}), Reason: q.text("reason"), Node: q.text("node"), Since: q.since()}
 	page := q.paging()
 	if q.err != nil {
 		s.refuse(w, r, q.err)

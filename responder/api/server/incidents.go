@@ -17,7 +17,7 @@ func (s *Server) listIncidents(w http.ResponseWriter, r *http.Request) {
 	q := readParameters(r, "state", "kind", "cluster", "priority", "since", "limit", "before")
 	f := store.IncidentFilter{
 		State: q.oneOf("state", api.IncidentStates), Kind: q.oneOf("kind", []string{incident.KindAlerts, incident.KindGap, incident.KindSilence}),
-		Cluster: q.text("cluster"), AtLeast: q.priority("priority"), Since: q.time("since"),
+		Cluster: q.text("cluster"), AtLeast: q.priority("priority"), Since: q.since(),
 	}
 	page := q.paging()
 	if q.err != nil {

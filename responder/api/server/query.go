@@ -81,15 +81,15 @@ func (p *parameters) priority(name string) *alert.Priority {
 	return &got
 }
 
-func (p *parameters) time(name string) time.Time {
-	v := p.values.Get(name)
+func (p *parameters) since() time.Time {
+	v := p.values.Get("since")
 	if v == "" {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339, v)
 	// The years that nanoseconds in 64 bits can say.
 	if err != nil || t.Year() < 1970 || t.Year() > 2261 {
-		p.bad(name, "%.60q is no time such as 2006-01-02T15:04:05Z", v)
+		p.bad("since", "%.60q is no time such as 2006-01-02T15:04:05Z", v)
 	}
 	return t
 }

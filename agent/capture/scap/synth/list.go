@@ -65,8 +65,11 @@ func users() buffer {
 		id                uint32
 		name, home, shell string
 	}{
-		{0, "root", "/root", "/bin/bash"}, {1, "daemon", "/usr/sbin", "/usr/sbin/nologin"}, {998, "node-exp", "/nonexistent", "/usr/sbin/nologin"},
-		{1000, "ada", "/home/ada", "/bin/bash"}, {65534, "nobody", "/nonexistent", "/usr/sbin/nologin"},
+		{0, "root", "/root", "/bin/bash"},
+		{1, "daemon", "/usr/sbin", "/usr/sbin/nologin"},
+		{998, "node-exp", "/nonexistent", "/usr/sbin/nologin"},
+		{1000, "ada", "/home/ada", "/bin/bash"},
+		{65534, "nobody", "/nonexistent", "/usr/sbin/nologin"},
 	} {
 		var e buffer
 		e.u8(0)

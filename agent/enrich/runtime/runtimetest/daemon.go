@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -172,8 +173,8 @@ func (d *Daemon) stop() {
 func unmount(dir string) {
 	text, _ := os.ReadFile("/proc/self/mountinfo")
 	lines := bytes.Split(text, []byte("\n"))
-	for i := len(lines) - 1; i >= 0; i-- {
-		f := bytes.Fields(lines[i])
+	for _, line := range slices.Backward(lines) {
+		f := bytes.Fields(line)
 		if len(f) > 4 && bytes.HasPrefix(f[4], []byte(dir+"/")) {
 			_ = syscall.Unmount(string(f[4]), syscall.MNT_DETACH)
 		}
