@@ -64,34 +64,47 @@ func TestEventsWaitForMetadata(t *testing.T) {
 		go func() { p.releaseInTime(ctx); close(ended) }()
 		defer func() { cancel(); <-ended }()
 
+		// What was told is read in the pipeline's turn, as it is written.
+		told := func(look func()) {
+			p.turn.Lock()
+			defer p.turn.Unlock()
+			look()
+		}
+
 		ours, theirs, slow := box("a"), box("b"), box("c")
 		p.handle(openedIn(ours, "/1"))
 		p.handle(openedIn(theirs, "/2"))
 		p.handle(openedIn(slow, "/3"))
 		p.handle(openedIn(slow, "/4"))
 		p.handle(openedIn(event.Host, "/5"))
-		require.Equal(t, []string{"/5"}, out.files(), "nobody waits for another container")
+		told(func() { require.Equal(t, []string{"/5"}, out.files(), "nobody waits for another container") })
 
 		time.Sleep(100 * time.Millisecond)
 		p.answer(ours, event.MetadataKnown, "ours")
 		p.answer(theirs, event.MetadataKnown, "theirs")
-		require.Equal(t, []string{"/5", "/2"}, out.files())
-		require.Equal(t, "theirs", out.all[1].OutputFields["container.image.repository"])
-		require.False(t, out.all[1].Riposte.Container.MetadataMissing)
+		told(func() {
+			require.Equal(t, []string{"/5", "/2"}, out.files())
+			require.Equal(t, "theirs", out.all[1].OutputFields["container.image.repository"])
+			require.False(t, out.all[1].Riposte.Container.MetadataMissing)
+		})
 
 		time.Sleep(399 * time.Millisecond)
 		synctest.Wait()
-		require.Len(t, out.all, 2)
+		told(func() { require.Len(t, out.all, 2) })
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		require.Equal(t, []string{"/5", "/2", "/3", "/4"}, out.files(), "in their order")
-		require.True(t, out.all[3].Riposte.Container.MetadataMissing)
+		told(func() {
+			require.Equal(t, []string{"/5", "/2", "/3", "/4"}, out.files(), "in their order")
+			require.True(t, out.all[3].Riposte.Container.MetadataMissing)
+		})
 		require.Equal(t, uint64(2), p.parked.late.Load())
 
 		p.handle(openedIn(slow, "/6"))
-		require.Equal(t, "/6", out.files()[4], "a container is waited for once")
-		require.Empty(t, p.parked.queues)
-		require.Zero(t, p.parked.bytes)
+		told(func() {
+			require.Equal(t, "/6", out.files()[4], "a container is waited for once")
+			require.Empty(t, p.parked.queues)
+			require.Zero(t, p.parked.bytes)
+		})
 	})
 }
 

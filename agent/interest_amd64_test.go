@@ -119,6 +119,8 @@ func watching(t *testing.T, file string, masks bool) (*Agent, *told) {
 	t.Helper()
 	out := &told{}
 	a, err := New(Options{
+		RingBytes: 256 << 20, // two agents at once, slowed down by the race detector: nothing may be lost
+
 		RuleFiles: []string{file}, DataDir: t.TempDir(), Output: out, Encoding: publish.Encoding{Format: publish.JSON},
 		Containers: &Containers{CRI: []string{}, Docker: []string{}},
 	})

@@ -83,5 +83,5 @@ func TestSwappedDescriptor(t *testing.T) {
 	}))
 	require.ErrorIs(t, ctx.Err(), context.Canceled)
 	t.Logf("of %d opens, %d got the descriptor that was aimed at; %d of them showed the other file, %d none", tries, aimed, swapped, gone)
-	require.Less(t, swapped+gone, tries/4)
+	require.Less(t, swapped+gone, aimed, "not one of the opens that were aimed at told the truth")
 }
