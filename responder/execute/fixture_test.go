@@ -38,6 +38,8 @@ type plan struct {
 	expires time.Time
 	queue   execute.Queue
 	silent  bool // no job: somebody else must find the action
+	ttl     time.Duration
+	beside  string // another action, whose decision this one is of too
 }
 
 func planned(t testing.TB, s *store.Store, change func(*plan)) string {
@@ -70,9 +72,9 @@ func insert(ctx context.Context, tx store.Tx, p plan) error {
 			[]any{decisionID, alertID, now},
 		},
 		{
-			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
-			VALUES ($1, $2, $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9)`,
-			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano()},
+			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, ttl_ns)
+			VALUES ($1, coalesce((SELECT decision_id FROM actions WHERE id::text = $11), $2), $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9, $10)`,
+			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano(), int64(p.ttl), p.beside},
 		},
 	} {
 		if _, err := tx.Exec(ctx, q.sql, q.args...); err != nil {

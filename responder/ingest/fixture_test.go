@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,6 +132,9 @@ func (a actions) Check(kind string, target action.Target, _ json.RawMessage) err
 	}
 	return nil
 }
+
+// Undoable: what begins with "do_" can be undone.
+func (a actions) Undoable(kind string) bool { return strings.HasPrefix(kind, "do_") }
 
 // pods is a binder in Go.
 type pods func(node, uid string) (playbook.Binding, *playbook.Pod)
