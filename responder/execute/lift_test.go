@@ -139,7 +139,9 @@ func TestPersonLifts(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	g := &gate{}
-	a := undoable{touch(found), func(context.Context, action.Request) (action.Result, error) { return action.Result{Note: "brought back"}, nil }}
+	a := undoable{touch(found), func(context.Context, action.Request) (action.Result, error) {
+		return action.Result{Note: "brought back"}, nil
+	}}
 	kill := touch(done)
 	kill.spec.Type = "kill"
 	o := options(s, a, kill)
