@@ -84,8 +84,10 @@ func (e *Executor) renew(ctx context.Context, h *held, a action.Undoer) error {
 	if err != nil {
 		return e.endLease(ctx, h, err.Error())
 	}
-	if stop := e.o.Gate.Pass(ctx, h.Request); stop != nil {
-		return e.laterLift(ctx, h, "not renewed: "+stop.Reason, e.o.HoldDelay, time.Time{})
+	// A kill switch stops it. What else the gate has against the action is about causing
+	// it anew: budgets, or a playbook that has stepped back since.
+	if stop := e.o.Gate.Pass(ctx, h.Request); stop != nil && stop.Hold {
+		return e.laterLift(ctx, h, "not renewed: "+stop.Reason, maxDelay, time.Time{})
 	}
 	actx, cancel := context.WithTimeout(ctx, e.o.ExecuteTimeout)
 	defer cancel()

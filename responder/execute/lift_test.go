@@ -96,7 +96,6 @@ func TestEffectIsLiftedOnceWhenItsTimeIsOver(t *testing.T) {
 	for _, name := range []string{"one", "two"} {
 		o := options(s, a)
 		o.Instance = name
-		// No kill switch stops the lifting.
 		run(t, o)
 	}
 	id := planned(t, s, func(p *plan) { p.ttl = 300 * time.Millisecond })
@@ -216,9 +215,16 @@ func TestLeaseIsRenewedUntilTheTimeIsOver(t *testing.T) {
 		return action.Result{Note: "lifted"}, nil
 	}}, 400 * time.Millisecond}
 	o := options(s, a)
-	o.RescueEvery = 20 * time.Millisecond
+	g := &gate{}
+	o.Gate, o.RescueEvery = g, 20*time.Millisecond
 	e := run(t, o)
-	id := planned(t, s, func(p *plan) { p.ttl = time.Hour })
+	id := planned(t, s, func(p *plan) { p.ttl, p.expires = time.Hour, time.Now().Add(5*time.Second) })
+	ended(t, s, id)
+	// What was only to be executed within some minutes is renewed long after; what the
+	// guard has against doing it anew does not matter.
+	_, err := s.Pool().Exec(t.Context(), `UPDATE actions SET expires_ns = 1 WHERE id = $1`, id)
+	require.NoError(t, err)
+	g.set(&execute.Stop{Rule: "not-judged", Reason: "the action has no place in the budgets"})
 	awaitLift(t, s, id, func(liftRow) bool { return e.Stats().Renewed >= 3 })
 	require.EqualValues(t, 0, undone.Load())
 	require.NoError(t, execute.AskLift(t.Context(), s, o.Registry, id, "user:jane", "over"))
@@ -226,6 +232,29 @@ func TestLeaseIsRenewedUntilTheTimeIsOver(t *testing.T) {
 	require.Nil(t, l.Renew)
 	require.EqualValues(t, 1, undone.Load())
 	require.GreaterOrEqual(t, executed.Load(), int64(4))
+}
+
+func TestKillSwitchStopsRenewing(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	a := leased{undoable{touch(found), func(context.Context, action.Request) (action.Result, error) {
+		return action.Result{Note: "lifted"}, nil
+	}}, time.Minute}
+	o := options(s, a)
+	g := &gate{}
+	o.Gate = g
+	e := run(t, o)
+	id := planned(t, s, func(p *plan) { p.ttl = time.Hour })
+	ended(t, s, id)
+	require.NotNil(t, readLift(t, s, id).Renew)
+	g.set(&execute.Stop{Hold: true, Rule: "kill-switch", Reason: "the kill switch is on"})
+	_, err := s.Pool().Exec(t.Context(), `UPDATE actions SET renew_ns = 1 WHERE id = $1`, id)
+	require.NoError(t, err)
+	awaitLift(t, s, id, func(r liftRow) bool { return r.Note == "not renewed: the kill switch is on" })
+	require.Zero(t, e.Stats().Renewed)
+	_, err = s.Pool().Exec(t.Context(), `UPDATE actions SET lift_ns = 1, lift_until = NULL WHERE id = $1`, id)
+	require.NoError(t, err)
+	awaitLift(t, s, id, isLifted)
 }
 
 func TestLeaseThatCannotBeRenewedIsLifted(t *testing.T) {

@@ -79,7 +79,11 @@ func deliver(t testing.TB, a *alert.Alert) *delivery {
 	data, err := json.Marshal(a)
 	require.NoError(t, err)
 	r := a.Riposte
-	return &delivery{subject: alert.Subject(r.Cluster, r.Node, a.Priority), id: r.MessageID(), data: data, received: time.Now()}
+	subject := alert.Subject(r.Cluster, r.Node, a.Priority)
+	if r.Intake != "" {
+		subject = ingest.IntakeSubject(r.Intake)
+	}
+	return &delivery{subject: subject, id: r.MessageID(), data: data, received: time.Now()}
 }
 
 // answers is a playbook set in Go.
