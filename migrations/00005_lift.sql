@@ -33,7 +33,7 @@ CREATE UNIQUE INDEX actions_effect ON actions (effect_key)
 
 -- +goose Down
 DROP INDEX actions_effect;
--- Of what was lifted and done again only the newest can have the effect.
+-- What was lifted and done again gives way.
 UPDATE actions a SET effect_key = 'lifted/' || id WHERE lifted_ns IS NOT NULL AND EXISTS (SELECT FROM actions b
     WHERE b.effect_key = a.effect_key AND b.id <> a.id AND b.state IN ('planned', 'waiting', 'executing', 'succeeded'));
 CREATE UNIQUE INDEX actions_effect ON actions (effect_key)
