@@ -10,10 +10,6 @@ import (
 	"riposte/responder/action"
 )
 
-// renewTime bounds an order that renews a lease: the action itself may have expired
-// long ago.
-const renewTime = time.Minute
-
 // maxLiftDelay is the longest wait between two tries to lift an effect.
 const maxLiftDelay = time.Minute
 
@@ -92,7 +88,9 @@ func (e *Executor) renew(ctx context.Context, h *held, a action.Undoer) error {
 	actx, cancel := context.WithTimeout(ctx, e.o.ExecuteTimeout)
 	defer cancel()
 	r := h.Request
-	r.Expires = time.Now().Add(renewTime)
+	// The action itself may have expired long ago. An order that is late must not come
+	// after somebody else's lifting, so it expires before the claim ends.
+	r.Expires = time.Now().Add(e.o.ExecuteTimeout)
 	if _, err = safely(func() (action.Result, error) { return a.Execute(actx, r) }); err == nil {
 		e.m.add(func(s *Stats) { s.Renewed++ })
 		return e.laterLift(ctx, h, "", 0, time.Now().Add(lease/2))
