@@ -313,3 +313,19 @@ func TestImagesAreBounded(t *testing.T) {
 		require.Len(t, cut.SHA256, 64)
 	}
 }
+
+func TestLiftingIsGivenUpInTheEnd(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	o := options(s, undoable{touch(found), func(context.Context, action.Request) (action.Result, error) {
+		return action.Result{}, errors.New("no route to host")
+	}})
+	o.LiftFor = time.Nanosecond
+	e := run(t, o)
+	id := planned(t, s, func(p *plan) { p.ttl = time.Nanosecond })
+	l := awaitLift(t, s, id, func(r liftRow) bool { return r.Note != "" })
+	require.Equal(t, "given up after 1 attempts in 1ns: no route to host", l.Note)
+	require.Nil(t, l.Lift)
+	require.Nil(t, l.Lifted)
+	require.EqualValues(t, 1, e.Stats().Ended[execute.Count{Type: "touch", What: "not-lifted"}])
+}
