@@ -38,7 +38,7 @@ func newGuard(o Options) (*guard.Guard, error) {
 // startGuard gives the guard what it counts in and whom it asks, and has it hear
 // what the other responders' people change.
 func (r *Responder) startGuard(ctx context.Context, actions action.Registry) error {
-	parts := guard.Parts{Store: r.store, Home: r.o.Cluster, Actions: actions, Enqueue: execute.Enqueue}
+	parts := guard.Parts{Store: r.store, Home: r.o.Cluster, Actions: actions, Enqueue: execute.Enqueuer(actions)}
 	if r.binder != nil {
 		parts.Cluster = r.binder
 	}

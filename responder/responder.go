@@ -164,7 +164,7 @@ func (r *Responder) start(ctx context.Context) error {
 		return err
 	}
 	r.startChores()
-	r.startAPI(listener)
+	r.startAPI(listener, actions)
 	return nil
 }
 
@@ -233,7 +233,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 	lift := newLifter(log)
 	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
 	r.ingest = ingest.Options{
-		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueue, Lift: lift.put,
+		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueuer(actions), Lift: lift.put,
 		Cluster: r.o.Cluster, Log: log, Window: r.o.IncidentWindow,
 	}
 	if r.binder != nil { // a nil Binder in the interface would not be nil
@@ -285,9 +285,12 @@ func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)))
 }
 
-func (r *Responder) startAPI(listener net.Listener) {
+func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 	r.api = server.New(server.Options{
 		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, Guard: r.guard, Redrive: r.redrive,
+		Lift: func(ctx context.Context, id, actor, reason string) error {
+			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
+		},
 		Playbooks: r.playbooks.Playbooks, Ready: r.ready, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)

@@ -154,6 +154,9 @@ type Spec struct {
 	// Slow marks what gathers evidence or otherwise takes seconds: it is executed in
 	// a queue of its own, so that it never delays a containment.
 	Slow bool
+	// Patient marks what others may hold up for long, such as a disruption budget: it is
+	// tried until it expires, and not only so many times.
+	Patient bool
 }
 
 // Kinds are the kinds of targets that the action takes.
@@ -189,6 +192,20 @@ type Undoer interface {
 	// what another one changed stays, and the note says so. Like Execute it is safe to
 	// repeat, and an effect that is gone already is a success.
 	Undo(ctx context.Context, r Request) (Result, error)
+}
+
+// Leaser is an Undoer whose effect ends by itself after a lease, unless it is renewed
+// by calling Execute again.
+type Leaser interface {
+	Undoer
+	// Lease is how long the effect lasts from each Execute on. An error is about params.
+	Lease(params json.RawMessage) (time.Duration, error)
+}
+
+// Undoable says whether there is an action of this type that can be lifted.
+func (r Registry) Undoable(kind string) bool {
+	_, ok := r[kind].(Undoer)
+	return ok
 }
 
 // ErrorKind says what follows from an error.

@@ -77,6 +77,19 @@ type Action struct {
 	PlannedAt  time.Time  `json:"planned_at"`
 	ExecutedAt *time.Time `json:"executed_at,omitempty"`
 	VerifiedAt *time.Time `json:"verified_at,omitempty"`
+	// LiftAt is when the effect is to be lifted, LiftedAt when it was, LiftBy who asked
+	// for it (empty: its time was over), LiftReason why, LiftNote how it went.
+	LiftAt     *time.Time `json:"lift_at,omitempty"`
+	LiftedAt   *time.Time `json:"lifted_at,omitempty"`
+	LiftBy     string     `json:"lift_by,omitempty"`
+	LiftReason string     `json:"lift_reason,omitempty"`
+	LiftNote   string     `json:"lift_note,omitempty"`
+	// Before, After and Evidence are what the action found, left and gathered; only one
+	// action alone is shown with them. What was too large is an object with cut, bytes,
+	// sha256 and how it began.
+	Before   json.RawMessage `json:"before,omitempty"`
+	After    json.RawMessage `json:"after,omitempty"`
+	Evidence json.RawMessage `json:"evidence,omitempty"`
 }
 
 // Timeline is how long each stage of one action took, from the system call on.

@@ -37,6 +37,10 @@ const (
 	ActionResult Kind = "action.result"
 	// ActionVerified: the effect was seen.
 	ActionVerified Kind = "action.verified"
+	// ActionLift: a person wants the effect lifted.
+	ActionLift Kind = "action.lift"
+	// ActionLifted: the effect was lifted, or could not be.
+	ActionLifted Kind = "action.lifted"
 	// KillSwitch: somebody turned it on or off.
 	KillSwitch Kind = "killswitch"
 	// Approval: a person agreed to an action or rejected it.
@@ -56,7 +60,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Startup, Shutdown,
 	}
 }
 

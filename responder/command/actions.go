@@ -21,7 +21,7 @@ func NewActions() *cobra.Command {
 		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de\n  riposte actions approve 6f0c2b7a91de --comment \"INC-1234\"",
 	}
 	ConnectFlags(c)
-	c.AddCommand(newActionsList(), newActionsShow(), newActionsPending(), newActionsApprove(), newActionsReject())
+	c.AddCommand(newActionsList(), newActionsShow(), newActionsPending(), newActionsApprove(), newActionsReject(), newActionsLift())
 	return c
 }
 
@@ -83,6 +83,8 @@ func StateOf(a api.Action) string {
 	switch {
 	case a.Recorded:
 		return a.State + " (recording)"
+	case a.LiftedAt != nil:
+		return a.State + ", lifted"
 	case a.VerifiedAt != nil:
 		return a.State + ", verified"
 	case a.RefusedBy != "":
@@ -136,6 +138,7 @@ func showAction(ctx context.Context, c *client.Client, p *printer, id string) er
 		{"Planned", utc(a.PlannedAt)},
 		{"Attempts", strconv.Itoa(a.Attempts)},
 	}
+	rows = append(rows, liftRows(a)...)
 	if a.State == "waiting" {
 		asked, err := c.Approval(ctx, a.ID)
 		if err != nil {

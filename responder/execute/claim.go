@@ -24,6 +24,15 @@ type claim struct {
 	when               audit.When
 	// planned and executed are Unix nanoseconds; executed is 0 before.
 	planned int64
+	// ttl is how long the effect is to hold, 0 until somebody lifts it.
+	ttl        time.Duration
+	decisionID string
+	// gathering says that evidence of the same decision is still gathered, staged since
+	// when this action waits for it, zero if it does not; remark is added to the note of
+	// its end.
+	gathering bool
+	staged    time.Time
+	remark    string
 	// lease tells this claim from every other one of the same action.
 	lease time.Time
 	// was is the state before: planned, executing (an attempt's outcome is unknown)
@@ -51,20 +60,21 @@ const claimSQL = `WITH old AS (
 	WHERE a.id = old.id AND l.id = a.alert_id AND d.id = a.decision_id
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,
 		a.note, l.incident_id::text, l.rule, l.kernel_ns, l.alert_ns, l.received_ns, d.decided_ns, coalesce(a.executed_ns, 0),
-		a.planned_ns, a.lease_until, old.state, a.cluster, a.node`
+		a.planned_ns, a.lease_until, old.state, a.cluster, a.node, a.ttl_ns, a.decision_id::text, coalesce(a.staged_ns, 0),
+		EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
 
 // claim returns nil if the action has ended or somebody else holds it.
 func (e *Executor) claim(ctx context.Context, id string) (*claim, error) {
 	var c claim
 	var target, params []byte
-	var expires int64
+	var expires, staged int64
 	var cluster, node string
 	lease := func(d time.Duration) float64 { return (d + 2*recordTimeout).Seconds() }
 	err := e.o.Pool.QueryRow(ctx, claimSQL, id, e.o.Instance, time.Now().UnixNano(),
-		lease(e.o.VerifyTimeout), lease(e.o.ExecuteTimeout), e.slow, lease(e.o.SlowTimeout)).Scan(
+		lease(e.o.VerifyTimeout), lease(e.o.ExecuteTimeout), e.slow, lease(e.o.SlowTimeout), e.gather).Scan(
 		&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
 		&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
-		&c.planned, &c.lease, &c.was, &cluster, &node)
+		&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.gathering)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -72,14 +82,21 @@ func (e *Executor) claim(ctx context.Context, id string) (*claim, error) {
 		return nil, fmt.Errorf("claim action %s: %w", id, err)
 	}
 	c.Params, c.Expires = params, time.Unix(0, expires)
-	if err := json.Unmarshal(target, &c.Target); err != nil {
+	if staged != 0 {
+		c.staged = time.Unix(0, staged)
+	}
+	c.readTarget(target, cluster, node)
+	return &c, nil
+}
+
+func (c *claim) readTarget(raw []byte, cluster, node string) {
+	if err := json.Unmarshal(raw, &c.Target); err != nil {
 		// A row that we cannot read must end, not come again forever.
 		c.Target = action.Target{}
 		c.was = unreadable
 	}
 	// The columns are the checked ones: they come from the alert's own origin.
 	c.Target.Cluster, c.Target.Node = cluster, node
-	return &c, nil
 }
 
 // unreadable is claim.was for a target that is no action.Target.

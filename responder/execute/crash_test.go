@@ -32,6 +32,7 @@ const holdKey = 20_170_911
 const world = `
 	CREATE TABLE world (uid text PRIMARY KEY, alive boolean NOT NULL, ended integer NOT NULL DEFAULT 0);
 	CREATE TABLE calls (uid text NOT NULL);
+	CREATE TABLE undos (uid text NOT NULL);
 	CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
 		PERFORM pg_advisory_xact_lock_shared(20170911);
@@ -44,6 +45,7 @@ var points = map[string]string{
 	"claim":  `CREATE TRIGGER a_hold BEFORE UPDATE ON actions FOR EACH ROW WHEN (NEW.state = 'executing' AND OLD.state = 'planned') EXECUTE FUNCTION hold()`,
 	"effect": `CREATE TRIGGER a_hold BEFORE UPDATE ON world FOR EACH ROW EXECUTE FUNCTION hold()`,
 	"record": `CREATE TRIGGER a_hold BEFORE UPDATE ON actions FOR EACH ROW WHEN (NEW.state = 'succeeded') EXECUTE FUNCTION hold()`,
+	"lift":   `CREATE TRIGGER a_hold BEFORE UPDATE ON actions FOR EACH ROW WHEN (NEW.lifted_ns IS NOT NULL) EXECUTE FUNCTION hold()`,
 }
 
 // runChild is a responder reduced to its executor. It runs until it is killed.
@@ -70,7 +72,8 @@ func runChild(url string) {
 	select {}
 }
 
-// endObject ends an object with its identity as the precondition.
+// endObject ends an object with its identity as the precondition; its undo brings the
+// object back.
 func endObject(s *store.Store) action.Action {
 	a := touch(func(ctx context.Context, r action.Request) (action.Result, error) {
 		if _, err := s.Pool().Exec(ctx, `INSERT INTO calls VALUES ($1)`, r.Target.ContainerID); err != nil {
@@ -86,7 +89,16 @@ func endObject(s *store.Store) action.Action {
 		}
 		return action.Result{Note: "ended", ExecutedAt: now, VerifiedAt: now}, nil
 	})
-	return a
+	return undoable{a, func(ctx context.Context, r action.Request) (action.Result, error) {
+		if _, err := s.Pool().Exec(ctx, `INSERT INTO undos VALUES ($1)`, r.Target.ContainerID); err != nil {
+			return action.Result{}, err
+		}
+		tag, err := s.Pool().Exec(ctx, `UPDATE world SET alive = true WHERE uid = $1 AND NOT alive`, r.Target.ContainerID)
+		if err == nil && tag.RowsAffected() == 0 {
+			return action.Result{Note: "back already"}, nil
+		}
+		return action.Result{Note: "brought back"}, err
+	}}
 }
 
 // child starts a process and waits until its executor runs.
@@ -136,19 +148,7 @@ func TestKilledExecutorCausesOneEffect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := storetest.URL(t)
-			s, err := store.Open(t.Context(), url)
-			require.NoError(t, err)
-			t.Cleanup(s.Close)
-			for _, sql := range []string{world, points[c.point]} {
-				_, err := s.Pool().Exec(t.Context(), sql)
-				require.NoError(t, err)
-			}
-			holder, err := pgx.Connect(t.Context(), url)
-			require.NoError(t, err)
-			defer holder.Close(context.Background())
-			_, err = holder.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, holdKey)
-			require.NoError(t, err)
-
+			s, holder := stopAt(t, url, c.point)
 			victim := child(t, url)
 			id := planned(t, s, func(p *plan) {
 				_, err := s.Pool().Exec(t.Context(), `INSERT INTO world (uid, alive) VALUES ($1, true)`, p.id)
@@ -163,7 +163,7 @@ func TestKilledExecutorCausesOneEffect(t *testing.T) {
 			}
 			begin := time.Now()
 			child(t, url)
-			_, err = holder.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, holdKey)
+			_, err := holder.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, holdKey)
 			require.NoError(t, err)
 
 			r := ended(t, s, id)
@@ -180,6 +180,66 @@ func TestKilledExecutorCausesOneEffect(t *testing.T) {
 			require.Equal(t, []string{"action.intent planned", "action.result succeeded", "action.verified verified"}, record(t, s, id))
 		})
 	}
+}
+
+// TestKilledExecutorLiftsOnce kills a responder with SIGKILL between an undo and its
+// record. The undo is repeated, and finds nothing left; the record is written once.
+func TestKilledExecutorLiftsOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		lost  bool
+		note  string
+		undos int
+	}{
+		"after the undo, before the record":        {lost: true, note: "back already", undos: 2},
+		"after the undo, as the record is written": {lost: false, note: "back already", undos: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := storetest.URL(t)
+			s, holder := stopAt(t, url, "lift")
+			victim := child(t, url)
+			id := planned(t, s, func(p *plan) {
+				p.ttl = time.Nanosecond
+				_, err := s.Pool().Exec(t.Context(), `INSERT INTO world (uid, alive) VALUES ($1, true)`, p.id)
+				require.NoError(t, err)
+			})
+			backend := held(t, s)
+			kill(victim)
+			if c.lost {
+				_, err := s.Pool().Exec(t.Context(), `SELECT pg_terminate_backend($1, 10000)`, backend)
+				require.NoError(t, err)
+			}
+			child(t, url)
+			_, err := holder.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, holdKey)
+			require.NoError(t, err)
+			l := awaitLift(t, s, id, isLifted)
+			require.Equal(t, c.note, l.Note)
+			var undos int
+			var alive bool
+			require.NoError(t, s.Pool().QueryRow(t.Context(), `SELECT alive, (SELECT count(*) FROM undos) FROM world WHERE uid = $1`, id).Scan(&alive, &undos))
+			require.True(t, alive)
+			require.Equal(t, c.undos, undos)
+			require.Equal(t, []string{"action.lifted lifted system:execute its time was over"}, liftEntries(t, s, id))
+			record(t, s, id) // the chain verifies
+		})
+	}
+}
+
+// stopAt makes a database in which executors are held at a point, until holder lets go.
+func stopAt(t *testing.T, url, point string) (s *store.Store, holder *pgx.Conn) {
+	t.Helper()
+	s, err := store.Open(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	for _, sql := range []string{world, points[point]} {
+		_, err := s.Pool().Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	holder, err = pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = holder.Close(context.Background()) })
+	_, err = holder.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, holdKey)
+	require.NoError(t, err)
+	return s, holder
 }
 
 // held waits until a server process waits at the point, and returns its number.

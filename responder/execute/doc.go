@@ -37,8 +37,21 @@
 // action never ends as expired or failed: its effect is looked for, and it ends
 // as succeeded or unknown.
 //
+// # Lifting
+//
+// An effect that can be undone and has a ttl, or a lease on its node, is lifted when
+// that is over, or when a person asks (AskLift). Its claim has a lease of its own, and
+// the same rules hold: an undo whose record is missing is made again, with the same id
+// and before-image, and the record is written once. No kill switch stops it. The rescue
+// loop finds what is due, also the leases on nodes that are to be renewed.
+//
+// # Stages
+//
+// What destroys waits for the evidence of its own decision, for a bounded time. The
+// actions' types say which is which; nothing else of a decision waits for another.
+//
 // # Queues
 //
-// What contains an attack, what is slow and what only looks for an effect wait
-// in queues of their own, each with its own workers.
+// What contains an attack, what is slow, what only looks for an effect and what lifts
+// one wait in queues of their own, each with its own workers.
 package execute

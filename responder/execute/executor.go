@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+
+	"riposte/responder/action"
+	"riposte/responder/store"
 )
 
 // softStop is how long running actions may take to finish when the executor
@@ -24,8 +28,10 @@ type Executor struct {
 	o     Options
 	m     *stats
 	river *river.Client[pgx.Tx]
-	// slow are the types whose attempts may take SlowTimeout.
-	slow []string
+	// slow are the types whose attempts may take SlowTimeout, gather those of the stage
+	// that what destroys evidence waits for.
+	slow, gather []string
+	enqueue      func(ctx context.Context, tx store.Tx, ids ...string) error
 
 	mu sync.Mutex
 	// inside are the actions that this process works on; the channel closes when it left.
@@ -42,15 +48,20 @@ func New(o Options) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Executor{o: o, m: newStats(), inside: map[string]chan struct{}{}}
+	e := &Executor{o: o, m: newStats(), inside: map[string]chan struct{}{}, enqueue: Enqueuer(o.Registry)}
 	for name, a := range o.Registry {
 		if a.Spec().Slow {
 			e.slow = append(e.slow, name)
 		}
+		if a.Spec().Stage == action.Gather {
+			e.gather = append(e.gather, name)
+		}
 	}
 	slices.Sort(e.slow)
+	slices.Sort(e.gather)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{e: e})
+	river.AddWorker(workers, &lifter{e: e})
 	e.river, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
 		ID:     o.Instance,
 		Schema: Schema,
@@ -62,6 +73,7 @@ func New(o Options) (*Executor, error) {
 			string(Contain): {MaxWorkers: o.ContainWorkers},
 			string(Default): {MaxWorkers: o.DefaultWorkers},
 			string(verify):  {MaxWorkers: o.VerifyWorkers},
+			string(lift):    {MaxWorkers: o.LiftWorkers},
 		},
 		Workers:    workers,
 		JobTimeout: o.longest(),
@@ -132,15 +144,23 @@ func (e *Executor) enter(ctx context.Context, id string) (leave func(), err erro
 	}
 }
 
-// busy lists the actions that this process works on.
-func (e *Executor) busy() []string {
+// lifting begins the name under which enter knows the lifting of an action, which may
+// go on beside the look for its effect.
+const lifting = "lift/"
+
+// busy lists the actions that this process works on, and those that it lifts.
+func (e *Executor) busy() (working, lifts []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	ids := make([]string, 0, len(e.inside))
+	working, lifts = []string{}, []string{}
 	for id := range e.inside {
-		ids = append(ids, id)
+		if of, ok := strings.CutPrefix(id, lifting); ok {
+			lifts = append(lifts, of)
+		} else {
+			working = append(working, id)
+		}
 	}
-	return ids
+	return working, lifts
 }
 
 // jobErrors logs what kept a job from being worked on: River itself says so

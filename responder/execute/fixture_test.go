@@ -38,6 +38,10 @@ type plan struct {
 	expires time.Time
 	queue   execute.Queue
 	silent  bool // no job: somebody else must find the action
+	ttl     time.Duration
+	beside  string // another action, whose decision this one is of too
+	target  *action.Target
+	params  string
 }
 
 func planned(t testing.TB, s *store.Store, change func(*plan)) string {
@@ -53,6 +57,12 @@ func planned(t testing.TB, s *store.Store, change func(*plan)) string {
 func insert(ctx context.Context, tx store.Tx, p plan) error {
 	alertID, incidentID, decisionID := uuid.NewString(), uuid.NewString(), uuid.NewString()
 	target := action.Target{Kind: "container", Cluster: "local", Node: "n1", ContainerID: p.id, CgroupID: 7, StartNS: 8}
+	if p.target != nil {
+		target = *p.target
+	}
+	if p.params == "" {
+		p.params = "{}"
+	}
 	raw, err := json.Marshal(target)
 	if err != nil {
 		return err
@@ -70,9 +80,9 @@ func insert(ctx context.Context, tx store.Tx, p plan) error {
 			[]any{decisionID, alertID, now},
 		},
 		{
-			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
-			VALUES ($1, $2, $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9)`,
-			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano()},
+			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, ttl_ns, params)
+			VALUES ($1, coalesce((SELECT decision_id FROM actions WHERE id::text = $11), $2), $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9, $10, $12)`,
+			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano(), int64(p.ttl), p.beside, p.params},
 		},
 	} {
 		if _, err := tx.Exec(ctx, q.sql, q.args...); err != nil {

@@ -41,10 +41,11 @@ type Options struct {
 	Log      *slog.Logger
 
 	// Workers bounds how many actions run at once: in Contain (default 32), in
-	// Default (4) and looking for effects (32).
+	// Default (4), looking for effects (32) and lifting them (8).
 	ContainWorkers int
 	DefaultWorkers int
 	VerifyWorkers  int
+	LiftWorkers    int
 	// ExecuteTimeout bounds one attempt (default 10 s), SlowTimeout one attempt of
 	// what is Slow (2 min), VerifyTimeout one look for the effect (30 s).
 	ExecuteTimeout time.Duration
@@ -55,8 +56,14 @@ type Options struct {
 	// HoldDelay is how long a held action waits before the gate is asked again
 	// (default 2 s, at most 5 s).
 	HoldDelay time.Duration
-	// RescueEvery is how often orphaned actions are looked for (default 1 s).
+	// RescueEvery is how often orphaned actions, and effects whose time is over, are
+	// looked for (default 1 s).
 	RescueEvery time.Duration
+	// StageWait is how long what destroys evidence waits for what gathers it in the same
+	// decision (default 30 s).
+	StageWait time.Duration
+	// LiftFor is how long it is tried to lift an effect (default a week).
+	LiftFor time.Duration
 }
 
 // recordTimeout bounds the transaction that records an attempt's end.
@@ -79,12 +86,15 @@ func (o Options) withDefaults() (Options, error) {
 	o.ContainWorkers = cmp.Or(o.ContainWorkers, 32)
 	o.DefaultWorkers = cmp.Or(o.DefaultWorkers, 4)
 	o.VerifyWorkers = cmp.Or(o.VerifyWorkers, 32)
+	o.LiftWorkers = cmp.Or(o.LiftWorkers, 8)
 	o.ExecuteTimeout = cmp.Or(o.ExecuteTimeout, 10*time.Second)
 	o.SlowTimeout = cmp.Or(o.SlowTimeout, 2*time.Minute)
 	o.VerifyTimeout = cmp.Or(o.VerifyTimeout, 30*time.Second)
 	o.MaxAttempts = cmp.Or(o.MaxAttempts, 10)
 	o.HoldDelay = min(cmp.Or(o.HoldDelay, 2*time.Second), maxDelay)
 	o.RescueEvery = cmp.Or(o.RescueEvery, time.Second)
+	o.StageWait = cmp.Or(o.StageWait, 30*time.Second)
+	o.LiftFor = cmp.Or(o.LiftFor, 7*24*time.Hour)
 	return o, nil
 }
 

@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ const (
 	Default Queue = "default"
 	// verify is for looking whether an effect is there.
 	verify Queue = "verify"
+	// lift is for lifting an effect, and for renewing the lease of one.
+	lift Queue = "lift"
 )
 
 // QueueOf is where actions of one type wait.
@@ -46,6 +49,14 @@ type job struct {
 // Kind names the job to River.
 func (job) Kind() string { return "action" }
 
+// liftJob has an effect lifted, if it is time.
+type liftJob struct {
+	Action string `json:"action"`
+}
+
+// Kind names the job to River.
+func (liftJob) Kind() string { return "lift" }
+
 // inserter only inserts: it has no pool and starts nothing.
 var inserter = sync.OnceValues(func() (*river.Client[pgx.Tx], error) {
 	return river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: Schema, FetchCooldown: river.FetchCooldownMin})
@@ -56,6 +67,37 @@ var inserter = sync.OnceValues(func() (*river.Client[pgx.Tx], error) {
 // to give one twice does no harm. The actions go to Contain.
 func Enqueue(ctx context.Context, tx store.Tx, ids ...string) error {
 	return EnqueueTo(ctx, tx, Contain, ids...)
+}
+
+// Enqueuer is Enqueue with each action in the queue of its type.
+func Enqueuer(registry action.Registry) func(ctx context.Context, tx store.Tx, ids ...string) error {
+	var slow []string
+	for name, a := range registry {
+		if QueueOf(a.Spec()) == Default {
+			slow = append(slow, name)
+		}
+	}
+	if len(slow) == 0 {
+		return Enqueue
+	}
+	return func(ctx context.Context, tx store.Tx, ids ...string) error {
+		if len(ids) == 0 {
+			return nil
+		}
+		rows, err := tx.Query(ctx, `SELECT id::text FROM actions WHERE id = ANY($1::text[]::uuid[]) AND type = ANY($2)`, ids, slow)
+		if err != nil {
+			return fmt.Errorf("sort %d actions into queues: %w", len(ids), err)
+		}
+		late, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return fmt.Errorf("sort %d actions into queues: %w", len(ids), err)
+		}
+		now := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(late, id) })
+		if err := Enqueue(ctx, tx, now...); err != nil {
+			return err
+		}
+		return EnqueueTo(ctx, tx, Default, late...)
+	}
 }
 
 // EnqueueTo is Enqueue for one queue, see QueueOf.
@@ -72,7 +114,11 @@ func EnqueueTo(ctx context.Context, tx store.Tx, queue Queue, ids ...string) err
 		if err := uuid.Validate(id); err != nil {
 			return fmt.Errorf("enqueue: %.60q is no action's id: %w", id, err)
 		}
-		params[i] = river.InsertManyParams{Args: job{Action: id}, InsertOpts: &river.InsertOpts{Queue: string(queue)}}
+		var args river.JobArgs = job{Action: id}
+		if queue == lift {
+			args = liftJob{Action: id}
+		}
+		params[i] = river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: string(queue)}}
 	}
 	if _, err := client.InsertManyFastTx(ctx, tx.Tx, params); err != nil {
 		return fmt.Errorf("enqueue %d actions: %w", len(ids), err)

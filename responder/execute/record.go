@@ -23,13 +23,15 @@ type ending struct {
 	refusedBy string
 	executed  time.Time
 	verified  time.Time
+	// kept is what the action recorded, of an Execute alone.
+	kept images
 	// kind is the entry to write; ActionResult with a verified time writes both.
 	kind audit.Kind
 }
 
 // finish records an ending and its entries in one transaction.
 func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
-	end.note = sentence(end.note)
+	end.note = sentence(end.note + end.kept.lost + c.remark)
 	if !end.executed.IsZero() {
 		c.when.ExecutedNS = end.executed.UnixNano()
 	}
@@ -58,6 +60,11 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 		if tag.RowsAffected() == 0 {
 			return errLost
 		}
+		if end.kind == audit.ActionResult {
+			if err := e.keep(ctx, tx, c, end); err != nil {
+				return err
+			}
+		}
 		if look {
 			if err := EnqueueTo(ctx, tx, verify, c.ID); err != nil {
 				return err
@@ -80,9 +87,9 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 func (e *Executor) release(ctx context.Context, c *claim, state, note string, passed bool, delay time.Duration, entries ...audit.Entry) error {
 	err := e.inTx(ctx, func(ctx context.Context, tx store.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE actions SET state = $3, note = $4, lease_holder = '',
-			lease_until = clock_timestamp() + make_interval(secs => $7::float8),
+			lease_until = clock_timestamp() + make_interval(secs => $7::float8), staged_ns = coalesce(staged_ns, $8),
 			attempts = attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
-			WHERE id = $1 AND lease_until = $2 AND lease_holder = $6`, c.ID, c.lease, state, sentence(note), passed, e.o.Instance, delay.Seconds())
+			WHERE id = $1 AND lease_until = $2 AND lease_holder = $6`, c.ID, c.lease, state, sentence(note), passed, e.o.Instance, delay.Seconds(), nsOrNull(c.staged))
 		if err != nil {
 			return err
 		}
@@ -122,10 +129,17 @@ func orNull(ns int64) *int64 {
 	return &ns
 }
 
+func nsOrNull(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	return orNull(t.UnixNano())
+}
+
 // result turns an Action's success into an ending.
 func result(r action.Result, now time.Time) ending {
 	if r.ExecutedAt.IsZero() {
 		r.ExecutedAt = now
 	}
-	return ending{state: succeeded, note: r.Note, executed: r.ExecutedAt, verified: r.VerifiedAt, kind: audit.ActionResult}
+	return ending{state: succeeded, note: r.Note, executed: r.ExecutedAt, verified: r.VerifiedAt, kept: imagesOf(r), kind: audit.ActionResult}
 }

@@ -31,8 +31,9 @@ const orphansSQL = `SELECT a.id::text, a.type, a.state FROM actions a
 func (e *Executor) rescue(ctx context.Context, age time.Duration) (int, error) {
 	n := 0
 	now := time.Now()
+	working, lifts := e.busy()
 	err := pgx.BeginFunc(ctx, e.o.Pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, orphansSQL, e.o.Instance, now.Add(-age).UnixNano(), e.busy(), now.Add(-time.Hour).UnixNano(), rescueBatch)
+		rows, err := tx.Query(ctx, orphansSQL, e.o.Instance, now.Add(-age).UnixNano(), working, now.Add(-time.Hour).UnixNano(), rescueBatch)
 		if err != nil {
 			return err
 		}
@@ -58,9 +59,33 @@ func (e *Executor) rescue(ctx context.Context, age time.Duration) (int, error) {
 			}
 		}
 		n = len(orphans)
-		return nil
+		return e.enqueueDue(ctx, store.Tx{Tx: tx}, now, lifts)
 	})
 	return n, err
+}
+
+// dueSQL finds effects that are to be lifted, or whose lease is to be renewed, and that
+// nobody is about to see to.
+const dueSQL = `SELECT a.id::text FROM actions a
+	WHERE least(a.lift_ns, a.renew_ns) <= $1 AND a.lift_ns IS NOT NULL AND a.lifted_ns IS NULL
+	AND (a.lift_until IS NULL OR a.lift_until < clock_timestamp() OR a.lift_holder = $2)
+	AND a.id <> ALL($3::uuid[])
+	AND NOT EXISTS (SELECT FROM ` + store.RiverSchema + `.river_job j WHERE j.kind = 'lift'
+		AND j.args @> jsonb_build_object('action', a.id::text) AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))
+	ORDER BY least(a.lift_ns, a.renew_ns) LIMIT $4`
+
+// enqueueDue has lifted, or renewed, what it is time for. lifts are those that this
+// process works on.
+func (e *Executor) enqueueDue(ctx context.Context, tx store.Tx, now time.Time, lifts []string) error {
+	rows, err := tx.Query(ctx, dueSQL, now.UnixNano(), e.o.Instance, lifts, rescueBatch)
+	if err != nil {
+		return err
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	return EnqueueTo(ctx, tx, lift, due...)
 }
 
 // rescueLoop runs until ctx ends. The first pass takes up at once what an

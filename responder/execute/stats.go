@@ -16,7 +16,8 @@ type Count struct{ Type, What string }
 
 // Stats are the executor's counters since its start.
 type Stats struct {
-	// Ended counts actions by their state, and looks for effects as verified or unverified.
+	// Ended counts actions by their state, looks for effects as verified or unverified, and
+	// liftings as lifted or not-lifted.
 	Ended map[Count]uint64
 	// Errors counts attempts that returned an error, by its kind.
 	Errors map[Count]uint64
@@ -24,6 +25,8 @@ type Stats struct {
 	Attempts      uint64
 	FirstAttempts uint64
 	Waited        time.Duration
+	// Renewed counts leases that were renewed.
+	Renewed uint64
 	// Held counts actions that the gate made wait, Rescued orphans that were queued
 	// again, LeaseLost attempts that took longer than their lease.
 	Held      uint64
@@ -83,4 +86,12 @@ func (m *stats) ended(kind string, end ending) {
 			s.Ended[Count{kind, "unverified"}]++
 		}
 	})
+}
+
+func (m *stats) lifted(kind, result string) {
+	what := "not-lifted"
+	if result == lifted {
+		what = lifted
+	}
+	m.add(func(s *Stats) { s.Ended[Count{kind, what}]++ })
 }

@@ -59,6 +59,11 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	case !time.Now().Before(c.Expires):
 		return e.expire(ctx, c, a)
 	}
+	if a.Spec().Stage == action.Destroy && c.was == planned && c.gathering {
+		if waits, err := e.await(ctx, c); waits {
+			return err
+		}
+	}
 	if stop := e.o.Gate.Pass(ctx, c.Request); stop != nil {
 		return e.stopped(ctx, c, a, stop)
 	}
@@ -99,7 +104,7 @@ func (e *Executor) attempt(ctx context.Context, c *claim, a action.Action) error
 	if c.unsure() || !certain(err) {
 		state = executing
 	}
-	if c.Attempt < e.o.MaxAttempts || ctx.Err() != nil {
+	if c.Attempt < e.o.MaxAttempts || a.Spec().Patient || ctx.Err() != nil {
 		delay := backoff(c.Attempt)
 		if err := e.release(ctx, c, state, err.Error(), true, delay); err != nil {
 			return err
@@ -139,6 +144,10 @@ func (e *Executor) stopped(ctx context.Context, c *claim, a action.Action, stop 
 func (e *Executor) expire(ctx context.Context, c *claim, a action.Action) error {
 	if c.unsure() {
 		return e.reconcile(ctx, c, a, "expired after an attempt whose outcome is not known")
+	}
+	if c.Attempt > 1 {
+		note := fmt.Sprintf("given up after %d attempts, because its time was over: %s", c.Attempt-1, c.note)
+		return e.finish(ctx, c, ending{state: failed, note: note, kind: audit.ActionResult})
 	}
 	note := "expired before it could be executed"
 	if c.note != "" {

@@ -61,11 +61,8 @@ type Guard struct {
 	// fingerprint is the limits'.
 	fingerprint string
 	last        atomic.Pointer[known]
-	// refreshing lets one read of the database at a time change the files; publishing
-	// guards published, what the agents were told last.
+	// refreshing lets one read of the database at a time change the files.
 	refreshing sync.Mutex
-	publishing sync.Mutex
-	published  string
 
 	counting sync.Mutex
 	counts   map[string]uint64

@@ -24,8 +24,6 @@ type Parts struct {
 	Cluster Cluster
 	// Enqueue has approved actions executed, see execute.Enqueue.
 	Enqueue func(ctx context.Context, tx store.Tx, actionIDs ...string) error
-	// Publisher tells the agents; nil: they are not told.
-	Publisher Publisher
 }
 
 // known is what was last read of the database.
@@ -52,16 +50,15 @@ func (g *Guard) known() known {
 	return known{}
 }
 
-// Refresh reads the modes and kill switches that any responder set, keeps them in
-// files here too, and tells the agents what changed.
+// Refresh reads the modes and kill switches that any responder set, and keeps
+// them in files here too.
 func (g *Guard) Refresh(ctx context.Context) error {
 	if g.parts.Store == nil {
-		return g.publish(ctx)
+		return nil
 	}
 	g.refreshing.Lock()
-	err := g.refresh(ctx)
-	g.refreshing.Unlock()
-	return errors.Join(err, g.publish(ctx))
+	defer g.refreshing.Unlock()
+	return g.refresh(ctx)
 }
 
 func (g *Guard) refresh(ctx context.Context) error {

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,21 +16,9 @@ import (
 // recordGrace is how long Turn may take to record what it did.
 const recordGrace = 20 * time.Second
 
-// Publisher tells the agents, signed, which kill switches are on, so that they
-// take no orders and contain nothing by themselves while one is. It is given all
-// that are on, of every scope, at each change and after a failure again; none
-// means that all are off.
-type Publisher interface {
-	PublishKillSwitches(ctx context.Context, on []Switch) error
-}
-
 // ErrNotRecorded says that a kill switch is on here, and that neither the record
 // nor the other responders know: the database is away.
 var ErrNotRecorded = errors.New("the kill switch is on, but that could not be written into the record")
-
-// ErrNotTold says that a kill switch was turned and that the agents could not be
-// told yet. Refresh tries again.
-var ErrNotTold = errors.New("the kill switch was turned, but the agents do not know yet; it is tried again every second")
 
 // ErrSwitchName says that a kill switch has no such scope or name.
 var ErrSwitchName = errors.New("a kill switch is for all, or for a cluster or a playbook with a name of 1 to 63 characters")
@@ -109,9 +96,8 @@ func (g *Guard) Turn(ctx context.Context, s Switch) error {
 	if err := g.kill.set(s); err != nil {
 		return err
 	}
-	told := g.publish(ctx)
 	if err := g.recordSwitch(ctx, s); err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", ErrNotRecorded, err), told)
+		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
 	}
 	return g.Refresh(ctx)
 }
@@ -176,26 +162,6 @@ func (g *Guard) agree(ctx context.Context, rows []Switch) error {
 		errs = append(errs, g.recordSwitch(ctx, here))
 	}
 	return errors.Join(errs...)
-}
-
-// publish tells the agents what is on, if they do not know it yet.
-func (g *Guard) publish(ctx context.Context) error {
-	if g.parts.Publisher == nil {
-		return nil
-	}
-	g.publishing.Lock()
-	defer g.publishing.Unlock()
-	on := g.Switches()
-	slices.SortFunc(on, func(a, b Switch) int { return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Name, b.Name)) })
-	key := fmt.Sprint(on)
-	if g.published == key {
-		return nil
-	}
-	if err := g.parts.Publisher.PublishKillSwitches(ctx, on); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotTold, err)
-	}
-	g.published = key
-	return nil
 }
 
 func switchesOf(rows []store.SwitchRow) []Switch {

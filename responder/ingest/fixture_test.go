@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,7 +79,11 @@ func deliver(t testing.TB, a *alert.Alert) *delivery {
 	data, err := json.Marshal(a)
 	require.NoError(t, err)
 	r := a.Riposte
-	return &delivery{subject: alert.Subject(r.Cluster, r.Node, a.Priority), id: r.MessageID(), data: data, received: time.Now()}
+	subject := alert.Subject(r.Cluster, r.Node, a.Priority)
+	if r.Intake != "" {
+		subject = ingest.IntakeSubject(r.Intake)
+	}
+	return &delivery{subject: subject, id: r.MessageID(), data: data, received: time.Now()}
 }
 
 // answers is a playbook set in Go.
@@ -131,6 +136,9 @@ func (a actions) Check(kind string, target action.Target, _ json.RawMessage) err
 	}
 	return nil
 }
+
+// Undoable: what begins with "do_" can be undone.
+func (a actions) Undoable(kind string) bool { return strings.HasPrefix(kind, "do_") }
 
 // pods is a binder in Go.
 type pods func(node, uid string) (playbook.Binding, *playbook.Pod)

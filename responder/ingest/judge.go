@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"riposte/responder/action"
 	"riposte/responder/guard"
@@ -58,8 +59,16 @@ func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, tar
 		return nil
 	}
 	if p.TTL != "" {
-		n.RefusedBy, n.Note = ruleTTL, fmt.Sprintf("%s cannot be undone: leave ttl out", p.Type)
-		return nil
+		ttl, err := time.ParseDuration(p.TTL)
+		if err != nil {
+			n.RefusedBy, n.Note = ruleAction, "ttl: "+err.Error()
+			return nil
+		}
+		if !in.Actions.Undoable(p.Type) {
+			n.RefusedBy, n.Note = ruleTTL, fmt.Sprintf("%s cannot be undone: leave ttl out", p.Type)
+			return nil
+		}
+		n.TTLNS = int64(ttl)
 	}
 	v := in.Guard.Judge(ctx, guard.Question{
 		Playbook: n.Playbook, Mode: playbook.Mode(n.Mode), RequiresApproval: p.RequiresApproval, Type: p.Type, Target: target,

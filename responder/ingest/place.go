@@ -40,6 +40,9 @@ func (d *draft) around(said action.Target) (action.Target, error) {
 	switch said.Kind {
 	case action.KindProcess:
 		p := d.alert.Riposte.Process
+		if d.alert.Riposte.Intake != "" { // a node must vouch for it
+			return said, errors.New("the alert comes from no node's agent")
+		}
 		if p == nil || said.PID != p.PID || said.ProcessNS != p.StartNS {
 			return said, errors.New("the target is not the alert's own process")
 		}

@@ -53,8 +53,12 @@ func TestTargetsAround(t *testing.T) {
 		"unknown node":          {proposal: propose1("node", playbook.Target{Name: "n3"}), alert: []func(*alert.Alert){ofNode("n3")}, note: "not the alert's own node"},
 		"own process":           {proposal: propose1("process", playbook.Target{PID: 12, StartNS: 34})},
 		"another life of a pid": {proposal: propose1("process", playbook.Target{PID: 12, StartNS: 35}), note: "not the alert's own process"},
-		"own workload":          {proposal: propose1("workload", workload), alert: []func(*alert.Alert){inPod}},
-		"workload of no pod":    {proposal: propose1("workload", workload), note: "not the workload of the alert's own pod"},
+		"process that no node vouches for": {
+			proposal: propose1("process", playbook.Target{PID: 12, StartNS: 34}), alert: []func(*alert.Alert){func(a *alert.Alert) { a.Riposte.Intake = "sidekick" }},
+			note: "comes from no node's agent",
+		},
+		"own workload":       {proposal: propose1("workload", workload), alert: []func(*alert.Alert){inPod}},
+		"workload of no pod": {proposal: propose1("workload", workload), note: "not the workload of the alert's own pod"},
 		"another workload": {
 			proposal: propose1("workload", edited(workload, func(w *playbook.Target) { w.Name = "db" })), alert: []func(*alert.Alert){inPod},
 			note: "not the workload of the alert's own pod",
@@ -98,6 +102,17 @@ func TestTargetsAround(t *testing.T) {
 			require.Contains(t, b.texts("SELECT note FROM actions")[0], c.note)
 		})
 	}
+}
+
+// A ttl is kept with what can be undone, and a process is told by its start.
+func TestTTLAndProcess(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *ingest.Options) {
+		o.Playbooks = propose(playbook.Proposal{Type: "do_process", Reason: "r", TTL: "90s", Target: playbook.Target{Kind: "process", PID: 12, StartNS: 34}})
+		o.Actions = actions{"do_process": "process"}
+	})
+	b.handle(deliver(t, anAlert(1)))
+	require.Equal(t, []string{"planned 90000000000 12 34 -"}, b.texts(`SELECT concat_ws(' ', state, ttl_ns, target->>'pid', target->>'process_ns', coalesce(target->>'start_ns', '-')) FROM actions`))
 }
 
 // Playbooks are told what the API server knows, of the own cluster alone.

@@ -49,11 +49,21 @@ type ActionRow struct {
 	ReceivedNS  int64
 	// DecidedNS is when the playbook had answered.
 	DecidedNS int64
+	// When the effect is to be lifted and was, who asked for it and why, and how it went.
+	LiftNS     *int64
+	LiftedNS   *int64
+	LiftBy     string
+	LiftReason string
+	LiftNote   string
 }
+
+// ActionImages are what an action found, left and gathered: JSON or empty.
+type ActionImages struct{ Before, After, Evidence string }
 
 const selectActions = `SELECT c.id::text, c.type, c.state, c.cluster, c.node, c.target::text, c.params::text, c.playbook, c.revision, c.mode,
 	c.reason, c.refused_by, c.note, c.attempts, c.alert_id::text, c.planned_ns, c.executed_ns, c.verified_ns, c.audited_ns,
-	a.rule, a.container_id, a.recorded, a.kernel_ns, a.alert_ns, a.received_ns, d.decided_ns
+	a.rule, a.container_id, a.recorded, a.kernel_ns, a.alert_ns, a.received_ns, d.decided_ns,
+	c.lift_ns, c.lifted_ns, c.lift_by, c.lift_reason, c.lift_note
 	FROM actions c JOIN alerts a ON a.id = c.alert_id JOIN decisions d ON d.id = c.decision_id`
 
 // Actions returns one page of actions, newest plan first, and the next page's cursor.
@@ -91,4 +101,9 @@ func (s *Store) Actions(ctx context.Context, f ActionFilter, p Paging) ([]Action
 // Action returns one action by its id or its id's last group, or ErrNotFound.
 func (s *Store) Action(ctx context.Context, id string) (ActionRow, error) {
 	return byID[ActionRow](ctx, s.pool, selectActions, "c.id", id)
+}
+
+// ActionImages returns an action's images by its whole id, or ErrNotFound.
+func (s *Store) ActionImages(ctx context.Context, id string) (ActionImages, error) {
+	return byID[ActionImages](ctx, s.pool, `SELECT before_image, after_image, evidence FROM actions`, "id", id)
 }

@@ -82,6 +82,7 @@ func (s *Store) IncidentTimeline(ctx context.Context, id string) (rows []Timelin
 		UNION ALL SELECT planned_ns, 'action.planned', id::text, type, state, playbook, concat_ws(': ', nullif(refused_by, ''), nullif(note, '')), 0, 3 FROM a
 		UNION ALL SELECT executed_ns, 'action.executed', id::text, type, state, '', '', 0, 4 FROM a WHERE executed_ns IS NOT NULL
 		UNION ALL SELECT verified_ns, 'action.verified', id::text, type, state, '', '', 0, 5 FROM a WHERE verified_ns IS NOT NULL
+		UNION ALL SELECT lifted_ns, 'action.lifted', id::text, type, state, lift_by, lift_note, 0, 6 FROM a WHERE lifted_ns IS NOT NULL
 		ORDER BY ns, step LIMIT $2`, id, MaxTimeline+1)
 	if len(rows) > MaxTimeline {
 		return rows[:MaxTimeline], true, err

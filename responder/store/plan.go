@@ -26,6 +26,8 @@ type NewAction struct {
 	State                    string
 	RefusedBy, Note          string
 	PlannedNS, ExpiresNS     int64
+	// TTLNS is how long the effect is to hold; 0: until somebody lifts it.
+	TTLNS int64
 }
 
 // Planned is what became of a NewAction.
@@ -43,10 +45,10 @@ type Past struct {
 	At                    time.Time
 }
 
-// live are the states in which an action holds its effect key; the unique index
-// actions_effect has the same list. An unknown outcome is not among them: the
+// live says that an action holds its effect key; the unique index actions_effect has
+// the same condition. What was lifted can be done again. An unknown outcome is not among them: the
 // next alert may try again, and the target's identity keeps the effect single.
-const live = `('planned', 'waiting', 'executing', 'succeeded')`
+const live = `state IN ('planned', 'waiting', 'executing', 'succeeded') AND lifted_ns IS NULL`
 
 // Plan stores actions whose decisions exist and says what became of each, in
 // their order. A planned or waiting action whose effect another live action has
@@ -129,11 +131,11 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 		return column(actions, func(a *NewAction) string { return Text(f(a)) })
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, params, object, effect_key, playbook, revision,
-			mode, reason, state, refused_by, note, planned_ns, expires_ns)
+			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[]::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]::jsonb[],
 			$8::text[]::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-			$18::bigint[], $19::bigint[])
-		ON CONFLICT (effect_key) WHERE state IN `+live+` DO NOTHING RETURNING id::text`,
+			$18::bigint[], $19::bigint[], $20::bigint[])
+		ON CONFLICT (effect_key) WHERE `+live+` DO NOTHING RETURNING id::text`,
 		text(func(a *NewAction) string { return a.ID }), text(func(a *NewAction) string { return a.DecisionID }),
 		text(func(a *NewAction) string { return a.AlertID }), text(func(a *NewAction) string { return a.Cluster }),
 		text(func(a *NewAction) string { return a.Node }), text(func(a *NewAction) string { return a.Type }),
@@ -143,7 +145,7 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 		text(func(a *NewAction) string { return a.Mode }), text(func(a *NewAction) string { return a.Reason }),
 		text(func(a *NewAction) string { return a.State }), text(func(a *NewAction) string { return a.RefusedBy }),
 		text(func(a *NewAction) string { return a.Note }), column(actions, func(a *NewAction) int64 { return a.PlannedNS }),
-		column(actions, func(a *NewAction) int64 { return a.ExpiresNS }))
+		column(actions, func(a *NewAction) int64 { return a.ExpiresNS }), column(actions, func(a *NewAction) int64 { return a.TTLNS }))
 	if err != nil {
 		return nil, fmt.Errorf("store actions: %w", err)
 	}
@@ -165,7 +167,7 @@ func (tx Tx) holders(ctx context.Context, effects []string) (map[string]string, 
 	if len(effects) == 0 {
 		return nil, nil
 	}
-	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY($1) AND state IN `+live, effects)
+	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY($1) AND `+live, effects)
 }
 
 func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[string]string, error) {

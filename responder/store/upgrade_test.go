@@ -54,3 +54,32 @@ func TestUpgradeOfADatabaseWithRows(t *testing.T) {
 		require.Equal(t, []string{"closed", "open"}, texts("SELECT state FROM incidents ORDER BY id"))
 	}
 }
+
+// A database in which an effect was lifted twice and caused again: down and up again.
+func TestDowngradeOfLiftedEffects(t *testing.T) {
+	db, err := sql.Open("pgx", storetest.Empty(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	const before, lift = 4, 5
+	_, err = provider.UpTo(t.Context(), lift)
+	require.NoError(t, err)
+	const id = `'01950000-0000-7000-8000-b00000000001'`
+	_, err = db.ExecContext(t.Context(), `
+		INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) VALUES (`+id+`, 'c', 'k', 't', 2, now(), now());
+		INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, binding, recorded, kernel_ns, alert_ns, received_ns, body)
+			VALUES (`+id+`, `+id+`, 'c', 'n', 'r', 2, 's', 'o', 'none', false, 0, 0, 7, '{}');
+		INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES (`+id+`, `+id+`, 'p', 'r1', 'enforce', 'decided', '{}', 4);
+		INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, lifted_ns)
+			SELECT gen_random_uuid(), `+id+`, `+id+`, 'c', 'n', 'freeze', '{}', 'freeze x', 'p', 'r1', 'enforce', 'r', 'succeeded', n, 9, nullif(n, 3)
+			FROM generate_series(1, 3) AS n`)
+	require.NoError(t, err)
+	_, err = provider.DownTo(t.Context(), before)
+	require.NoError(t, err)
+	var planned int
+	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT planned_ns FROM actions WHERE effect_key = 'freeze x'`).Scan(&planned))
+	require.Equal(t, 3, planned, "the one that is not lifted holds the effect")
+	_, err = provider.UpTo(t.Context(), lift)
+	require.NoError(t, err)
+}

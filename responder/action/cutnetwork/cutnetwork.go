@@ -100,6 +100,12 @@ func (a *Action) Preview(_ context.Context, r action.Request) (string, error) {
 	return a.hold.Preview(r, lease), nil
 }
 
+// Lease is how long the container stays cut off from each Execute on.
+func (a *Action) Lease(params json.RawMessage) (time.Duration, error) {
+	lease, _, err := a.read(params)
+	return lease, err
+}
+
 // Undo connects the container again.
 func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, error) {
 	return a.hold.Undo(ctx, r)

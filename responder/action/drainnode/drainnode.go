@@ -39,6 +39,7 @@ var spec = action.Spec{
 		{Name: "standalone", Type: "bool", Default: "false", Desc: "Whether pods without a controller go too. Nothing makes them anew."},
 	},
 	Example:  `{"min_healthy": "50%"}`,
+	Patient:  true,
 	Stage:    action.Destroy,
 	NodeWide: true,
 	Slow:     true,

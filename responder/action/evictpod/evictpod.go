@@ -36,6 +36,7 @@ var spec = action.Spec{
 		Desc: "How long the pod's processes have after SIGTERM, from 0 to 600.",
 	}},
 	Example: `{"grace_seconds": 10}`,
+	Patient: true,
 	Stage:   action.Destroy,
 }
 

@@ -96,6 +96,9 @@ func (a *Action) Preview(_ context.Context, r action.Request) (string, error) {
 	return a.hold.Preview(r, lease), nil
 }
 
+// Lease is how long the container stays frozen from each Execute on.
+func (a *Action) Lease(params json.RawMessage) (time.Duration, error) { return a.read(params) }
+
 // Undo lets the processes go on.
 func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, error) {
 	return a.hold.Undo(ctx, r)

@@ -15,6 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/responder/action"
+	"riposte/responder/action/freezecontainer"
+	"riposte/responder/action/killcontainer"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/execute"
@@ -54,8 +57,12 @@ func Start(t testing.TB, s *store.Store) *Env {
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
 	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
+	registry := action.NewRegistry(freezecontainer.New(nil), killcontainer.New(nil))
 	one := server.New(server.Options{
 		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Redrive: ingest.New(ingest.Options{Store: s, Cluster: "test"}).Redrive, Log: slog.New(slog.DiscardHandler),
+		Lift: func(ctx context.Context, id, actor, reason string) error {
+			return execute.AskLift(ctx, s, registry, id, actor, reason)
+		},
 		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{

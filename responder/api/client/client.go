@@ -136,6 +136,11 @@ func (c *Client) Timeline(ctx context.Context, id string) (t api.Timeline, err e
 	return t, c.get(ctx, "actions/"+url.PathEscape(id)+"/timeline", nil, &t)
 }
 
+// Lift has an action's effect lifted as soon as possible.
+func (c *Client) Lift(ctx context.Context, id, reason string) (a api.Action, err error) {
+	return a, c.send(ctx, "actions/"+url.PathEscape(id)+"/lift", api.Reason{Reason: reason}, &a)
+}
+
 // Approvals returns one page of what waits for people, newest first.
 func (c *Client) Approvals(ctx context.Context, limit int, before string) (p api.Page[api.Approval], err error) {
 	return p, c.get(ctx, "approvals", values("limit", number(limit), "before", before), &p)

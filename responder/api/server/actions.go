@@ -2,11 +2,13 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
 	"riposte/responder/action"
 	"riposte/responder/api"
+	"riposte/responder/execute"
 	"riposte/responder/store"
 )
 
@@ -29,6 +31,37 @@ func (s *Server) listActions(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) showAction(w http.ResponseWriter, r *http.Request) {
 	row, err := s.action(r)
+	var images store.ActionImages
+	if err == nil {
+		ctx, cancel := queryContext(r)
+		defer cancel()
+		images, err = s.Store.ActionImages(ctx, row.ID)
+	}
+	a := actionResource(row)
+	a.Before, a.After, a.Evidence = maybeJSON(images.Before), maybeJSON(images.After), maybeJSON(images.Evidence)
+	s.answer(w, r, a, err)
+}
+
+// liftAction has an action's effect lifted; the answer is the action as it was then.
+func (s *Server) liftAction(w http.ResponseWriter, r *http.Request) {
+	reason, err := readReason(r)
+	var row store.ActionRow
+	if err == nil {
+		row, err = s.action(r)
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	ctx, cancel := queryContext(r)
+	defer cancel()
+	err = s.Lift(ctx, row.ID, actor(r), reason)
+	if errors.Is(err, execute.ErrNotLiftable) {
+		err = problemf(http.StatusConflict, "not_liftable", "%v", err)
+	}
+	if err == nil {
+		row, err = s.Store.Action(ctx, row.ID)
+	}
 	s.answer(w, r, actionResource(row), err)
 }
 
@@ -52,7 +85,16 @@ func actionResource(a store.ActionRow) api.Action {
 		TargetName: target(a).String(), Params: rawJSON(a.Params), Playbook: a.Playbook, Revision: a.Revision, Mode: a.Mode,
 		Reason: a.Reason, RefusedBy: a.RefusedBy, Note: a.Note, Attempts: int(a.Attempts), AlertID: a.AlertID, Rule: a.Rule, Recorded: a.Recorded,
 		PlannedAt: at(a.PlannedNS), ExecutedAt: maybeAt(a.ExecutedNS), VerifiedAt: maybeAt(a.VerifiedNS),
+		LiftAt: maybeAt(a.LiftNS), LiftedAt: maybeAt(a.LiftedNS), LiftBy: a.LiftBy, LiftReason: a.LiftReason, LiftNote: a.LiftNote,
 	}
+}
+
+// maybeJSON leaves out what is not there.
+func maybeJSON(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	return rawJSON(text)
 }
 
 // target is empty if the column holds no target, which only a hand could have put there.

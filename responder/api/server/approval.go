@@ -134,8 +134,6 @@ func guardProblem(err error) *refusal {
 		return problemf(http.StatusBadRequest, "bad_body", "%v", err)
 	case errors.Is(err, guard.ErrNotRecorded):
 		return problemf(http.StatusInternalServerError, "not_recorded", "%v; the log says why", guard.ErrNotRecorded)
-	case errors.Is(err, guard.ErrNotTold):
-		return problemf(http.StatusBadGateway, "agents_not_told", "%v", guard.ErrNotTold)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ func (s *Server) table() []route {
 		{pattern: "GET /api/v1/actions/{id}/approval", serve: s.showApproval},
 		{pattern: "POST /api/v1/actions/{id}/approve", serve: s.approve},
 		{pattern: "POST /api/v1/actions/{id}/reject", serve: s.reject},
+		{pattern: "POST /api/v1/actions/{id}/lift", serve: s.liftAction},
 		{pattern: "GET /api/v1/approvals", serve: s.listApprovals},
 		{pattern: "GET /api/v1/playbooks", serve: s.listPlaybooks},
 		{pattern: "PUT /api/v1/playbooks/{name}/mode", serve: s.setMode},

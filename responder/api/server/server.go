@@ -30,6 +30,8 @@ type Options struct {
 	Guard *guard.Guard
 	// Redrive processes a dead letter again, see ingest.Ingest.Redrive.
 	Redrive func(ctx context.Context, id, actor, reason string) error
+	// Lift has an action's effect lifted, see execute.AskLift.
+	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
 	// Ready says why the responder could not do its work now, or nil.
