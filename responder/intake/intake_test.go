@@ -91,6 +91,8 @@ func (allow) Reserve(_ context.Context, _ store.Tx, all []guard.Proposed) (guard
 	return guard.Reserved{Verdicts: slices.Repeat([]guard.Verdict{{Outcome: guard.Allow}}, len(all))}, nil
 }
 
+func (allow) Undoable(string) bool { return false }
+
 func (allow) Check(string, action.Target, json.RawMessage) error { return nil }
 
 // bench is an intake on a real ingest.

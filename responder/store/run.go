@@ -75,9 +75,11 @@ func (tx Tx) TryWatch(ctx context.Context) (mine bool, err error) {
 
 // OpenRuns finds the runs that are not complete, or whose gap's incident is not ended.
 func (tx Tx) OpenRuns(ctx context.Context) ([]Run, error) {
-	// What came beyond the highest number that heartbeats spoke of counts too.
+	// What came, or was announced as lost, beyond the highest number that heartbeats
+	// spoke of counts too.
 	runs, err := collect[Run](ctx, tx, `SELECT r.cluster, r.node, r.boot_id::text, r.complete,
-			greatest(r.highest, (SELECT coalesce(max(i.seq), 0) FROM inbox i WHERE i.cluster = r.cluster AND i.node = r.node AND i.boot_id = r.boot_id)),
+			greatest(r.highest, (SELECT coalesce(max(i.seq), 0) FROM inbox i WHERE i.cluster = r.cluster AND i.node = r.node AND i.boot_id = r.boot_id),
+				(SELECT coalesce(max(o.last), 0) FROM losses o WHERE o.cluster = r.cluster AND o.node = r.node AND o.boot_id = r.boot_id)),
 			r.gap_since, r.gap_mark, coalesce(r.gap_incident::text, ''), coalesce(c.state, ''), coalesce(a.boot_id = r.boot_id, false), coalesce(a.seen_at, r.seen_at),
 			coalesce(a.body, '{}')
 		FROM agent_runs r LEFT JOIN agents a ON a.cluster = r.cluster AND a.node = r.node LEFT JOIN incidents c ON c.id = r.gap_incident
