@@ -201,3 +201,29 @@ func TestOrphansOfARecording(t *testing.T) {
 		require.Same(t, f.c, f.look(f.grand).Parent)
 	})
 }
+
+// A call that makes a process somebody else names who that is; one that was refused
+// has the number alone.
+func TestTheNewUserIsNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		typ   event.Type
+		param string
+		ret   int64
+		want  string
+	}{
+		"setuid":    {event.Setuid, "uid", 0, "web"},
+		"setresuid": {event.Setresuid, "euid", 0, "web"},
+		"refused":   {event.Setuid, "uid", -1, ""},
+	} {
+		f := newFamily(t)
+		f.userName = "web"
+		e := event.Event{Type: c.typ, KernelNS: 10 * second, Task: f.shell, Ret: c.ret, Args: []event.Arg{{Name: c.param, Int: 33, IsInt: true}}}
+		if c.ret == 0 {
+			state := f.state
+			state.EUID = 33
+			e.Change = &state
+		}
+		f.do(e)
+		require.Equal(t, c.want, e.Args[0].Text, name)
+	}
+}

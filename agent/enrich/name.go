@@ -15,6 +15,10 @@ func (t *Table) name(e *event.Event, p *entry) {
 		if e.Ret >= 0 {
 			describe(e, "fd", kindOf(&e.File), e.File.Name)
 		}
+	case event.Setuid:
+		nameUser(e, "uid", p)
+	case event.Setreuid, event.Setresuid:
+		nameUser(e, "euid", p)
 	case event.Execve:
 		if a := arg(e, "filename"); a != nil && a.Text != "" {
 			a.Text = event.Absolute(a.Text, p.CWD)
@@ -50,6 +54,14 @@ func (t *Table) opened(e *event.Event, p *entry) {
 	}
 	if e.Ret >= 0 {
 		describe(e, "fd", kindOf(f), f.Name)
+	}
+}
+
+// nameUser gives the parameter of a call that made the process somebody else the new
+// name, as Falco does. A number that was refused belongs to nobody here.
+func nameUser(e *event.Event, param string, p *entry) {
+	if a := arg(e, param); a != nil && e.Ret >= 0 && a.Int == int64(p.EUID) {
+		a.Text = p.User
 	}
 }
 
