@@ -127,7 +127,10 @@ func TestHelperPieces(t *testing.T) {
 				want        string
 				all         uint64
 			}{
-				{5, 80, "onetwothree" + strings.Repeat("z", 69), 211}, {4, 80, "onetwothree", 11}, {3, 4, "onet", 6}, {0, 80, "", 0},
+				{5, 80, "onetwothree" + strings.Repeat("z", 69), 211},
+				{4, 80, "onetwothree", 11},
+				{3, 4, "onet", 6},
+				{0, 80, "", 0},
 				{5, 1 << 30, "onetwothree" + strings.Repeat("z", 69), 211},
 			} {
 				a := h.run(h.objs.HelperPieces, pieces, c.count, c.most)
