@@ -129,7 +129,7 @@ func TestRingSize(t *testing.T) {
 // least is given up first, and state events find room still. Other processes' events
 // are in it too, so it is large enough for what they do meanwhile.
 func TestFullRing(t *testing.T) {
-	src := open(t, capture.Options{RingBytes: 4 << 20, OwnEvents: true, Types: []event.Type{event.Sendto, event.Unlink}})
+	src := open(t, capture.Options{RingBytes: 4 << 20, OwnEvents: true, Types: []event.Type{event.Sendto, event.Unlinkat}})
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	require.NoError(t, err)
 	defer unix.Close(pair[0])
