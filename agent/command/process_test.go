@@ -145,15 +145,25 @@ func needLive(t *testing.T) {
 	t.Skip(err)
 }
 
+// needSetpriv finds the program that takes rights away, which every Debian has.
+func needSetpriv(t *testing.T) string {
+	t.Helper()
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	return setpriv
+}
+
 // TestItsPrivileges are those that the manual names: without CAP_SYS_ADMIN, as root and
 // as nobody. It sees another process's ancestor, which is older than the agent and
 // another user's.
 func TestItsPrivileges(t *testing.T) {
 	needLive(t)
-	setpriv, err := exec.LookPath("setpriv")
-	if err != nil {
-		t.Skip(err)
-	}
+	setpriv := needSetpriv(t)
 	const all = "-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search"
 	here, err := os.Executable()
 	require.NoError(t, err)
@@ -176,10 +186,7 @@ func TestItsPrivileges(t *testing.T) {
 
 func TestItSaysWhichPrivilegeIsMissing(t *testing.T) {
 	needLive(t)
-	setpriv, err := exec.LookPath("setpriv")
-	if err != nil {
-		t.Skip(err)
-	}
+	setpriv := needSetpriv(t)
 	bait, args := baited(t)
 	p := startProcess(t, []string{setpriv, "--inh-caps=-all", "--bounding-set=-all,+bpf,+perfmon,+dac_read_search"}, args...)
 	p.sees(t, bait)
