@@ -41,6 +41,7 @@ func TestEveryCall(t *testing.T) {
 			for _, place := range []string{"ring_full", "ring_full_state", "shed", "shed_low", "scratch_busy", "tail_call", "recursion", "undecodable", "file_gone"} {
 				require.Zero(t, src.Lost()[place], place)
 			}
+			require.Equal(t, uint64(6), src.Lost()["messages_cut"], "one of each call that moves several")
 		})
 	}
 }

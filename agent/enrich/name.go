@@ -9,7 +9,7 @@ const atCWD = -100
 // text alone and no symlink followed. That is what Falco calls fd.name.
 func (t *Table) name(e *event.Event, p *entry) {
 	switch e.Type {
-	case event.Open, event.Openat, event.Openat2, event.Creat:
+	case event.Open, event.Openat, event.Openat2, event.Creat, event.OpenByHandleAt:
 		t.opened(e, p)
 	case event.Connect:
 		if e.Ret >= 0 {

@@ -124,7 +124,7 @@ const (
 )
 
 func opens(e *event.Event) bool {
-	return e.Type == event.Open || e.Type == event.Openat || e.Type == event.Openat2
+	return e.Type == event.Open || e.Type == event.Openat || e.Type == event.Openat2 || e.Type == event.OpenByHandleAt
 }
 
 func accessMode(e *event.Event) uint32 { return e.File.Flags & flagAccess }
