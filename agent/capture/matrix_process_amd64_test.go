@@ -107,11 +107,10 @@ func (c *caller) forks() {
 		maps.Copy(w, more)
 		return told{Args: w}
 	}
-	used := func(flags string, pid int) told {
-		return with(flags, want{
-			"fdlimit": "*", "pgft_maj": "*", "pgft_min": "*", "vm_size": "*", "vm_rss": "*", "vm_swap": "*",
-			"vtid": num(pid), "vpid": num(pid), "pidns_init_start_ts": "*",
-		})
+	used := func(flags string, pid int, before, after usage) told {
+		w := usedBetween(before, after)
+		maps.Copy(w, want{"vtid": num(pid), "vpid": num(pid), "pidns_init_start_ts": firstStart()})
+		return with(flags, w)
 	}
 	args := binary.LittleEndian.AppendUint64(nil, unix.CLONE_FILES)
 	args = append(args, make([]byte, 24)...)
@@ -129,6 +128,7 @@ func (c *caller) forks() {
 		{event.Clone3, unix.SYS_CLONE3, 435, c.put(args), 64, "CLONE_FILES"},
 	} {
 		var pid int
+		before := usageNow()
 		if c.compat {
 			pid = int(int80.Fork32(uint32(f.nr32), uint32(f.a), uint32(f.b)))
 		} else {
@@ -137,9 +137,10 @@ func (c *caller) forks() {
 		if pid <= 0 {
 			must(fmt.Sprint(f.typ), unix.Errno(-pid), nil)
 		}
+		after := usageNow()
 		_, err := unix.Wait4(pid, nil, 0, nil)
 		must("wait", err, nil)
-		c.tell(f.typ, int64(pid), "res", used(f.flags, pid))
+		c.tell(f.typ, int64(pid), "res", used(f.flags, pid, before, after))
 	}
 	c.made(event.Clone, unix.SYS_CLONE, 120, unix.EINVAL, "res", []uintptr{unix.CLONE_THREAD | unix.CLONE_NEWUSER}, with("CLONE_THREAD|CLONE_NEWUSER", nil))
 	bad := binary.LittleEndian.AppendUint64(nil, unix.CLONE_SIGHAND)
