@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -153,11 +154,36 @@ func (c *caller) memory() {
 	c.made(event.Connect, unix.SYS_CONNECT, 362, unix.EFAULT, "res", []uintptr{c.socket(unix.AF_INET, unix.SOCK_STREAM), 8, 16}, told{
 		Args: want{"tuple": "", "fd": "*", "addr": ""},
 	})
+	c.failedExecs()
+}
+
+func (c *caller) failedExecs() {
+	before := usageNow()
+	tell := func(typ event.Type, nr64, nr32 int, end unix.Errno, args []uintptr, w want) {
+		if ret := c.call(nr64, nr32, args...); ret != -int64(end) {
+			must(typ.String(), unix.Errno(-ret), end)
+		}
+		maps.Copy(w, usedBetween(before, usageNow()))
+		maps.Copy(w, want{
+			"tid": num(unix.Gettid()), "pid": num(os.Getpid()), "ptid": num(os.Getppid()), "comm": "capture.test", "env": "IN=1", "cwd": c.dir,
+			"tty": "*", "vpgid": num(unix.Getpgrp()), "pgid": num(unix.Getpgrp()), "loginuid": loginUID(), "uid": "0", "gid": "0",
+			"cap_inheritable": capText("CapInh"), "cap_permitted": capText("CapPrm"), "cap_effective": capText("CapEff"),
+		})
+		c.tell(typ, -int64(end), "res", told{Args: w})
+	}
 	env := c.pointers(c.str("IN=1"), 0)
-	c.made(event.Execve, unix.SYS_EXECVE, 11, unix.ENOENT, "res", []uintptr{c.str("none"), c.pointers(c.str("n"), c.str("-a"), 0), env}, told{
-		Args: want{"exe": "n", "args": "-a", "tid": num(unix.Gettid()), "pid": num(os.Getpid()), "ptid": num(os.Getppid()), "comm": "capture.test", "env": "IN=1", "filename": c.in("none")},
-	})
-	c.made(event.Execveat, unix.SYS_EXECVEAT, 358, unix.EBADF, "res", []uintptr{999, c.str("x"), c.pointers(c.str("y"), 0), env, 0}, told{
-		Args: want{"exe": "y", "args": "", "tid": num(unix.Gettid()), "pid": num(os.Getpid()), "ptid": num(os.Getppid()), "comm": "capture.test", "env": "IN=1"},
-	})
+	tell(event.Execve, unix.SYS_EXECVE, 11, unix.ENOENT, []uintptr{c.str("none"), c.pointers(c.str("n"), c.str("-a"), 0), env},
+		want{"exe": "n", "args": "-a", "filename": c.in("none")})
+	tell(event.Execveat, unix.SYS_EXECVEAT, 358, unix.EBADF, []uintptr{999, c.str("x"), c.pointers(c.str("y"), 0), env, 0}, want{"exe": "y", "args": ""})
+}
+
+// loginUID is as Falco shows it: nobody is -1.
+func loginUID() string {
+	b, err := os.ReadFile("/proc/self/loginuid")
+	if err != nil {
+		return "-1" // a kernel without audit
+	}
+	n, err := strconv.ParseUint(string(b), 10, 32)
+	must("loginuid", err, nil)
+	return num(int64(int32(n)))
 }

@@ -47,6 +47,26 @@ func (f *procFiles) legacy(pid int32) (path string) {
 	return path
 }
 
+// legacyGroups are the paths of a process in the v1 hierarchies, by controller.
+func (f *procFiles) legacyGroups(pid int32, start uint64) map[string]string {
+	groups := map[string]string{}
+	for line := range strings.Lines(f.read(pid, "cgroup")) {
+		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		names, path, _ := strings.Cut(rest, ":")
+		for name := range strings.SplitSeq(names, ",") {
+			if name == "blkio" {
+				name = "io" // as v2 and Falco call it
+			}
+			groups[name] = path
+		}
+	}
+	// Asked afterwards, so that it was this process all the time.
+	if st, ok := parseStat(f.read(pid, "stat")); !ok || st.start != start/clockTick*clockTick {
+		return nil
+	}
+	return groups
+}
+
 // lookLegacy finds the container of a process of which cgroup v2 knows none.
 func (t *Table) lookLegacy(p *entry) {
 	if !t.legacy || p.Exited || p.in != nil && !p.in.legacy {

@@ -19,7 +19,10 @@ func (t *Table) name(e *event.Event, p *entry) {
 		nameUser(e, "uid", p)
 	case event.Setreuid, event.Setresuid:
 		nameUser(e, "euid", p)
+	case event.Clone, event.Clone3, event.ForkCall, event.Vfork, event.Execveat:
+		e.Fill = t.fill
 	case event.Execve:
+		e.Fill = t.fill
 		if a := arg(e, "filename"); a != nil && a.Text != "" {
 			a.Text = event.Absolute(a.Text, p.CWD)
 		}

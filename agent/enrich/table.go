@@ -132,6 +132,9 @@ type Table struct {
 	clock event.Clock
 
 	cgroups cgroups
+	// controllers are those of cgroup v2; fill is complete, made once.
+	controllers map[string]bool
+	fill        func(*event.Event)
 	// legacy says that this host has cgroups v1, in which a container may be alone.
 	legacy bool
 	// early are metadata of containers that no process was seen in yet.
@@ -164,6 +167,7 @@ func New(o Options) (*Table, error) {
 		groups:     map[uint64]*container{},
 		early:      map[string]*event.Container{},
 	}
+	t.fill = t.complete
 	if o.Recording != nil {
 		t.cgroups = newCgroups(nil, o.Recording.Cgroups)
 		return t, nil
@@ -177,6 +181,7 @@ func New(o Options) (*Table, error) {
 	}
 	t.files = &procFiles{o.Proc}
 	t.legacy = t.files.hasLegacy()
+	t.controllers = offered(t.o.CgroupRoot)
 	t.cgroups = newCgroups(&cgroupFS{root: t.o.CgroupRoot, proc: t.files}, nil)
 	return t, nil
 }

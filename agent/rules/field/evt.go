@@ -207,7 +207,7 @@ func allArgs(e *event.Event) Value {
 func oneRawArg(e *event.Event, a Argument, _ int) Value {
 	arg := event.Arg{}
 	if a.Index >= 0 {
-		if a.Index >= len(e.Args) {
+		if a.Index >= len(e.Params()) {
 			return Value{}
 		}
 		arg = e.Args[a.Index]
