@@ -27,15 +27,15 @@ func (f *procFiles) hasLegacy() bool {
 	return false
 }
 
-// legacy is the path of a process in the first v1 hierarchy that names a container. It
+// legacyPath is the path of a process in the first v1 hierarchy that names a container. It
 // is empty where cgroup v2 names one as well, which the events tell by themselves.
-func (f *procFiles) legacy(pid int32) (path string) {
-	for line := range strings.Lines(f.read(pid, "cgroup")) {
+func (t *Table) legacyPath(pid int32) (path string) {
+	for line := range strings.Lines(t.files.read(pid, "cgroup")) {
 		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		if len(f) != 3 {
 			continue
 		}
-		_, id, _ := splitCgroup(f[2])
+		_, id, _ := t.split(f[2])
 		switch {
 		case id == "":
 		case f[0] == "0":
@@ -72,7 +72,7 @@ func (t *Table) lookLegacy(p *entry) {
 	if !t.legacy || p.Exited || p.in != nil && !p.in.legacy {
 		return
 	}
-	dir, id, uid := splitCgroup(t.files.legacy(p.PID))
+	dir, id, uid := t.split(t.legacyPath(p.PID))
 	if id == "" {
 		return // or it has ended: then what it inherited holds
 	}

@@ -32,7 +32,7 @@ func (t *Table) askEarly(path string) {
 	if t.o.Runtimes == nil {
 		return
 	}
-	dir, id, _ := splitCgroup(path)
+	dir, id, _ := t.split(path)
 	if dir != path || id == "" || t.containers[id] != nil {
 		return
 	}
@@ -50,6 +50,9 @@ func late(cgroup string) bool {
 // Learn takes the runtimes' answer about a container: its metadata, nil if none of
 // them knows it; failed if one that may know it could not answer.
 func (t *Table) Learn(id string, facts *event.Container, failed bool) {
+	if facts != nil {
+		t.place(id, facts)
+	}
 	known := t.containers[id]
 	switch {
 	case known == nil:
