@@ -35,10 +35,12 @@ func TestAnAlertNamesItsTrace(t *testing.T) {
 	require.NoError(t, wait(t, acks))
 	require.NoError(t, c.PublishBatch([]publish.Packet{{Subject: subject, ID: "n1/b/2", Body: body}, {Subject: subject, ID: "n1/b/3", Body: []byte("{}")}}, done))
 	require.NoError(t, wait(t, acks))
-	for seq, want := range []string{alert.TraceParent(body), alert.TraceParent(body), ""} {
-		m, err := stream.GetMsg(t.Context(), uint64(seq+1))
+	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{})
+	require.NoError(t, err)
+	for _, want := range []string{alert.TraceParent(body), alert.TraceParent(body), ""} {
+		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
 		require.NoError(t, err)
-		require.Equal(t, want, m.Header.Get(alert.HeaderTrace))
+		require.Equal(t, want, m.Headers().Get(alert.HeaderTrace))
 	}
 	require.NotEmpty(t, alert.TraceParent(body))
 }
