@@ -34,7 +34,8 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
-	// Ready says why the responder could not do its work now, or nil.
+	// Ready says on one line why the responder could not do its work now, or nil. It sees
+	// to the log.
 	Ready func(ctx context.Context) error
 	// Principals may ask for everything, each with a token.
 	Principals []Principal
