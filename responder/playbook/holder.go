@@ -3,9 +3,7 @@ package playbook
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"log/slog"
-	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,30 +12,62 @@ import (
 	"riposte/responder/playbook/sandbox"
 )
 
-// Holder keeps the current Set and replaces it when the sources change. A set
-// that cannot be loaded is reported and the last good one stays.
+// Source is where playbooks come from: a sandbox.Source, or a bundle.
+type Source interface {
+	// Open returns the files as they are now. An error is about the source as a whole.
+	Open() (sandbox.Source, error)
+	// Stamp is another text when the files may have changed.
+	Stamp() string
+}
+
+// Holder keeps the current Set and replaces it when the sources change. A set is built
+// off to the side and put in place at once; one that cannot be loaded is reported, and
+// the last good one stays.
 type Holder struct {
 	options Options
-	sources []sandbox.Source
+	sources []Source
 	set     atomic.Pointer[Set]
 
 	// mu lets only one load at a time.
-	mu   sync.Mutex
-	last Reload
-	// seen is the stamp of the files before they were loaded last: what changes
+	mu    sync.Mutex
+	loads Loads
+	last  Reload
+	// seen is the stamp of the sources before they were loaded last: what changes
 	// during the load differs from it.
 	seen string
 }
 
-// Reload is what became of the last attempt to load.
+// Reload is what became of an attempt to load.
 type Reload struct {
 	At time.Time
 	// Err is nil if the set in use is the one that lies in the sources.
 	Err error
+	// Playbooks is how many are in use now.
+	Playbooks int
+	// Added, Removed and Changed are sorted by name; nothing with an Err.
+	Added, Removed, Changed []Change
+}
+
+// Change is one playbook that a load brought, took away or replaced.
+type Change struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	// Revision is the new one, Was the one before; empty where there is none.
+	Revision string `json:"revision,omitempty"`
+	Was      string `json:"was,omitempty"`
+}
+
+// Loads sums up all attempts to load since the start.
+type Loads struct {
+	Good, Bad uint64
+	// GoodAt is when a set was loaded last. Err is the last error, nil if there was
+	// none, from ErrAt; it matters if that is later.
+	GoodAt, ErrAt time.Time
+	Err           error
 }
 
 // NewHolder loads the first Set; its errors are those of Load.
-func NewHolder(o Options, sources ...sandbox.Source) (*Holder, error) {
+func NewHolder(o Options, sources ...Source) (*Holder, error) {
 	h := &Holder{options: o, sources: sources}
 	if err := h.Reload(); err != nil {
 		return nil, err
@@ -63,46 +93,91 @@ func (h *Holder) Last() Reload {
 	return h.last
 }
 
+// Loads sums up the attempts to load.
+func (h *Holder) Loads() Loads {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.loads
+}
+
+// loadTries is how often sources are read that change while they are read.
+const loadTries = 3
+
 // Reload loads the sources again. With an error the set in use stays as it is.
 func (h *Holder) Reload() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seen = h.stamp()
-	set, err := Load(h.options, h.sources...)
+	var set *Set
+	var err error
+	for range loadTries {
+		h.seen = h.stamp()
+		if set, err = h.load(); err == nil || h.stamp() == h.seen {
+			break
+		}
+	}
 	h.last = Reload{At: time.Now(), Err: err}
+	before := h.set.Load()
 	if err != nil {
+		h.loads.Bad++
+		h.loads.Err, h.loads.ErrAt = err, h.last.At
+		if before != nil {
+			h.last.Playbooks = len(before.playbooks)
+		}
 		return err
 	}
+	h.loads.Good++
+	h.loads.GoodAt = h.last.At
+	h.last.Playbooks = len(set.playbooks)
+	h.last.compare(before, set)
 	h.set.Store(set)
 	return nil
 }
 
-// Watch looks at the sources once every interval until ctx ends, and reloads
-// when a file was changed and has then stayed the same for one interval, so that
-// a half-written set of files is not taken. Looking works on every file system,
-// mounted ConfigMaps included. Outcomes go to the logger.
-func (h *Holder) Watch(ctx context.Context, interval time.Duration, log *slog.Logger) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	before := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now := h.stamp()
-		settled := now == before
-		before = now
-		if !settled || now == h.lastSeen() {
-			continue
-		}
-		if err := h.Reload(); err != nil {
-			log.Error("playbooks were not reloaded, the last good ones stay in use", "error", err)
-		} else {
-			log.Info("playbooks reloaded", "playbooks", len(h.Set().playbooks))
+func (h *Holder) load() (*Set, error) {
+	var errs sandbox.Errors
+	open := make([]sandbox.Source, len(h.sources))
+	for i, s := range h.sources {
+		var err error
+		open[i], err = s.Open()
+		errs = errs.Append(err)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return Load(h.options, open...)
+}
+
+// compare says how one set differs from the one before, nil for none.
+func (r *Reload) compare(before, set *Set) {
+	was := map[string]*Playbook{}
+	if before != nil {
+		for _, p := range before.playbooks {
+			was[p.Name] = p
 		}
 	}
+	for _, p := range set.playbooks {
+		old := was[p.Name]
+		delete(was, p.Name)
+		switch {
+		case old == nil:
+			r.Added = append(r.Added, Change{Name: p.Name, Source: p.Source, Revision: p.Revision})
+		case old.Revision != p.Revision || old.Source != p.Source:
+			r.Changed = append(r.Changed, Change{Name: p.Name, Source: p.Source, Revision: p.Revision, Was: old.Revision})
+		}
+	}
+	for _, p := range was {
+		r.Removed = append(r.Removed, Change{Name: p.Name, Source: p.Source, Was: p.Revision})
+	}
+	slices.SortFunc(r.Removed, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Watch looks at the sources once every interval until ctx ends, and reloads when one
+// has changed; see sandbox.Follow. Each outcome goes to report.
+func (h *Holder) Watch(ctx context.Context, interval time.Duration, report func(Reload)) {
+	sandbox.Follow(ctx, interval, h.stamp, h.lastSeen, func() {
+		_ = h.Reload() // Last has the error
+		report(h.Last())
+	})
 }
 
 func (h *Holder) lastSeen() string {
@@ -111,30 +186,10 @@ func (h *Holder) lastSeen() string {
 	return h.seen
 }
 
-// stamp sums up names, sizes and times of the sources' Rego files.
 func (h *Holder) stamp() string {
 	var b strings.Builder
-	for _, src := range h.sources {
-		err := fs.WalkDir(src.FS, ".", func(rel string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case rel != "." && strings.HasPrefix(d.Name(), "."):
-				if d.IsDir() {
-					return fs.SkipDir
-				}
-			case path.Ext(rel) == ".rego" && b.Len() < 1<<20:
-				info, err := fs.Stat(src.FS, rel)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(&b, "%s %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
-			}
-			return nil
-		})
-		if err != nil {
-			fmt.Fprintf(&b, "%s: %v\n", src.Name, err)
-		}
+	for _, s := range h.sources {
+		fmt.Fprintln(&b, s.Stamp())
 	}
 	return b.String()
 }

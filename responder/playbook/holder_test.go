@@ -2,7 +2,6 @@ package playbook_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +51,7 @@ func TestWatch(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
-		wg.Go(func() { h.Watch(ctx, time.Second, slog.New(slog.DiscardHandler)) })
+		wg.Go(func() { h.Watch(ctx, time.Second, func(playbook.Reload) {}) })
 		synctest.Wait()
 
 		first := h.Set()

@@ -1,0 +1,57 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// maxStamp bounds a stamp: what is beyond it belongs to a source that is refused anyway.
+const maxStamp = 1 << 20
+
+// Stamp sums up names, sizes and times of the source's files as they are now: another
+// text means that they may have changed.
+func (s Source) Stamp() string {
+	s, _ = s.Open() // it has no error of its own
+	var b strings.Builder
+	err := s.walk(func(rel string) error {
+		if b.Len() > maxStamp {
+			return fs.SkipAll
+		}
+		info, err := fs.Stat(s.FS, rel)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "%s %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintf(&b, "%s: %v\n", s.Name, err)
+	}
+	return b.String()
+}
+
+// Follow calls reload when stamp has become another one than loaded, which is that of
+// what was loaded last, and has then stayed the same for one interval, so that a
+// half-written set of files is not taken. Looking works on every file system, mounted
+// ConfigMaps included. It returns when ctx ends.
+func Follow(ctx context.Context, interval time.Duration, stamp, loaded func() string, reload func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	before := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := stamp()
+		settled := now == before
+		before = now
+		if settled && now != loaded() {
+			reload()
+		}
+	}
+}
