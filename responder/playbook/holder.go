@@ -14,7 +14,8 @@ import (
 
 // Source is where playbooks come from: a sandbox.Source, or a bundle.
 type Source interface {
-	// Open returns the files as they are now. An error is about the source as a whole.
+	// Open returns the files as they are now. An error is about the source as a whole; with
+	// it may come the files as they were last, which then count.
 	Open() (sandbox.Source, error)
 	// Stamp is another text when the files may have changed.
 	Stamp() string
@@ -44,7 +45,7 @@ type Reload struct {
 	Err error
 	// Playbooks is how many are in use now.
 	Playbooks int
-	// Added, Removed and Changed are sorted by name; nothing with an Err.
+	// Added, Removed and Changed are sorted by name.
 	Added, Removed, Changed []Change
 }
 
@@ -103,7 +104,8 @@ func (h *Holder) Loads() Loads {
 // loadTries is how often sources are read that change while they are read.
 const loadTries = 3
 
-// Reload loads the sources again. With an error the set in use stays as it is.
+// Reload loads the sources again. With an error the set in use stays as it is; only where
+// a source cannot be asked for news, what else is new is taken.
 func (h *Holder) Reload() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,31 +122,36 @@ func (h *Holder) Reload() error {
 	if err != nil {
 		h.loads.Bad++
 		h.loads.Err, h.loads.ErrAt = err, h.last.At
-		if before != nil {
-			h.last.Playbooks = len(before.playbooks)
-		}
-		return err
+	} else {
+		h.loads.Good++
+		h.loads.GoodAt = h.last.At
 	}
-	h.loads.Good++
-	h.loads.GoodAt = h.last.At
-	h.last.Playbooks = len(set.playbooks)
-	h.last.compare(before, set)
-	h.set.Store(set)
-	return nil
+	if set != nil {
+		h.last.compare(before, set)
+		h.set.Store(set)
+	}
+	if now := h.set.Load(); now != nil {
+		h.last.Playbooks = len(now.playbooks)
+	}
+	return err
 }
 
+// load returns a set along with an error if only news of a source are missing.
 func (h *Holder) load() (*Set, error) {
 	var errs sandbox.Errors
+	whole := true
 	open := make([]sandbox.Source, len(h.sources))
 	for i, s := range h.sources {
 		var err error
 		open[i], err = s.Open()
 		errs = errs.Append(err)
+		whole = whole && open[i].FS != nil
 	}
-	if len(errs) > 0 {
+	if !whole {
 		return nil, errs
 	}
-	return Load(h.options, open...)
+	set, err := Load(h.options, open...)
+	return set, errs.Append(err).Err()
 }
 
 // compare says how one set differs from the one before, nil for none.

@@ -104,7 +104,7 @@ func strayReferences(c *ast.Compiler, data map[string]any, m *ast.Module) Errors
 		switch rules := len(c.GetRules(ground)); {
 		case rules == 0 && document && len(ground) > 1:
 		case rules == 0:
-			errs = append(errs, At(r[0].Location, "%s is defined nowhere: there is no data but the rules of this package and of riposte.lib, and what data.json holds", r))
+			errs = append(errs, At(r[0].Location, "%s is defined nowhere: there is no data but the rules of this package and of riposte.lib, and what data.json holds", ground))
 		case len(ground) < 4:
 			errs = append(errs, At(r[0].Location, "%s reaches too wide: name the one rule that is meant", r))
 		}
