@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,7 +52,7 @@ func TestWatch(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
-		wg.Go(func() { h.Watch(ctx, time.Second, func(playbook.Reload) {}) })
+		wg.Go(func() { h.Watch(ctx, time.Second, func(sandbox.Reload) {}) })
 		synctest.Wait()
 
 		first := h.Set()

@@ -1,11 +1,7 @@
 package playbook
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -240,7 +236,7 @@ func build(name string, files, libs []*sandbox.File, schema sandbox.Schema) (*Pl
 	if err != nil {
 		return nil, err
 	}
-	rev, err := revision(compiled, playbookPackage+name, all)
+	rev, err := compiled.Revision(playbookPackage + name)
 	if err != nil {
 		return nil, err
 	}
@@ -275,34 +271,6 @@ func checkRules(files []*sandbox.File) sandbox.Errors {
 		errs = append(errs, place(files[0], "there is no rule `action contains {...} if ...`"))
 	}
 	return errs
-}
-
-// revision hashes what a playbook's rules read: files by package and content, and data
-// by path and content. Where they lie, and what else lies there, is no part of what they
-// decide.
-func revision(compiled *sandbox.Compiled, pkg string, files []*sandbox.File) (string, error) {
-	reach, err := compiled.Reach(pkg)
-	if err != nil {
-		return "", err
-	}
-	used := slices.DeleteFunc(slices.Clone(files), func(f *sandbox.File) bool {
-		return f.Module == nil || !slices.Contains(reach.Packages, f.Package)
-	})
-	slices.SortFunc(used, func(a, b *sandbox.File) int {
-		if d := strings.Compare(a.Package, b.Package); d != 0 {
-			return d
-		}
-		return bytes.Compare(a.Text, b.Text)
-	})
-	h := sha256.New()
-	for _, f := range used {
-		fmt.Fprintf(h, "%s %d\n", f.Package, len(f.Text))
-		h.Write(f.Text)
-	}
-	for _, d := range reach.Data {
-		fmt.Fprintf(h, "data %d\n%s", len(d), d)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // unique drops repeats: each playbook is compiled with all libraries.

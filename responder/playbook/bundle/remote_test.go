@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 )
 
 // shelf is a web server with one bundle.
@@ -131,7 +132,7 @@ func TestRemoteThatIsAway(t *testing.T) {
 	require.NoError(t, r.Fetch(t.Context()))
 	require.Equal(t, stamp, r.Stamp())
 	require.NoError(t, h.Reload())
-	require.Equal(t, playbook.Loads{Good: 2, Bad: 1, GoodAt: h.Loads().GoodAt, ErrAt: h.Loads().ErrAt, Err: h.Loads().Err}, h.Loads())
+	require.Equal(t, sandbox.Loads{Good: 2, Bad: 1, GoodAt: h.Loads().GoodAt, ErrAt: h.Loads().ErrAt, Err: h.Loads().Err}, h.Loads())
 	require.Error(t, h.Loads().Err)
 }
 

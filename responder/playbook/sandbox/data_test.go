@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -43,9 +44,11 @@ func TestDataIsRead(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, ast.MustParseTerm(want).Value.Compare(v) == 0, "%s: %s", name, v)
 	}
-	r, err := c.Reach("p.q.a")
-	require.NoError(t, err)
-	require.Equal(t, Reach{Packages: []string{"p.q.a"}, Data: []string{"data.limits.per 7", `data.owners {"bank":["cy"],"shop":["ann","bob"]}`}}, r)
+	packages, data := c.reach("p.q.a")
+	require.Equal(t, map[string]bool{"p.q.a": true}, packages)
+	require.Len(t, data, 2)
+	require.Equal(t, json.Number("7"), data["data.limits.per"])
+	require.Len(t, data["data.owners"], 2)
 }
 
 func TestDataErrors(t *testing.T) {

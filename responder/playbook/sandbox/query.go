@@ -41,8 +41,9 @@ func compiler(s Schema) *ast.Compiler {
 
 // Compiled is a set of files that belong together.
 type Compiled struct {
-	c    *ast.Compiler
-	data map[string]any
+	c     *ast.Compiler
+	files []*File
+	data  map[string]any
 }
 
 // Compile compiles files, tests left out, for an input of that schema. Each
@@ -67,7 +68,7 @@ func Compile(files []*File, s Schema) (*Compiled, error) {
 	if err := sorted(errs).Err(); err != nil {
 		return nil, err
 	}
-	return &Compiled{c: c, data: data}, nil
+	return &Compiled{c: c, files: files, data: data}, nil
 }
 
 func modules(files []*File, tests bool) map[string]*ast.Module {

@@ -1,11 +1,9 @@
 package sandbox
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 )
 
 // maxStamp bounds a stamp: what is beyond it belongs to a source that is refused anyway.
@@ -31,27 +29,4 @@ func (s Source) Stamp() string {
 		fmt.Fprintf(&b, "%s: %v\n", s.Name, err)
 	}
 	return b.String()
-}
-
-// Follow calls reload when stamp has become another one than loaded, which is that of
-// what was loaded last, and has then stayed the same for one interval, so that a
-// half-written set of files is not taken. Looking works on every file system, mounted
-// ConfigMaps included. It returns when ctx ends.
-func Follow(ctx context.Context, interval time.Duration, stamp, loaded func() string, reload func()) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	before := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now := stamp()
-		settled := now == before
-		before = now
-		if settled && now != loaded() {
-			reload()
-		}
-	}
 }
