@@ -122,7 +122,7 @@ func load(o Options, sources []sandbox.Source) (*Set, error) {
 		s.playbooks = append(s.playbooks, p)
 	}
 	s.index = newIndex(s.playbooks)
-	return s, unique(errs).Err()
+	return s, errs.Unique().Err()
 }
 
 // tree is the files of all sources, by what they are for.
@@ -201,11 +201,9 @@ func (t *tree) addPlaybooks(own map[string][]*sandbox.File) (errs sandbox.Errors
 }
 
 func (t *tree) addData(f *sandbox.File) error {
-	var errs sandbox.Errors
+	errs := CheckData(f)
 	for _, root := range f.Roots() {
-		if slices.Contains(ourRoots, root) {
-			errs = append(errs, f.RootError(root, "data.%s holds packages: data needs another root", root))
-		} else if first := t.claim("data."+root, f); first != nil {
+		if first := t.claim("data."+root, f); first != nil {
 			errs = append(errs, f.RootError(root, "data.%s is there already, in %s: two sources cannot both have it", root, first.Path))
 		}
 	}
@@ -213,6 +211,16 @@ func (t *tree) addData(f *sandbox.File) error {
 		t.libs = append(t.libs, f)
 	}
 	return errs.Err()
+}
+
+// CheckData refuses a document that stands where packages are.
+func CheckData(f *sandbox.File) (errs sandbox.Errors) {
+	for _, root := range f.Roots() {
+		if slices.Contains(ourRoots, root) {
+			errs = append(errs, f.RootError(root, "data.%s holds packages: data needs another root", root))
+		}
+	}
+	return errs
 }
 
 func place(f *sandbox.File, format string, args ...any) *sandbox.Error {
@@ -271,17 +279,6 @@ func checkRules(files []*sandbox.File) sandbox.Errors {
 		errs = append(errs, place(files[0], "there is no rule `action contains {...} if ...`"))
 	}
 	return errs
-}
-
-// unique drops repeats: each playbook is compiled with all libraries.
-func unique(errs sandbox.Errors) sandbox.Errors {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(errs, func(e *sandbox.Error) bool {
-		text := e.Error()
-		twice := seen[text]
-		seen[text] = true
-		return twice
-	})
 }
 
 func inputSchema() (sandbox.Schema, error) {
