@@ -42,6 +42,14 @@ func (s standing) over(now time.Time) bool { return !s.until.IsZero() && !now.Be
 // has or waits for already.
 const Joined Outcome = "joined"
 
+// Foreseen is a verdict of a Simulation.
+type Foreseen struct {
+	Verdict
+	// Asks are all verdicts by which people would be asked, the first one's rule is
+	// the Verdict's.
+	Asks []Verdict
+}
+
 // NewSimulation starts with nothing counted, by the same options as the Assessor's.
 func NewSimulation(o Options, actions action.Registry) (*Simulation, error) {
 	o.KillSwitchFile = ""
@@ -67,17 +75,17 @@ func (s *Simulation) SteppedBack(playbook string) string { return s.modes[playbo
 // Judge decides about an action that was assessed, at a time that is not before the
 // last one's. An allowed effect lasts for that long, or for good if that is 0; people
 // are asked for as long as asked.
-func (s *Simulation) Judge(at time.Time, q Question, v Verdict, lasts, asked time.Duration) Verdict {
+func (s *Simulation) Judge(at time.Time, q Question, v Verdict, lasts, asked time.Duration) Foreseen {
 	if at.After(s.now) {
 		s.now = at
 	}
 	s.sweep()
 	if v.Effect == nil {
-		return v
+		return Foreseen{Verdict: v}
 	}
 	key := bounded(q.Type + " " + q.Target.Identity())
 	if held, there := s.effects[key]; there && !held.over(s.now) && (!held.waiting || v.Outcome == Ask) {
-		return Verdict{Outcome: Joined, Effect: v.Effect}
+		return Foreseen{Verdict: Verdict{Outcome: Joined, Effect: v.Effect}}
 	}
 	look := &survey{g: s.g, modes: s.modes}
 	look.tallies.want(s.g.limits(v.Effect, false))
@@ -95,8 +103,9 @@ func (s *Simulation) Judge(at time.Time, q Question, v Verdict, lasts, asked tim
 	case Ask:
 		s.effects[key] = standing{until: end(s.now, asked), waiting: true}
 	default: // nothing comes of it
+		return Foreseen{Verdict: judged}
 	}
-	return judged
+	return Foreseen{Verdict: judged, Asks: look.asks}
 }
 
 func end(now time.Time, lasts time.Duration) time.Time {
