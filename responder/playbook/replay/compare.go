@@ -11,7 +11,9 @@ import (
 // maxChanges bounds how many differences a report tells one by one.
 const maxChanges = 1000
 
-func sprint(what string, got, limit int64) string { return fmt.Sprintf("%d %s, %d allowed", got, what, limit) }
+func sprint(what string, got, limit int64) string {
+	return fmt.Sprintf("%d %s, %d allowed", got, what, limit)
+}
 
 // compare finds the differences of one unit.
 func compare(u unit) []Change {

@@ -68,7 +68,9 @@ func newWorker(o Options) (*worker, error) {
 }
 
 // compared says whether a playbook is one of those to compare.
-func (w *worker) compared(name string) bool { return len(w.Names) == 0 || slices.Contains(w.Names, name) }
+func (w *worker) compared(name string) bool {
+	return len(w.Names) == 0 || slices.Contains(w.Names, name)
+}
 
 func (w *worker) decide(ctx context.Context, text []byte) (r result) {
 	rec, err := Read(text)

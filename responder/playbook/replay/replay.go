@@ -26,8 +26,8 @@ import (
 	"riposte/responder/playbook"
 )
 
-// Deadline is the time of one evaluation. It is longer than the responder's: a
-// machine that is busy with a replay must not make a difference.
+// Deadline is the time of one evaluation, of a playbook or of the guard. It is longer
+// than the responder's: a machine that is busy with a replay must not make a difference.
 const Deadline = 10 * time.Second
 
 // Options say what is replayed against what. Actions is needed.
@@ -71,6 +71,7 @@ func Run(ctx context.Context, lines iter.Seq2[[]byte, error], o Options) (*Repor
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
+	o.Guard.Deadline = Deadline
 	c, err := newCount(o)
 	if err != nil {
 		return nil, err
