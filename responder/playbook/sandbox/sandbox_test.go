@@ -245,7 +245,7 @@ test_cases[name] if {
 	}
 	all, err := Read(Source{FS: fs})
 	require.NoError(t, err)
-	results, coverage, err := RunTests(context.Background(), all, schema(t))
+	results, coverage, err := RunTests(context.Background(), all, schema(t), TestOptions{})
 	require.NoError(t, err)
 	byName := map[string]TestResult{}
 	for _, r := range results {
@@ -269,6 +269,6 @@ func TestRunTestsCompilesAgainstTheSchema(t *testing.T) {
 	fs := fstest.MapFS{"a_test.rego": {Data: []byte("package p.q.a_test\n\ntest_x if input.nam == \"a\"\n")}}
 	all, err := Read(Source{FS: fs})
 	require.NoError(t, err)
-	_, _, err = RunTests(context.Background(), all, schema(t))
+	_, _, err = RunTests(context.Background(), all, schema(t), TestOptions{})
 	require.ErrorContains(t, err, "a_test.rego:3:17: undefined ref: input.nam")
 }
