@@ -77,7 +77,7 @@ func TestPlaybooksCheck(t *testing.T) {
 	require.EqualError(t, err, "2 errors in the playbooks: correct it and check again")
 	require.Equal(t, "OK  web  approve  "+d+"/web.rego\n", out)
 	require.Contains(t, errs, d+"/bad.rego:8:11: custom.mode: unknown \"ask\": use observe, approve, enforce\n")
-	require.Contains(t, errs, d+"/worse.rego:17:2: undefined ref: input.alert.rul\n")
+	require.Contains(t, errs, d+"/worse.rego:17:14: undefined ref: input.alert.rul: did you mean \"rule\"?\n")
 
 	_, _, err = run("check", dir(t))
 	require.ErrorContains(t, err, "no playbook in ")

@@ -74,11 +74,11 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		"a misspelt field": {
 			[]string{"a.rego", head("a") + "action contains {\"type\": \"x\"} if input.alert.rul == \"y\"\n"},
-			"user/a.rego:13:34: undefined ref: input.alert.rul",
+			"user/a.rego:13:46: undefined ref: input.alert.rul",
 		},
 		"a misspelt field, through a variable": {
 			[]string{"a.rego", head("a") + "_a := input.alert\n\naction contains {\"type\": \"x\"} if _a.priorty == \"y\"\n"},
-			"user/a.rego:15:34: undefined ref: data.playbooks.a._a.priorty",
+			"user/a.rego:15:37: undefined ref: data.playbooks.a._a.priorty",
 		},
 		"the network": {
 			[]string{"a.rego", head("a") + "action contains http.send({\"method\": \"get\", \"url\": \"http://127.0.0.1\"})\n"},
