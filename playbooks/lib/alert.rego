@@ -9,7 +9,7 @@ package riposte.lib.alert
 reason := sprintf("%s alert %q", [input.alert.priority, input.alert.rule])
 
 # detail is reason with the values that tell most about it, as far as the alert
-# has them: the command, the file, the connection. An attacker writes these, so
+# has them: the command, the file or connection, the user. An attacker writes these, so
 # they are quoted and cut.
 detail := concat(", ", array.concat([reason], _said))
 
@@ -31,7 +31,7 @@ terminal if {
 _said := [said |
 	some [name, field] in [
 		["command", "proc.cmdline"],
-		["file", "fd.name"],
+		["fd", "fd.name"],
 		["user", "user.name"],
 	]
 	said := sprintf("%s %s", [name, text(field)])

@@ -66,7 +66,7 @@ _doc := fixture.in_pod("Shell", "Critical")
 
 test_detail_quotes_what_an_attacker_writes if {
 	fields := {"proc.cmdline": "sh \n-c \u202e", "fd.name": "/etc/shadow", "user.name": null, "proc.name": 7}
-	want := `Critical alert "Shell", command "sh \n-c \u202e", file "/etc/shadow"`
+	want := `Critical alert "Shell", command "sh \n-c \u202e", fd "/etc/shadow"`
 	alert.detail == want with input as {"alert": {"priority": "Critical", "rule": "Shell", "output_fields": fields}}
 }
 
