@@ -36,7 +36,7 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 		Playbook: answer.Playbook, Revision: answer.Revision, Mode: string(answer.Mode), Reason: p.Reason, State: "refused",
 	}
 	n.Target, _ = json.Marshal(target) // a struct of texts and numbers
-	n.EffectKey = bounded(p.Type + " " + target.Identity())
+	n.EffectKey = bounded(in.effectKey(d, answer.Playbook, p.Type, target))
 	var effect *guard.Effect
 	if err != nil {
 		n.RefusedBy, n.Note = ruleTarget, err.Error()
@@ -50,6 +50,15 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 		n.ExpiresNS = now.Add(in.ApprovalTTL).UnixNano()
 	}
 	return proposed{NewAction: n, target: target, effect: effect}
+}
+
+// effectKey is equal for proposals that have one effect. What leaves nothing behind
+// has a new one in each incident: people are told again, evidence is gathered anew.
+func (in *Ingest) effectKey(d *draft, playbook, kind string, target action.Target) string {
+	if key := kind + " " + target.Identity(); !in.Actions.Momentary(kind) {
+		return key
+	}
+	return kind + " " + d.newIncident + " " + playbook + " " + target.Identity()
 }
 
 // verdict sets the action's state, and returns what the guard will count of it.
