@@ -38,7 +38,8 @@ type Options struct {
 	// Evidence is what the record is compared with, beside the database's checkpoints.
 	// Without it, checkpoints are not looked at.
 	Evidence func(ctx context.Context) (audit.Evidence, error)
-	// Ready says why the responder could not do its work now, or nil.
+	// Ready says on one line why the responder could not do its work now, or nil. It sees
+	// to the log.
 	Ready func(ctx context.Context) error
 	// Principals may ask for everything, each with a token.
 	Principals []Principal
@@ -56,6 +57,8 @@ type Server struct {
 	handler http.Handler
 	// verifying: the record is read once at a time.
 	verifying sync.Mutex
+	// exporting: one export of decisions at a time.
+	exporting sync.Mutex
 	// cancel ends the requests that are still there after Stop's time, done waits for
 	// the feed and the server.
 	cancel context.CancelFunc
