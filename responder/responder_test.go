@@ -60,7 +60,7 @@ func TestAlertBecomesAnOrderAndARecord(t *testing.T) {
 	}
 	require.Equal(t, []string{"syscall", "alert", "received", "decided", "executed", "verified", "audited"}, names)
 
-	v, err := c.Verify(t.Context(), nil)
+	v, err := c.Verify(t.Context())
 	require.NoError(t, err)
 	require.True(t, v.OK, v.Chains)
 }

@@ -73,7 +73,7 @@ func TestTheApplicationsRole(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "SELECT record_retire('audit', now()::date)")
 	require.ErrorContains(t, err, "of the last 31 days are kept")
 
-	v, err := c.Verify(t.Context(), nil)
+	v, err := c.Verify(t.Context())
 	require.NoError(t, err)
 	require.True(t, v.OK, "%+v", v)
 	stop(t, one)

@@ -147,7 +147,7 @@ func startParts(t *testing.T) *parts {
 	}
 	agentSeed, agentKey := seed("agent")
 	_, responderKey := seed("responder")
-	_, orderPublic, err := data.KeyPair("order")
+	_, orderPublic, err := data.OrderKey()
 	require.NoError(t, err)
 	_, err = data.Token()
 	require.NoError(t, err)

@@ -96,6 +96,9 @@ func (d *Data) Token() (file string, err error) {
 	return file, replace(file, []byte(rand.Text()+"\n"), 0o600)
 }
 
+// OrderKey is the key pair of orders.
+func (d *Data) OrderKey() (private, public string, err error) { return d.KeyPair("order") }
+
 // KeyPair makes sure that there is a key pair of a name to sign and check with: PEM
 // files in PKCS #8 and PKIX, as openssl writes them.
 func (d *Data) KeyPair(name string) (private, public string, err error) {

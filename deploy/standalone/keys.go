@@ -20,7 +20,7 @@ func makeKeys(d *Data) (k keys, err error) {
 	var errs [5]error
 	k.agent, errs[0] = natsd.Key(k.agentFile)
 	k.responder, errs[1] = natsd.Key(k.responderFile)
-	k.orderPrivate, k.orderPublic, errs[2] = d.KeyPair("order")
+	k.orderPrivate, k.orderPublic, errs[2] = d.OrderKey()
 	k.token, errs[3] = d.Token()
 	k.checkpoint, _, errs[4] = d.KeyPair("checkpoint")
 	return k, errors.Join(errs[:]...)

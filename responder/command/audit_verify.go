@@ -54,7 +54,7 @@ nothing but the public key; give it the checkpoints that you keep elsewhere too.
 				return errors.New("--key and --checkpoints belong to --file: the responder has its own")
 			}
 			return call(cmd, func(ctx context.Context, c *client.Client) error {
-				v, err := c.Verify(ctx, told(cmd.ErrOrStderr()))
+				v, err := c.VerifyTold(ctx, told(cmd.ErrOrStderr()))
 				if err != nil {
 					return err
 				}

@@ -16,9 +16,13 @@ import (
 const ndjson = "application/x-ndjson"
 
 // Verify has the responder check every chain of the record. That the record is
-// bad is in the answer, not an error. Progress is told now and then how many entries
-// were read, if it is not nil.
-func (c *Client) Verify(ctx context.Context, progress func(read int64)) (v api.Verification, err error) {
+// bad is in the answer, not an error.
+func (c *Client) Verify(ctx context.Context) (api.Verification, error) {
+	return c.VerifyTold(ctx, func(int64) {})
+}
+
+// VerifyTold is Verify that tells now and then how many entries were read.
+func (c *Client) VerifyTold(ctx context.Context, progress func(read int64)) (v api.Verification, err error) {
 	res, err := c.lines(ctx, "audit/verify")
 	if err != nil {
 		return v, err
@@ -41,9 +45,8 @@ func (c *Client) Verify(ctx context.Context, progress func(read int64)) (v api.V
 			return v, errors.New(l.Title)
 		case l.Read == nil:
 			return l.Verification, nil
-		case progress != nil:
-			progress(*l.Read)
 		}
+		progress(*l.Read)
 	}
 	if err := lines.Err(); err != nil {
 		return v, fmt.Errorf("read the answer of %s: %w", c.base, err)
