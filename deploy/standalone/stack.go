@@ -162,7 +162,7 @@ func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys 
 		Cluster: o.Cluster, Instance: "standalone", Version: o.Version, DatabaseURL: database,
 		NATS: s.nats, NATSKeyFile: keys.responderFile, OrderKeyFile: keys.orderPrivate, TokenFile: keys.token, Listen: o.Listen,
 		Kubeconfig: o.Kubeconfig, PlaybookDir: o.Playbooks, KillSwitchFile: data.Path("kill-switch"),
-		GuardFile: data.optional("guard.yaml"), PeopleFile: data.optional("people"), Console: o.Console, Log: o.Log,
+		GuardFile: data.optional("guard.yaml"), GuardPolicyDir: data.optional("guard"), PeopleFile: data.optional("people"), Console: o.Console, Log: o.Log,
 	})
 	if err != nil {
 		return err

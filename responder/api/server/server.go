@@ -18,6 +18,7 @@ import (
 
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
+	// Loads says how loading them went.
+	Loads func() sandbox.Loads
 	// Ready says why the responder could not do its work now, or nil.
 	Ready func(ctx context.Context) error
 	// Principals may ask for everything, each with a token.
