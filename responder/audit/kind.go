@@ -55,6 +55,12 @@ const (
 	GuardReload Kind = "guard.reload"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
+	// Logout: somebody ended a session.
+	Logout Kind = "logout"
+	// Redaction: somebody has a sealed value of the record erased.
+	Redaction Kind = "audit.redaction"
+	// Retention: the oldest months were taken out.
+	Retention Kind = "audit.retention"
 	// Startup and Shutdown: a responder began and ended its work.
 	Startup  Kind = "startup"
 	Shutdown Kind = "shutdown"
@@ -64,7 +70,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionProlonged, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Login, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Login, Logout, Redaction, Retention, Startup, Shutdown,
 	}
 }
 

@@ -16,13 +16,14 @@ import (
 	"sync"
 	"time"
 
+	"riposte/responder/audit"
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
-// Options is what the API shows and changes. All fields but Console are needed.
+// Options is what the API shows and changes. All fields but Evidence and Console are needed.
 type Options struct {
 	Cluster string
 	Version string
@@ -37,7 +38,11 @@ type Options struct {
 	Playbooks func() []*playbook.Playbook
 	// Loads says how loading them went.
 	Loads func() sandbox.Loads
-	// Ready says why the responder could not do its work now, or nil.
+	// Evidence is what the record is compared with, beside the database's checkpoints.
+	// Without it, checkpoints are not looked at.
+	Evidence func(ctx context.Context) (audit.Evidence, error)
+	// Ready says on one line why the responder could not do its work now, or nil. It sees
+	// to the log.
 	Ready func(ctx context.Context) error
 	// Principals may ask for everything, each with a token.
 	Principals []Principal
