@@ -2,11 +2,11 @@ package responder_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/stretchr/testify/require"
@@ -74,21 +75,21 @@ func loaded(s api.Status, name string) *api.PlaybookStatus {
 	return nil
 }
 
-// entries are the record's entries of a kind, newest first, as "result note".
-func entries(t *testing.T, c *client.Client, kind string) (texts []string, params []json.RawMessage) {
+// entries are the record's entries of a kind, newest first, as "result note", and their
+// params: those are sealed, and not in the API.
+func (r *rig) entries(t *testing.T, kind string) (texts []string, params []string) {
 	t.Helper()
-	p, err := c.Audit(t.Context(), client.AuditFilter{Kind: kind})
+	db, err := pgx.Connect(t.Context(), r.options.DatabaseURL)
 	require.NoError(t, err)
-	for _, e := range p.Items {
-		var b struct {
-			Note string `json:"note"`
-			What struct {
-				Params json.RawMessage `json:"params"`
-			} `json:"what"`
-		}
-		require.NoError(t, json.Unmarshal(e.Body, &b))
-		texts, params = append(texts, e.Result+" "+b.Note), append(params, b.What.Params)
-	}
+	defer func() { require.NoError(t, db.Close(context.Background())) }()
+	rows, err := db.Query(t.Context(), `SELECT result || ' ' || coalesce(note, ''), coalesce(params, '') FROM audit WHERE kind = $1 ORDER BY seq DESC`, kind)
+	require.NoError(t, err)
+	var text, param string
+	_, err = pgx.ForEachRow(rows, []any{&text, &param}, func() error {
+		texts, params = append(texts, text), append(params, param)
+		return nil
+	})
+	require.NoError(t, err)
 	return texts, params
 }
 
@@ -102,10 +103,10 @@ func TestChangedFilesAreTakenOverAndRecorded(t *testing.T) {
 	require.NotNil(t, first)
 	require.Equal(t, r.options.PlaybookDir, first.Source)
 	for kind, name := range map[string]string{"playbook.reload": "mounted", "guard.reload": "riposte.guard.site"} {
-		eventually(t, "what was loaded at the start is recorded", func() bool { texts, _ := entries(t, c, kind); return len(texts) == 1 })
-		texts, params := entries(t, c, kind)
+		eventually(t, "what was loaded at the start is recorded", func() bool { texts, _ := r.entries(t, kind); return len(texts) == 1 })
+		texts, params := r.entries(t, kind)
 		require.Contains(t, texts[0], "loaded instance test-1 has ")
-		require.Contains(t, string(params[0]), `"name":"`+name+`"`)
+		require.Contains(t, params[0], `"name":"`+name+`"`)
 	}
 
 	mount(t, r.options.PlaybookDir, "..2", "p.rego", strings.Replace(aPlaybook("mounted", "enforce"), "alert.rule", "alert.rul", 1))
@@ -117,18 +118,18 @@ func TestChangedFilesAreTakenOverAndRecorded(t *testing.T) {
 	require.Contains(t, s.GuardLoads.Error, r.options.GuardPolicyDir+"/g.rego:1:1: there is no rule")
 	require.True(t, s.PlaybookLoads.ErrorAt.After(s.PlaybookLoads.GoodAt))
 	for _, kind := range []string{"playbook.reload", "guard.reload"} {
-		eventually(t, "and recorded", func() bool { texts, _ := entries(t, c, kind); return len(texts) == 2 })
-		texts, _ := entries(t, c, kind)
+		eventually(t, "and recorded", func() bool { texts, _ := r.entries(t, kind); return len(texts) == 2 })
+		texts, _ := r.entries(t, kind)
 		require.Contains(t, texts[0], "failed instance test-1 has ")
 		require.Contains(t, texts[0], ".rego:")
 	}
 
 	mount(t, r.options.PlaybookDir, "..3", "p.rego", aPlaybook("mounted", "approve"))
 	eventually(t, "a good one is taken", func() bool { return loaded(statusOf(t, c), "mounted").Mode == "approve" })
-	eventually(t, "and recorded", func() bool { texts, _ := entries(t, c, "playbook.reload"); return len(texts) == 3 })
-	_, params := entries(t, c, "playbook.reload")
+	eventually(t, "and recorded", func() bool { texts, _ := r.entries(t, "playbook.reload"); return len(texts) == 3 })
+	_, params := r.entries(t, "playbook.reload")
 	require.JSONEq(t, fmt.Sprintf(`{"changed": [{"name": "mounted", "source": %q, "revision": %q, "was": %q}]}`,
-		r.options.PlaybookDir, loaded(statusOf(t, c), "mounted").Revision, first.Revision), string(params[0]))
+		r.options.PlaybookDir, loaded(statusOf(t, c), "mounted").Revision, first.Revision), params[0])
 	s = statusOf(t, c)
 	require.False(t, s.PlaybookLoads.Failing)
 	require.Equal(t, []uint64{2, 1}, []uint64{s.PlaybookLoads.Good, s.PlaybookLoads.Bad})
