@@ -52,6 +52,7 @@ func (r *Responder) sources() figures.Sources {
 			return figures.Playbooks{Loaded: len(r.playbooks.Playbooks()), LastAttempt: last.At, ReloadFailed: last.Err != nil}
 		},
 		Guard: r.guard.Counts, Switches: r.guard.Switches, Execute: r.counts.execute, Immediate: r.counts.immediate, Webhooks: r.webhooks.Counts,
+		Verifications: r.api.Verifications, Events: r.api.Events,
 		Database: r.store, SilentAfter: r.o.SilentAfter, Traces: r.observers.traces.Counts,
 	}
 	if r.binder != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"riposte/responder/api"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
 	"riposte/responder/kube"
@@ -41,6 +42,10 @@ type Sources struct {
 	// Immediate counts the liftings of what agents contained at once.
 	Immediate Counts
 	Webhooks  func() map[string]notify.Count
+
+	// Verifications counts those of the record that somebody asked for, by their result.
+	Verifications Counts
+	Events        func() api.EventsStatus
 
 	Database Database
 	// SilentAfter is after how long an agent counts as silent.
@@ -84,6 +89,7 @@ func (f *Figures) sources(s *Sources) {
 	f.decidingSources(s)
 	f.actingSources(s)
 	f.databaseSources(s)
+	f.apiSources(s)
 }
 
 // counted makes a metric of each counter in the table. Its name is the prefix, the

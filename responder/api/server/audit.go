@@ -54,6 +54,7 @@ func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
 	defer cancel()
 	report, err := audit.Verify(ctx, s.Store.Pool())
+	s.verified.count(report.OK, err)
 	v := api.Verification{OK: report.OK, Entries: report.Entries, Chains: []api.ChainVerification{}}
 	for _, c := range report.Chains {
 		v.Chains = append(v.Chains, api.ChainVerification{Cluster: c.Cluster, OK: c.OK, Entries: c.Entries, Head: c.Head, BadSeq: c.BadSeq, Reason: c.Reason})

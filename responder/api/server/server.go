@@ -53,6 +53,7 @@ type Server struct {
 	handler http.Handler
 	// verifying: the record is read once at a time.
 	verifying sync.Mutex
+	verified  verifications
 	// cancel ends the requests that are still there after Stop's time, done waits for
 	// the feed and the server.
 	cancel context.CancelFunc
