@@ -24,7 +24,6 @@ import (
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
-	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -89,7 +88,7 @@ func New(o Options) (*Responder, error) {
 			return nil, err
 		}
 	}
-	sources := []sandbox.Source{playbook.Embedded()}
+	sources := []playbook.Source{playbook.Embedded()}
 	if o.PlaybookDir != "" {
 		sources = append(sources, playbook.Dir(o.PlaybookDir))
 	}
@@ -292,7 +291,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
 	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, log) }))
+		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(playbook.Reload) {}) }))
 	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)
