@@ -24,6 +24,7 @@ import (
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -291,7 +292,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
 	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(playbook.Reload) {}) }))
+		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(sandbox.Reload) {}) }))
 	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)
