@@ -58,8 +58,8 @@ type Options struct {
 	// KillSwitchFile is there while the kill switch is on; those of a cluster or a
 	// playbook stand beside it. Default: there is no kill switch to turn.
 	KillSwitchFile string
-	// GuardFile holds the guard's budgets and limits, see docs/guard.md. Default:
-	// guard.DefaultLimits.
+	// GuardFile holds the guard's budgets and limits, see docs/guard.md; changes in it are
+	// taken over. Default: guard.DefaultLimits.
 	GuardFile string
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
@@ -92,8 +92,8 @@ const InCluster = "in-cluster"
 
 // How often things that nobody waits for are looked at.
 const (
-	watchPlaybooks = 2 * time.Second
-	housekeeping   = 10 * time.Minute
+	watchFiles   = 2 * time.Second
+	housekeeping = 10 * time.Minute
 	// keepDeadLetters is how long a message that could not be processed is kept.
 	keepDeadLetters = 30 * 24 * time.Hour
 )

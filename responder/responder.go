@@ -292,7 +292,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
 	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(sandbox.Reload) {}) }))
+		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchFiles, func(sandbox.Reload) {}) }))
 	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)

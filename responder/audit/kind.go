@@ -49,6 +49,8 @@ const (
 	PlaybookMode Kind = "playbook.mode"
 	// PlaybookReload: the set of playbooks changed or could not be read.
 	PlaybookReload Kind = "playbook.reload"
+	// Configuration: a file that says what may be done was read anew.
+	Configuration Kind = "configuration"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
 	// Logout: somebody ended a session.
@@ -66,7 +68,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Logout, Redaction, Retention, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Configuration, Login, Logout, Redaction, Retention, Startup, Shutdown,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"riposte/responder/guard"
 	"riposte/responder/kube"
 	"riposte/responder/notify"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -34,7 +35,11 @@ type Sources struct {
 	Connected func() bool
 	Backlog   func(context.Context) (waiting, unanswered uint64, err error)
 
-	Playbooks func() Playbooks
+	// Playbooks is how many are loaded.
+	Playbooks func() int
+	// Reloads are by what is read from files and read anew when they change: "playbooks",
+	// "guard_file" or "guard_policies".
+	Reloads map[string]func() sandbox.Loads
 	// Guard counts verdicts by rule, Switches are the kill switches that are on.
 	Guard    Counts
 	Switches func() []guard.Switch
@@ -54,14 +59,6 @@ type Sources struct {
 	Traces      Counts
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
-}
-
-// Playbooks says how many are loaded, since when, and whether the last change could
-// not be loaded.
-type Playbooks struct {
-	Loaded       int
-	LastAttempt  time.Time
-	ReloadFailed bool
 }
 
 // Database is store.Store's.
