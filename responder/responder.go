@@ -237,7 +237,7 @@ func (r *Responder) startBus(ctx context.Context) error {
 // startActions registers what can be done. Without a cluster there are none of its
 // actions, and a playbook that proposes one gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := append(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks)...)
+	all := slices.Concat(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks), ownActions(r.store))
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err
