@@ -32,7 +32,7 @@ const head = `<!-- Made by "make generate" from responder/figures. Do not edit. 
 
 # Metrics of the responder
 
-` + "`riposte responder --metrics-listen 127.0.0.1:7413`" + ` serves Prometheus's metrics at ` + "`/metrics`" + `, and ` + "`/healthz`" + ` and
+` + "`--metrics-listen 127.0.0.1:7413`" + `, of ` + "`riposte responder`" + ` and ` + "`riposte up`" + `, serves Prometheus's metrics at ` + "`/metrics`" + `, and ` + "`/healthz`" + ` and
 ` + "`/readyz`" + ` for Kubernetes' probes, on an address of their own. Without the flag there is no such address. Nothing else is
 served there, and nobody has to sign in: bind it to 127.0.0.1, or to the pod's address behind a NetworkPolicy that lets
 Prometheus alone in.
