@@ -51,6 +51,12 @@ const (
 	PlaybookReload Kind = "playbook.reload"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
+	// Logout: somebody ended a session.
+	Logout Kind = "logout"
+	// Redaction: somebody has a sealed value of the record erased.
+	Redaction Kind = "audit.redaction"
+	// Retention: the oldest months were taken out.
+	Retention Kind = "audit.retention"
 	// Startup and Shutdown: a responder began and ended its work.
 	Startup  Kind = "startup"
 	Shutdown Kind = "shutdown"
@@ -60,7 +66,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Logout, Redaction, Retention, Startup, Shutdown,
 	}
 }
 
