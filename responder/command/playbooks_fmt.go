@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pmezard/go-difflib/difflib"
@@ -114,9 +115,12 @@ func readRego(file string) ([]byte, error) {
 
 func printDiff(cmd *cobra.Command, file string, before, after []byte) error {
 	return difflib.WriteUnifiedDiff(cmd.OutOrStdout(), difflib.UnifiedDiff{
-		A: difflib.SplitLines(string(before)), B: difflib.SplitLines(string(after)), FromFile: file, ToFile: file + " (formatted)", Context: 3,
+		A: linesIn(before), B: linesIn(after), FromFile: file, ToFile: file + " (formatted)", Context: 3,
 	})
 }
+
+// linesIn are a text's lines with their ends.
+func linesIn(text []byte) []string { return slices.Collect(strings.Lines(string(text))) }
 
 // replaceFile writes beside the file and renames, so that a crash leaves one or the other.
 func replaceFile(file string, text []byte) error {
