@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,6 +91,9 @@ func newPlaybooksCheck() *cobra.Command {
 				return err
 			}
 			if len(errs) > 0 {
+				slices.SortStableFunc(errs, func(a, b *sandbox.Error) int {
+					return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
+				})
 				return explain(cmd.ErrOrStderr(), errs)
 			}
 			if len(good) == 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -157,6 +158,7 @@ func targetText(t playbook.Target) string {
 
 func newPlaybooksExplain() *cobra.Command {
 	var from oneAlert
+	var only []string
 	c := &cobra.Command{
 		Use: "explain [DIR...]", Short: "Say why the playbooks act on one alert, or do not",
 		Long: `For one alert, taken as "eval" takes it, say of each playbook: which of its rules were
@@ -174,12 +176,16 @@ which of its keys. What is nearest comes first.`,
 				return err
 			}
 			for _, e := range set.Explain(cmd.Context(), in) {
-				printExplanation(cmd.OutOrStdout(), e)
+				if len(only) == 0 || slices.Contains(only, e.Playbook.Name) {
+					printExplanation(cmd.OutOrStdout(), e)
+				}
 			}
 			return cmd.Context().Err()
 		},
 	}
 	from.flags(c)
+	c.Flags().StringSliceVar(&only, "playbook", nil, "only these playbooks")
+	must(c.RegisterFlagCompletionFunc("playbook", completePlaybooks))
 	return c
 }
 
