@@ -29,7 +29,8 @@ type ending struct {
 	kind audit.Kind
 }
 
-// finish records an ending and its entries in one transaction.
+// finish records an ending and its entries in one transaction, together with what
+// else ends at this moment.
 func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 	end.note = sentence(end.note + end.kept.lost + c.remark)
 	if !end.executed.IsZero() {
@@ -47,7 +48,7 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 	}
 	// A success whose effect was not yet seen keeps a lease for the verification.
 	look := end.state == succeeded && end.kind == audit.ActionResult && end.verified.IsZero()
-	err := e.inTx(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := e.endings.record(ctx, &change{entries: entries, apply: func(ctx context.Context, tx store.Tx) error {
 		sql := `UPDATE actions SET state = $3, note = $4, refused_by = $5, executed_ns = $6, verified_ns = $7, audited_ns = $8,
 			lease_holder = CASE WHEN $9::boolean THEN lease_holder ELSE '' END,
 			lease_until = CASE WHEN $9 THEN clock_timestamp() + make_interval(secs => $10::float8) END
@@ -66,12 +67,10 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 			}
 		}
 		if look {
-			if err := EnqueueTo(ctx, tx, verify, c.ID); err != nil {
-				return err
-			}
+			return EnqueueTo(ctx, tx, verify, c.ID)
 		}
-		return audit.Append(ctx, tx, entries...)
-	})
+		return nil
+	}})
 	if err != nil {
 		return e.lost(c, fmt.Errorf("record the end of action %s: %w", c.ID, err))
 	}
