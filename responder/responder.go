@@ -24,6 +24,7 @@ import (
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -236,7 +237,7 @@ func (r *Responder) startBus(ctx context.Context) error {
 // startActions registers what can be done. Without a cluster there are none of its
 // actions, and a playbook that proposes one gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := append(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks)...)
+	all := slices.Concat(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks), ownActions(r.store))
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err
@@ -291,7 +292,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
 	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(playbook.Reload) {}) }))
+		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(sandbox.Reload) {}) }))
 	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)

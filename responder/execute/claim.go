@@ -113,7 +113,7 @@ func (c *claim) entry(kind audit.Kind, result, note string) audit.Entry {
 	}
 	return audit.Entry{
 		Cluster: c.Target.Cluster, Kind: kind, Actor: audit.Playbook(c.playbook, c.revision), Result: result, Note: note,
-		Why:  audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
+		Why: audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
 		What: audit.What{
 			ActionID: c.ID, Type: c.Type, Object: c.Target.Identity(), UID: uid, Params: c.Params, Attempt: c.Attempt,
 			Kind: c.Target.Kind, Namespace: c.Target.Namespace, Name: c.Target.Name, Node: c.Target.Node,

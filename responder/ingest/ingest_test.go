@@ -209,7 +209,7 @@ func TestInput(t *testing.T) {
 	for i, in := range inputs[:3] {
 		require.Equal(t, playbook.Bound, in.Binding)
 		require.Equal(t, "web-1", in.Pod.Name)
-		require.Equal(t, playbook.Incident{ID: id, Alerts: int64(i + 1), FirstAt: in.Incident.FirstAt}, *in.Incident)
+		require.Equal(t, playbook.Incident{ID: id, Alerts: int64(i + 1), Priority: "Critical", FirstAt: in.Incident.FirstAt, History: in.Incident.History}, *in.Incident)
 	}
 	require.Empty(t, inputs[0].History)
 	require.Len(t, inputs[2].History, 1)

@@ -35,6 +35,7 @@ func (s *Server) table() []route {
 		{pattern: "GET /api/v1/deadletters", serve: s.listDeadLetters},
 		{pattern: "GET /api/v1/deadletters/{id}", serve: s.showDeadLetter},
 		{pattern: "POST /api/v1/deadletters/{id}/redrive", serve: s.redriveDeadLetter},
+		{pattern: "GET /api/v1/decisions/export", serve: s.exportDecisions},
 		{pattern: "GET /api/v1/audit", serve: s.listAudit},
 		{pattern: "GET /api/v1/audit/verify", serve: s.verifyAudit},
 		{pattern: "GET /api/v1/status", serve: s.showStatus},
