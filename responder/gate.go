@@ -9,12 +9,16 @@ import (
 	"riposte/responder/action"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
+	"riposte/responder/playbook/sandbox"
 )
 
 // newGuard reads the guard's file, if there is one, and compiles its rules. What
 // the file protects comes on top of what is protected anyway.
 func newGuard(o Options) (*guard.Guard, error) {
 	g := guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, KillSwitchFile: o.KillSwitchFile}
+	if o.GuardPolicyDir != "" {
+		g.Rego = []sandbox.Source{sandbox.Dir(o.GuardPolicyDir)}
+	}
 	if o.GuardFile != "" {
 		c, err := guard.ReadConfig(o.GuardFile)
 		if err != nil {

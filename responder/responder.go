@@ -24,7 +24,7 @@ import (
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
-	"riposte/responder/playbook/sandbox"
+	"riposte/responder/playbook/bundle"
 	"riposte/responder/store"
 )
 
@@ -36,8 +36,10 @@ type Responder struct {
 	o         Options
 	secrets   secrets
 	playbooks *playbook.Holder
+	remote    *bundle.Remote // nil unless a bundle is fetched
 	guard     *guard.Guard
 	webhooks  *notify.Webhooks
+	signer    *audit.Signer // nil without a key
 
 	// intake is nil if nobody may send alerts over HTTP.
 	intake *intake.Identities
@@ -89,10 +91,11 @@ func New(o Options) (*Responder, error) {
 			return nil, err
 		}
 	}
-	sources := []playbook.Source{playbook.Embedded()}
-	if o.PlaybookDir != "" {
-		sources = append(sources, playbook.Dir(o.PlaybookDir))
+	sources, remote, err := playbookSources(o)
+	if err != nil {
+		return nil, err
 	}
+	r.remote = remote
 	if r.playbooks, err = playbook.NewHolder(playbook.Options{}, sources...); err != nil {
 		return nil, fmt.Errorf("load the playbooks: %w", err)
 	}
@@ -166,6 +169,7 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startBus(ctx); err != nil {
 		return err
 	}
+	r.startSigner()
 	actions, err := r.startActions(ctx)
 	if err != nil {
 		return err
@@ -183,6 +187,7 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startHTTPIntake(ctx); err != nil {
 		return err
 	}
+	r.startSources()
 	r.startChores()
 	r.startAPI(listener, actions)
 	r.startMetrics(metrics)
@@ -200,7 +205,7 @@ func closing(l net.Listener) func(context.Context) error {
 }
 
 func (r *Responder) startStore(ctx context.Context) error {
-	if err := store.Migrate(ctx, r.o.DatabaseURL); err != nil {
+	if err := r.migrate(ctx); err != nil {
 		return err
 	}
 	s, err := store.Open(ctx, r.o.DatabaseURL)
@@ -291,9 +296,6 @@ func (r *Responder) startIntake(actions action.Registry) {
 // startChores does what nobody waits for.
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
-	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(sandbox.Reload) {}) }))
-	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)
 		defer tick.Stop()
@@ -311,13 +313,13 @@ func (r *Responder) startChores() {
 }
 
 // housekeep ends the windows of incidents that nothing joined for long, and forgets
-// what the stream cannot deliver again, a day after it could, old dead letters, and
-// what no budget looks back to.
+// what the stream cannot deliver again, a day after it could, old dead letters,
+// what no budget looks back to, and the months that are kept no longer.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
 	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
-	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)))
+	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)), r.store.MakeMonths(ctx), r.retire(ctx, now))
 }
 
 func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
@@ -326,7 +328,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Ready: r.ready.err, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

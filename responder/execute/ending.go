@@ -97,7 +97,7 @@ func (e *Executor) record(ctx context.Context, batch []*ended) (errs []error) {
 const endSQL = `UPDATE actions SET state = $3, note = $4, refused_by = $5, executed_ns = $6, verified_ns = $7, audited_ns = $8,
 	lease_holder = CASE WHEN $9::boolean THEN lease_holder ELSE '' END,
 	lease_until = CASE WHEN $9 THEN clock_timestamp() + make_interval(secs => $10::float8) END
-	WHERE id = $1 AND lease_until = $2 AND lease_holder = $11`
+	WHERE id = $1 AND lease_until = $2 AND lease_holder = $11 RETURNING ttl_ns`
 
 // recordAll returns errLost for those whose lease was lost: nothing is written of them.
 func (e *Executor) recordAll(ctx context.Context, tx store.Tx, batch []*ended) ([]error, error) {
@@ -108,10 +108,13 @@ func (e *Executor) recordAll(ctx context.Context, tx store.Tx, batch []*ended) (
 	for i, x := range batch {
 		c, end := x.c, x.end
 		updates.Queue(endSQL, c.ID, c.lease, end.state, end.note, end.refusedBy, orNull(c.when.ExecutedNS), orNull(c.when.VerifiedNS),
-			time.Now().UnixNano(), x.look, (e.o.VerifyTimeout + 2*recordTimeout).Seconds(), e.o.Instance).Exec(func(tag pgconn.CommandTag) error {
-			if tag.RowsAffected() == 0 {
+			time.Now().UnixNano(), x.look, (e.o.VerifyTimeout + 2*recordTimeout).Seconds(), e.o.Instance).QueryRow(func(row pgx.Row) error {
+			// Another decision may have made its ttl longer since the claim.
+			if err := row.Scan(&c.ttl); errors.Is(err, pgx.ErrNoRows) {
 				errs[i] = errLost
 				return nil
+			} else if err != nil {
+				return err
 			}
 			entries = append(entries, x.entries...)
 			if x.look {
