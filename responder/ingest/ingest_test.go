@@ -332,7 +332,7 @@ func TestAPoisonousAlert(t *testing.T) {
 		require.Zero(t, d.acks)
 	}
 	require.EqualValues(t, 2, b.Counts()["dead_letters"])
-	notes := b.texts("SELECT convert_from(body, 'UTF8') FROM audit WHERE kind = 'deadletter' AND result = 'unstorable' ORDER BY seq")
+	notes := b.texts("SELECT note FROM audit WHERE kind = 'deadletter' AND result = 'unstorable' ORDER BY seq")
 	require.Len(t, notes, 2)
 	require.Contains(t, strings.Join(notes, "\n"), "not to be borne")
 	require.Contains(t, strings.Join(notes, "\n"), "alerts_pkey")

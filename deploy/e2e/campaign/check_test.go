@@ -290,7 +290,7 @@ func (c *campaign) checkContainers(t *testing.T, f *figures) {
 
 func (c *campaign) checkRecord(t *testing.T, f *figures) {
 	t.Helper()
-	report, err := audit.Verify(t.Context(), c.db)
+	report, err := audit.Verify(t.Context(), c.db, audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, report.OK, "%+v", report)
 	f.Entries = count(t, c, "SELECT count(*) FROM audit")

@@ -38,6 +38,8 @@ func (s *Server) table() []route {
 		{pattern: "GET /api/v1/decisions/export", serve: s.exportDecisions},
 		{pattern: "GET /api/v1/audit", serve: s.listAudit},
 		{pattern: "GET /api/v1/audit/verify", serve: s.verifyAudit},
+		{pattern: "GET /api/v1/audit/export", serve: s.exportAudit},
+		{pattern: "POST /api/v1/audit/redactions", serve: s.redactAudit},
 		{pattern: "GET /api/v1/status", serve: s.showStatus},
 		{pattern: "GET /api/v1/events", serve: s.streamEvents},
 		{pattern: "GET /api/v1/guard/kill-switch", serve: s.showKillSwitch},
