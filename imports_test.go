@@ -68,7 +68,7 @@ var importRules = []struct {
 		name:   "CRI and gRPC stay with the runtimes' metadata",
 		of:     []string{"riposte"},
 		exempt: []string{"riposte/agent/enrich/runtime"},
-		direct: true, forbid: []string{"k8s.io/cri-api", "google.golang.org/grpc"},
+		direct: true, forbid: []string{"k8s.io/cri-api", "google.golang.org/grpc", "github.com/containerd"},
 	},
 	{
 		name:   "OPA stays with playbook and guard",

@@ -17,7 +17,11 @@ import (
 
 // newGuard reads the guard's file, if there is one, and compiles its rules.
 func newGuard(o Options) (*guard.Guard, error) {
-	made, err := guard.New(guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, File: o.GuardFile, KillSwitchFile: o.KillSwitchFile})
+	g := guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, File: o.GuardFile, KillSwitchFile: o.KillSwitchFile}
+	if o.GuardPolicyDir != "" {
+		g.Rego = []sandbox.Source{sandbox.Dir(o.GuardPolicyDir)}
+	}
+	made, err := guard.New(g)
 	if err != nil {
 		return nil, fmt.Errorf("load the guard's rules: %w", err)
 	}
