@@ -59,6 +59,8 @@ func stages(c cgroup) [][]part {
 			kubeconfig("kube-controller-manager"), "--use-service-account-credentials",
 			"--service-account-private-key-file=" + pki + "service-accounts.key", "--root-ca-file=" + pki + "ca.crt",
 			"--cluster-signing-cert-file=" + pki + "ca.crt", "--cluster-signing-key-file=" + pki + "ca.key",
+			// It would make the default one on the machine.
+			"--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins",
 		}, controller...)},
 		{name: "kube-scheduler", args: append([]string{kubeconfig("kube-scheduler")}, controller...)},
 		{name: "kubelet", args: []string{
