@@ -47,6 +47,8 @@ func up(ctx context.Context, p place, images []string) error {
 		{"wait", "--for=condition=Ready", "node/" + nodeName, "--timeout=60s"},
 		// A pod before it would be refused.
 		{"wait", "--for=create", "serviceaccount/default", "--namespace=default", "--timeout=60s"},
+		{"apply", "--filename=" + inside + "/dns.yaml"},
+		{"rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s"},
 	} {
 		if err := p.wait(ctx, c, "kubelet", append([]string{"kubectl"}, until...)...); err != nil {
 			return err
@@ -108,6 +110,7 @@ func (p place) make(ctx context.Context, c cgroup) error {
 	}
 	for name, from := range map[string]string{
 		"kubelet.yaml":         "config/kubelet.yaml",
+		"dns.yaml":             "config/dns.yaml",
 		"containerd.toml":      "config/containerd.toml",
 		"cni/10-pods.conflist": "config/10-pods.conflist",
 	} {
