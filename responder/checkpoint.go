@@ -35,6 +35,14 @@ func (r *Responder) startSigner() {
 	})
 }
 
+// checkpointCounts are the signer's, nil without a key.
+func (r *Responder) checkpointCounts() map[string]uint64 {
+	if r.signer == nil {
+		return nil
+	}
+	return r.signer.Counts()
+}
+
 // evidence is what the record is compared with: the newest checkpoint of each place,
 // whatever the database says. It must be read before the record is.
 func (r *Responder) evidence(ctx context.Context) (e audit.Evidence, err error) {
