@@ -224,7 +224,9 @@ func (r *Report) rows() []row {
 	}
 	rules := slices.Sorted(maps.Keys(r.Before.Rules))
 	for rule := range r.After.Rules {
-		note(&rules, rule)
+		if _, there := r.Before.Rules[rule]; !there {
+			rules = append(rules, rule)
+		}
 	}
 	slices.Sort(rules)
 	for _, rule := range rules {
