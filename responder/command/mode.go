@@ -88,8 +88,8 @@ func listLoaded(cmd *cobra.Command, form string) error {
 		if err != nil {
 			return err
 		}
-		return list(&p, []string{"NAME", "MODE", "DECLARED", "REVISION", "TITLE", "WHY THIS MODE"}, all, func(b api.PlaybookStatus) []string {
-			return []string{b.Name, b.Mode, b.Declared, fmt.Sprintf("%.12s", b.Revision), b.Title, whyMode(b)}
+		return list(&p, []string{"NAME", "MODE", "DECLARED", "REVISION", "SOURCE", "TITLE", "WHY THIS MODE"}, all, func(b api.PlaybookStatus) []string {
+			return []string{b.Name, b.Mode, b.Declared, fmt.Sprintf("%.12s", b.Revision), dash(b.Source), b.Title, whyMode(b)}
 		})
 	})
 }

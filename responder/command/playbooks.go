@@ -51,7 +51,9 @@ func sources(dirs []string) []sandbox.Source {
 }
 
 // explain prints located errors, one a line, and returns the sum of them.
-func explain(w io.Writer, err error) error {
+func explain(w io.Writer, err error) error { return explainIn(w, err, "the playbooks") }
+
+func explainIn(w io.Writer, err error, where string) error {
 	var errs sandbox.Errors
 	if !errors.As(err, &errs) {
 		return err
@@ -59,7 +61,7 @@ func explain(w io.Writer, err error) error {
 	for _, e := range errs {
 		fmt.Fprintln(w, e)
 	}
-	return fmt.Errorf("%s in the playbooks: correct it and check again", count(len(errs), "error"))
+	return fmt.Errorf("%s in %s: correct it and check again", count(len(errs), "error"), where)
 }
 
 func count(n int, noun string) string {
@@ -70,17 +72,22 @@ func count(n int, noun string) string {
 }
 
 func newPlaybooksCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check [DIR...]",
+	var keyFile string
+	c := &cobra.Command{
+		Use:   "check [DIR|BUNDLE...]",
 		Short: "Compile playbooks and check their metadata",
 		Long: "Compile each playbook as the responder does: strict, against the schema of the\n" +
 			"input, with the built-ins that are allowed, and with its METADATA block read in\n" +
 			"full. The actions that it writes out are checked against docs/actions.md. Every error is\n" +
-			"printed with its file, line and column, and the exit code is then 1.",
-		Example: "  riposte playbooks check\n  riposte playbooks check ./playbooks",
+			"printed with its file, line and column, inside a bundle too, and the exit code is then 1.",
+		Example: "  riposte playbooks check\n  riposte playbooks check ./playbooks\n  riposte playbooks check --bundle-key key.pem bundle.tar.gz",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			good, err := playbook.Check(sources(args)...)
-			errs := sandbox.Errors(nil).Append(err).Append(playbook.CheckActions(registry(), sources(args)...))
+			all, unread := bundleSources(args, keyFile, cmd.ErrOrStderr())
+			if all == nil {
+				return unread
+			}
+			good, err := playbook.Check(all...)
+			errs := sandbox.Errors(nil).Append(unread).Append(err).Append(playbook.CheckActions(registry(), all...))
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			for _, p := range good {
 				if !slices.ContainsFunc(errs, func(e *sandbox.Error) bool { return slices.Contains(p.Files, e.File) }) {
@@ -102,6 +109,8 @@ func newPlaybooksCheck() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&keyFile, "bundle-key", "", "file with the public key that bundles must be signed by (PEM)")
+	return c
 }
 
 func newPlaybooksList() *cobra.Command {

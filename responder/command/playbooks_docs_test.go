@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	block = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```\n")
-	named = regexp.MustCompile("`([\\w./]+\\.(?:rego|json|yaml))`")
+	fenced = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```\n")
+	named  = regexp.MustCompile("`([\\w./]+\\.(?:rego|json|yaml))`")
 	// took is how long something ran, which differs each time.
 	took = regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`)
 	gaps = regexp.MustCompile(` {2,}`)
@@ -40,7 +40,7 @@ func TestToolsPage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var out strings.Builder
 	last := 0
-	for _, at := range block.FindAllSubmatchIndex(text, -1) {
+	for _, at := range fenced.FindAllSubmatchIndex(text, -1) {
 		before, kind, body := string(text[last:at[0]]), string(text[at[2]:at[3]]), string(text[at[4]:at[5]])
 		out.WriteString(before)
 		last = at[1]

@@ -68,8 +68,9 @@ func TestPlaybooksCheck(t *testing.T) {
 	out, errs, err := run("check")
 	require.NoError(t, err)
 	require.Empty(t, errs)
-	require.Equal(t, "OK  delete_pod_on_critical      enforce  embedded:/response/delete_pod_on_critical.rego\n"+
-		"OK  kill_container_on_critical  enforce  embedded:/response/kill_container_on_critical.rego\n", out)
+	require.Contains(t, out, "OK  delete_pod_on_critical      enforce  embedded:/response/delete_pod_on_critical.rego\n")
+	require.Contains(t, out, "OK  kill_container_on_critical  enforce  embedded:/response/kill_container_on_critical.rego\n")
+	require.NotContains(t, out, "/lib/")
 
 	d := dir(t, "web.rego", goodPlaybook, "bad.rego", strings.NewReplacer("playbooks.web", "playbooks.bad", "approve", "ask").Replace(goodPlaybook),
 		"worse.rego", strings.NewReplacer("playbooks.web", "playbooks.worse", "input.alert.rule", "input.alert.rul").Replace(goodPlaybook))

@@ -36,7 +36,7 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 		Playbook: answer.Playbook, Revision: answer.Revision, Mode: string(answer.Mode), Reason: p.Reason, State: "refused",
 	}
 	n.Target, _ = json.Marshal(target) // a struct of texts and numbers
-	n.EffectKey = bounded(p.Type + " " + target.Identity())
+	n.EffectKey = bounded(in.effectKey(d, answer.Playbook, p.Type, target))
 	var effect *guard.Effect
 	if err != nil {
 		n.RefusedBy, n.Note = ruleTarget, err.Error()
@@ -52,6 +52,15 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 	return proposed{NewAction: n, target: target, effect: effect}
 }
 
+// effectKey is equal for proposals that have one effect. What leaves nothing behind
+// has a new one in each incident: people are told again, evidence is gathered anew.
+func (in *Ingest) effectKey(d *draft, playbook, kind string, target action.Target) string {
+	if key := kind + " " + target.Identity(); !in.Actions.Momentary(kind) {
+		return key
+	}
+	return kind + " " + d.newIncident + " " + playbook + " " + target.Identity()
+}
+
 // verdict sets the action's state, and returns what the guard will count of it.
 func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, target action.Target, p playbook.Proposal) *guard.Effect {
 	ttl, rule, err := admit(in.Actions, target, p)
@@ -60,6 +69,12 @@ func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, tar
 		return nil
 	}
 	n.TTLNS = int64(ttl)
+	if lease, leased := in.Actions.Lease(p.Type, p.Params); leased {
+		n.Leased = true
+		if n.TTLNS == 0 {
+			n.TTLNS = int64(lease)
+		}
+	}
 	v := in.Guard.Judge(ctx, guard.Question{
 		Playbook: n.Playbook, Mode: playbook.Mode(n.Mode), RequiresApproval: p.RequiresApproval, Type: p.Type, Target: target,
 		Alert: d.alert, Binding: d.binding, Pod: d.input.Pod,

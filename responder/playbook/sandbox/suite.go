@@ -12,7 +12,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
@@ -83,7 +82,11 @@ func RunTests(ctx context.Context, files []*File, s Schema, o TestOptions) ([]Te
 	}
 	covered := cover.New()
 	mods := modules(files, true)
-	first := newRunner(mods, s, o).SetCoverageQueryTracer(covered).SetCoverageRuns(nil)
+	data, err := documents(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	first := newRunner(mods, data, s, o).SetCoverageQueryTracer(covered).SetCoverageRuns(nil)
 	if o.Run != nil {
 		first = first.Filter(o.Run.String())
 	}
@@ -101,7 +104,7 @@ func RunTests(ctx context.Context, files []*File, s Schema, o TestOptions) ([]Te
 	}
 	// What failed runs a second time with a trace, which tells where.
 	if len(failed) > 0 {
-		traced, err := runTests(ctx, newRunner(mods, s, o).EnableTracing(true).Filter("^("+strings.Join(failed, "|")+")$"))
+		traced, err := runTests(ctx, newRunner(mods, data, s, o).EnableTracing(true).Filter("^("+strings.Join(failed, "|")+")$"))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -129,14 +132,14 @@ func RunTests(ctx context.Context, files []*File, s Schema, o TestOptions) ([]Te
 	return results, coverage(covered.Report(mods), slices.Sorted(maps.Keys(mods))), nil
 }
 
-func newRunner(mods map[string]*ast.Module, s Schema, o TestOptions) *tester.Runner {
+func newRunner(mods map[string]*ast.Module, data map[string]any, s Schema, o TestOptions) *tester.Runner {
 	c := compiler(s).WithEnablePrintStatements(true)
 	fresh := make(map[string]*ast.Module, len(mods))
 	for name, m := range mods {
 		fresh[name] = m.Copy()
 	}
-	data := inmem.NewFromObject(map[string]any{"fixtures": o.Fixtures})
-	return tester.NewRunner().SetCompiler(c).SetStore(data).SetModules(fresh).SetTimeout(testTimeout).RaiseBuiltinErrors(true).CapturePrintOutput(true)
+	data["fixtures"] = o.Fixtures
+	return tester.NewRunner().SetCompiler(c).SetStore(storeOf(data)).SetModules(fresh).SetTimeout(testTimeout).RaiseBuiltinErrors(true).CapturePrintOutput(true)
 }
 
 func runTests(ctx context.Context, r *tester.Runner) ([]*tester.Result, error) {
