@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func TestTimeToTheEffect(t *testing.T) {
 		if n == 2 {
 			took = 0 // was not executed: as long as the others
 		}
-		all = append(all, api.Recorded{AlertID: fmt.Sprint(n), ReceivedAt: noon, KernelAt: &kernel, Count: 1, Input: input(n, "R", noon), Decisions: []api.RecordedDecision{deletion(n, "R", noon, took)}})
+		all = append(all, api.Recorded{AlertID: strconv.Itoa(n), ReceivedAt: noon, KernelAt: &kernel, Count: 1, Input: input(n, "R", noon), Decisions: []api.RecordedDecision{deletion(n, "R", noon, took)}})
 	}
 	r, err := replay.Run(t.Context(), lines(t, all...), replay.Options{Actions: registry})
 	require.NoError(t, err)
