@@ -26,6 +26,11 @@ struct life {
 	__u64 user;
 	__u64 ppid;
 	__u64 comm[2];
+	// How many opens were told, since the mask that these could lead to was last void,
+	// though no rule wants their path.
+	__u64 shown_epoch;
+	__u32 shown_gen;
+	__u32 shown;
 };
 
 // Full, it takes no more processes: those have no mask.
