@@ -83,6 +83,12 @@ var importRules = []struct {
 		direct: true, forbid: []string{"github.com/nats-io"},
 	},
 	{
+		name:   "Prometheus stays with the figures, OpenTelemetry with the traces",
+		of:     []string{"riposte"},
+		exempt: []string{"riposte/responder/figures", "riposte/responder/trace"},
+		direct: true, forbid: []string{"github.com/prometheus", "go.opentelemetry.io"},
+	},
+	{
 		name:   "what belongs to no half sees neither",
 		of:     []string{"riposte/bpf", "riposte/migrations", "riposte/playbooks", "riposte/web"},
 		forbid: []string{"riposte/agent", "riposte/responder", "riposte/deploy"},

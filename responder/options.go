@@ -29,12 +29,27 @@ type Options struct {
 	// DatabaseURL is Postgres's connection string, such as
 	// "postgres://riposte@db/riposte?sslmode=verify-full". Needed.
 	DatabaseURL string
+	// MigrateURL is that of the database's owner, who migrates at the start and gives the
+	// role of DatabaseURL its rights. Default: the role of DatabaseURL migrates if it may
+	// make tables; otherwise the schema must be this version's.
+	MigrateURL string
 	// NATS is the bus's address, several parted by commas. Default: nats://127.0.0.1:4222.
 	NATS string
 	// NATSKeyFile holds the responder's nkey seed. Needed.
 	NATSKeyFile string
 	// OrderKeyFile holds the Ed25519 private key that signs orders, PEM in PKCS #8. Needed.
 	OrderKeyFile string
+	// CheckpointKeyFile holds the Ed25519 private key that signs checkpoints of the record,
+	// PEM in PKCS #8, the same for all replicas. OldCheckpointKeyFile is the one before,
+	// until it has handed over. Default: nothing is signed.
+	CheckpointKeyFile, OldCheckpointKeyFile string
+	// CheckpointFile gets a line for each checkpoint, beside the database and the bus.
+	// Default: no file.
+	CheckpointFile string
+	// CheckpointEvery is after how many entries a checkpoint is signed, CheckpointWithin
+	// after how long if there are fewer. Default: 1000 and a minute.
+	CheckpointEvery  int64
+	CheckpointWithin time.Duration
 	// TokenFile holds the API's token, at least 16 characters. Needed.
 	TokenFile string
 	// PeopleFile holds tokens of people, a line each: a name, a space, the token. Two
@@ -43,6 +58,9 @@ type Options struct {
 
 	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
 	Listen string
+	// MetricsListen is the address of Prometheus's metrics and of the health checks,
+	// which nobody has to sign in for, see docs/metrics.md. Default: nowhere.
+	MetricsListen string
 	// Kubeconfig is a file that opens the cluster that pods are deleted in, or
 	// InCluster for the one that we run in. Default: no cluster.
 	Kubeconfig string
@@ -52,12 +70,26 @@ type Options struct {
 	// PlaybookDir is a folder of playbooks beside the built-in ones; changes in it
 	// are taken over. Default: the built-in ones alone.
 	PlaybookDir string
+	// Bundle is an OPA bundle of playbooks beside them, a file or an http(s) URL. Default: none.
+	Bundle string
+	// BundleKeyFile holds the public key that the bundle's signature is verified with, see
+	// bundle.SignedBy. Needed with Bundle, unless BundleUnsigned takes every bundle.
+	BundleKeyFile  string
+	BundleUnsigned bool
+	// BundleTokenFile holds the bearer token for the bundle's server. Default: none.
+	BundleTokenFile string
+	// BundleEvery is how often the server is asked for news, a tenth sooner or later.
+	// Default: 30 s.
+	BundleEvery time.Duration
 	// KillSwitchFile is there while the kill switch is on; those of a cluster or a
 	// playbook stand beside it. Default: there is no kill switch to turn.
 	KillSwitchFile string
-	// GuardFile holds the guard's budgets and limits, see docs/guard.md. Default:
-	// guard.DefaultLimits.
+	// GuardFile holds the guard's budgets and limits, see docs/guard.md; changes in it are
+	// taken over. Default: guard.DefaultLimits.
 	GuardFile string
+	// GuardPolicyDir is a folder of guard rules in Rego, see docs/guard.md; changes in it
+	// are taken over. Default: none.
+	GuardPolicyDir string
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
 
@@ -75,6 +107,10 @@ type Options struct {
 	IncidentWindow time.Duration
 	// SilentAfter is how long an agent may say nothing before that is an incident. Default: 1 min.
 	SilentAfter time.Duration
+	// Retention is how long the record is kept, AlertRetention how long alerts and
+	// decisions are: by whole months, 31 and 8 days at least. The record's needs a key
+	// for checkpoints. Default: 0, for ever.
+	Retention, AlertRetention time.Duration
 	// StreamReplicas is on how many NATS servers the stream of alerts is kept. Default: 1.
 	StreamReplicas int
 
@@ -89,8 +125,8 @@ const InCluster = "in-cluster"
 
 // How often things that nobody waits for are looked at.
 const (
-	watchPlaybooks = 2 * time.Second
-	housekeeping   = 10 * time.Minute
+	watchFiles   = 2 * time.Second
+	housekeeping = 10 * time.Minute
 	// keepDeadLetters is how long a message that could not be processed is kept.
 	keepDeadLetters = 30 * 24 * time.Hour
 )
@@ -117,6 +153,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.SilentAfter == 0 {
 		o.SilentAfter = time.Minute
 	}
+	if o.BundleEvery == 0 {
+		o.BundleEvery = defaultBundleEvery
+	}
 	if o.Instance == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -126,6 +165,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.IncidentWindow < time.Minute || o.SilentAfter < 15*time.Second {
 		return o, errors.New("an incident's window is a minute at least, and an agent may say nothing for 15 s at least: it speaks every ten")
+	}
+	if o.Retention != 0 && o.Retention < 31*24*time.Hour || o.AlertRetention != 0 && o.AlertRetention < 8*24*time.Hour {
+		return o, errors.New("the record is kept for 31 days at least, alerts for 8: the stream may still deliver what is younger")
 	}
 	var missing []error
 	for _, need := range []struct{ name, value string }{
@@ -141,5 +183,5 @@ func (o Options) withDefaults() (Options, error) {
 	if (o.IntakeListen == "") != (o.IntakeIdentities == "") {
 		missing = append(missing, errors.New("the intake needs an address and a file of identities, both or none"))
 	}
-	return o, errors.Join(missing...)
+	return o, errors.Join(append(missing, o.checkBundle())...)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/bus"
 	"riposte/responder/execute"
+	"riposte/responder/figures"
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
 	"riposte/responder/ingest/watch"
@@ -21,7 +24,7 @@ import (
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
-	"riposte/responder/playbook/sandbox"
+	"riposte/responder/playbook/bundle"
 	"riposte/responder/store"
 )
 
@@ -33,8 +36,10 @@ type Responder struct {
 	o         Options
 	secrets   secrets
 	playbooks *playbook.Holder
+	remote    *bundle.Remote // nil unless a bundle is fetched
 	guard     *guard.Guard
 	webhooks  *notify.Webhooks
+	signer    *audit.Signer // nil without a key
 
 	// intake is nil if nobody may send alerts over HTTP.
 	intake *intake.Identities
@@ -45,10 +50,20 @@ type Responder struct {
 	binder *kube.Binder // nil without a cluster, and so is places
 	places *kube.Places
 	// ingest is what every way in needs, redrive the way for dead letters.
-	ingest           ingest.Options
-	redrive          func(ctx context.Context, id, actor, reason string) error
-	api              *server.Server
-	addr, intakeAddr string
+	ingest  ingest.Options
+	redrive func(ctx context.Context, id, actor, reason string) error
+	api     *server.Server
+	ready   *readiness
+
+	// observers are told what happens; counts are the parts' own numbers.
+	observers observers
+	counts    struct {
+		ingest            map[string]figures.Counts
+		intake, immediate figures.Counts
+		execute           func() execute.Stats
+	}
+
+	addr, intakeAddr, metricsAddr string
 
 	mu       sync.Mutex
 	started  bool
@@ -64,6 +79,7 @@ func New(o Options) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{o: o, failed: make(chan error, 1)}
+	r.counts.ingest = map[string]figures.Counts{}
 	if r.secrets, err = readSecrets(o); err != nil {
 		return nil, err
 	}
@@ -75,10 +91,11 @@ func New(o Options) (*Responder, error) {
 			return nil, err
 		}
 	}
-	sources := []sandbox.Source{playbook.Embedded()}
-	if o.PlaybookDir != "" {
-		sources = append(sources, playbook.Dir(o.PlaybookDir))
+	sources, remote, err := playbookSources(o)
+	if err != nil {
+		return nil, err
 	}
+	r.remote = remote
 	if r.playbooks, err = playbook.NewHolder(playbook.Options{}, sources...); err != nil {
 		return nil, fmt.Errorf("load the playbooks: %w", err)
 	}
@@ -118,8 +135,10 @@ func (e oneLine) Unwrap() error { return e.error }
 
 // start brings up the parts in the order in which they need each other.
 //
-//   - The port first, because that another program has it is the likeliest
-//     mistake, and it should cost nothing. It is served last.
+//   - The ports first, because that another program has it is the likeliest
+//     mistake, and it should cost nothing. They are served last.
+//   - The traces before all that is told to them: they send what is left when
+//     everything else has stopped.
 //   - The guard before the executor, which asks it.
 //   - The executor before the intake: what is decided finds somebody who does it,
 //     and what an earlier process left is taken up before anything new comes.
@@ -136,22 +155,27 @@ func (r *Responder) start(ctx context.Context) error {
 		return fmt.Errorf("the API cannot listen on %s: %w", r.o.Listen, err)
 	}
 	r.addr = listener.Addr().String()
-	r.cleanups.add("the listener", func(context.Context) error {
-		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) { // the API has closed it, if it was started
-			return err
-		}
-		return nil
-	})
+	r.cleanups.add("the listener", closing(listener))
+	metrics, err := r.listenMetrics(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.startTraces(ctx); err != nil {
+		return err
+	}
 	if err := r.startStore(ctx); err != nil {
 		return err
 	}
 	if err := r.startBus(ctx); err != nil {
 		return err
 	}
+	r.startSigner()
 	actions, err := r.startActions(ctx)
 	if err != nil {
 		return err
 	}
+	r.observers.figures = figures.New(slices.Collect(maps.Keys(actions)))
+	r.ready = r.newReadiness()
 	if err := r.startGuard(ctx, actions); err != nil {
 		return err
 	}
@@ -163,13 +187,25 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startHTTPIntake(ctx); err != nil {
 		return err
 	}
+	r.startSources()
 	r.startChores()
 	r.startAPI(listener, actions)
+	r.startMetrics(metrics)
 	return nil
 }
 
+// closing closes a listener, unless its server has.
+func closing(l net.Listener) func(context.Context) error {
+	return func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
 func (r *Responder) startStore(ctx context.Context) error {
-	if err := store.Migrate(ctx, r.o.DatabaseURL); err != nil {
+	if err := r.migrate(ctx); err != nil {
 		return err
 	}
 	s, err := store.Open(ctx, r.o.DatabaseURL)
@@ -206,7 +242,7 @@ func (r *Responder) startBus(ctx context.Context) error {
 // startActions registers what can be done. Without a cluster there are none of its
 // actions, and a playbook that proposes one gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := append(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks)...)
+	all := slices.Concat(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks), ownActions(r.store))
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err
@@ -217,10 +253,12 @@ func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
 func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) error {
 	e, err := execute.New(execute.Options{
 		Pool: r.store.Pool(), Registry: actions, Gate: gate{r.guard}, Instance: r.o.Instance, Log: r.o.Log.With("component", "execute"),
+		Observer: r.observers,
 	})
 	if err != nil {
 		return err
 	}
+	r.counts.execute = e.Stats
 	if err := e.Start(ctx); err != nil {
 		return err
 	}
@@ -231,16 +269,18 @@ func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) 
 func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
 	lift := newLifter(log)
+	r.counts.immediate = lift.counts
 	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
 	r.ingest = ingest.Options{
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueuer(actions), Lift: lift.put,
 		Cluster: r.o.Cluster, Log: log, Window: r.o.IncidentWindow,
+		Observer: r.observers,
 	}
 	if r.binder != nil { // a nil Binder in the interface would not be nil
 		r.ingest.Binder, r.ingest.Places = r.binder, r.places
 	}
 	in := ingest.New(r.ingest)
-	r.redrive = in.Redrive
+	r.redrive, r.counts.ingest["bus"] = in.Redrive, in.Counts
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
@@ -256,9 +296,6 @@ func (r *Responder) startIntake(actions action.Registry) {
 // startChores does what nobody waits for.
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
-	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, log) }))
-	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)
 		defer tick.Stop()
@@ -276,13 +313,13 @@ func (r *Responder) startChores() {
 }
 
 // housekeep ends the windows of incidents that nothing joined for long, and forgets
-// what the stream cannot deliver again, a day after it could, old dead letters, and
-// what no budget looks back to.
+// what the stream cannot deliver again, a day after it could, old dead letters,
+// what no budget looks back to, and the months that are kept no longer.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
 	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
-	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)))
+	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)), r.store.MakeMonths(ctx), r.retire(ctx, now))
 }
 
 func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
@@ -291,7 +328,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Ready: r.ready, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

@@ -149,6 +149,10 @@ type Spec struct {
 	Example string
 	// Stage orders it among the others of its decision.
 	Stage Stage
+	// Momentary marks what leaves nothing behind in what it acts on: it tells or gathers.
+	// It is done once for each incident, playbook and target; anything else once, until
+	// it is lifted.
+	Momentary bool
 	// NodeWide marks what concerns every pod of a node: two people must agree.
 	NodeWide bool
 	// Slow marks what gathers evidence or otherwise takes seconds: it is executed in
@@ -206,6 +210,23 @@ type Leaser interface {
 func (r Registry) Undoable(kind string) bool {
 	_, ok := r[kind].(Undoer)
 	return ok
+}
+
+// Momentary says whether there is an action of this type that leaves nothing behind.
+func (r Registry) Momentary(kind string) bool {
+	a, ok := r[kind]
+	return ok && a.Spec().Momentary
+}
+
+// Lease is how long an action's effect lasts that ends by itself; false if there is no
+// such action, or the params are wrong.
+func (r Registry) Lease(kind string, params json.RawMessage) (time.Duration, bool) {
+	l, ok := r[kind].(Leaser)
+	if !ok {
+		return 0, false
+	}
+	lease, err := l.Lease(params)
+	return lease, err == nil
 }
 
 // ErrorKind says what follows from an error.

@@ -125,6 +125,13 @@ type AuditEntry struct {
 	Result   string    `json:"result"`
 	AlertID  string    `json:"alert_id,omitempty"`
 	ActionID string    `json:"action_id,omitempty"`
+	// IncidentID is the incident's, if it is about one.
+	IncidentID string `json:"incident_id,omitempty"`
+	// Note, Reason and Params stand beside the body, which has salted digests of them;
+	// empty once they were erased.
+	Note   string          `json:"note,omitempty"`
+	Reason string          `json:"reason,omitempty"`
+	Params json.RawMessage `json:"params,omitempty"`
 	// Body is the exact JSON that is hashed; Prev and Hash are hexadecimal.
 	Body json.RawMessage `json:"body"`
 	Prev string          `json:"prev"`
@@ -145,9 +152,29 @@ type ChainVerification struct {
 	OK      bool   `json:"ok"`
 	Entries int64  `json:"entries"`
 	Head    string `json:"head"`
+	// First is the first entry that is kept; Signed the last one that a checkpoint
+	// vouches for, 0 for none; Erased how many values were erased.
+	First  int64 `json:"first"`
+	Signed int64 `json:"signed"`
+	Erased int64 `json:"erased"`
 	// BadSeq and Reason name the first entry that does not fit.
 	BadSeq int64  `json:"bad_seq,omitempty"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// VerificationProgress is one line of a verification that is still running.
+type VerificationProgress struct {
+	// Read is how many entries were read so far.
+	Read int64 `json:"read"`
+}
+
+// Redaction erases one value of one entry of the record, for good.
+type Redaction struct {
+	Cluster string `json:"cluster"`
+	Seq     int64  `json:"seq"`
+	// Field is note, reason or params.
+	Field  string `json:"field"`
+	Reason string `json:"reason"`
 }
 
 // Status is one look at everything.
@@ -157,7 +184,10 @@ type Status struct {
 	KillSwitch KillSwitch       `json:"kill_switch"`
 	Agents     []Agent          `json:"agents"`
 	Playbooks  []PlaybookStatus `json:"playbooks"`
-	Events     EventsStatus     `json:"events"`
+	// PlaybookLoads and GuardLoads are about the files of the playbooks and of the guard's rules.
+	PlaybookLoads Loads        `json:"playbook_loads"`
+	GuardLoads    Loads        `json:"guard_loads"`
+	Events        EventsStatus `json:"events"`
 }
 
 // EventsStatus counts this replica's readers of the event stream.
@@ -261,6 +291,8 @@ type PlaybookStatus struct {
 	Mode     string `json:"mode"`
 	Declared string `json:"declared,omitempty"`
 	Revision string `json:"revision"`
+	// Source is where it is from: a folder, a bundle, or "embedded:".
+	Source string `json:"source,omitempty"`
 	// SteppedBack is the guard's rule that made it step back to observe.
 	SteppedBack string `json:"stepped_back,omitempty"`
 	// Namespaces and Labels are the canary: outside of them the playbook observes.

@@ -87,11 +87,14 @@ type Guard interface {
 	Reserve(ctx context.Context, tx store.Tx, all []guard.Proposed) (guard.Reserved, error)
 }
 
-// Checker refuses what an action could not work with, and knows which can be lifted,
-// see action.Registry.
+// Checker refuses what an action could not work with, and knows which can be lifted
+// and which leave nothing behind, see action.Registry.
 type Checker interface {
 	Check(kind string, target action.Target, params json.RawMessage) error
 	Undoable(kind string) bool
+	// Lease is how long the effect lasts that its node ends by itself.
+	Lease(kind string, params json.RawMessage) (time.Duration, bool)
+	Momentary(kind string) bool
 }
 
 // Enqueue has planned actions executed when tx commits, see execute.Enqueue.
@@ -123,6 +126,8 @@ type Options struct {
 	Window time.Duration
 	// Tries is how often a message may fail by its own fault before it is put aside, 5 if 0.
 	Tries int
+	// Observer is told what becomes of alerts, nobody if nil.
+	Observer Observer
 }
 
 // Ingest stores alerts. Handle may be called from one goroutine at a time.
@@ -156,6 +161,9 @@ func New(o Options) *Ingest {
 	if o.Tries == 0 {
 		o.Tries = 5
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	return &Ingest{Options: o, failures: tally{}, asked: tally{}}
 }
 
@@ -183,6 +191,8 @@ type arrival struct {
 // done, or later while the database is away: then it holds the next batch back
 // for a while.
 func (in *Ingest) Handle(ctx context.Context, batch []Message) {
+	began := time.Now()
+	defer func() { in.Observer.Batch(len(batch), time.Since(began)) }()
 	work := make([]*arrival, 0, len(batch))
 	var dead []letter
 	var losses []loss

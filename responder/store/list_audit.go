@@ -27,13 +27,16 @@ type AuditRow struct {
 	Result   string
 	AlertID  string
 	ActionID string
-	Body     []byte
-	Prev     []byte
-	Hash     []byte
+	// IncidentID is empty where there is none; Note, Reason and Params too, and once they were erased.
+	IncidentID           string
+	Note, Reason, Params string
+	Body                 []byte
+	Prev                 []byte
+	Hash                 []byte
 }
 
 const selectAudit = `SELECT cluster, seq, at, kind, actor, result, coalesce(alert_id::text, ''), coalesce(action_id::text, ''),
-	body, prev, hash FROM audit`
+	coalesce(incident_id::text, ''), coalesce(note, ''), coalesce(reason, ''), coalesce(params, ''), body, prev, hash FROM audit`
 
 // Audit returns one page of the record, newest first, and the next page's cursor.
 func (s *Store) Audit(ctx context.Context, f AuditFilter, p Paging) ([]AuditRow, string, error) {

@@ -4,6 +4,7 @@ package apitest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -64,9 +66,12 @@ func Start(t testing.TB, s *store.Store) *Env {
 			return execute.AskLift(ctx, s, registry, id, actor, reason)
 		},
 		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
+		Loads: func() sandbox.Loads {
+			return sandbox.Loads{Good: 2, Bad: 1, GoodAt: Base, ErrAt: Base.Add(time.Second), Err: errors.New("/etc/playbooks/a.rego:3:1: is wrong")}
+		},
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{
-				Name: Playbook, Revision: "0123456789abcdef",
+				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
 				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
 			}}
 		},

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -36,7 +38,8 @@ func auditKinds() []string {
 	return names
 }
 
-// verifyAudit reads the whole record, so one at a time is enough.
+// verifyAudit reads the whole record, so one at a time is enough. Whoever accepts
+// lines of JSON is told how far it is, and gets the result as the last one.
 func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
 	if q := readParameters(r); q.err != nil {
 		s.refuse(w, r, q.err)
@@ -47,21 +50,86 @@ func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.verifying.Unlock()
-	// The server's own read deadline would cancel the request while it is answered.
+	ctx, cancel := long(w, r)
+	defer cancel()
+	if r.Header.Get("Accept") != ndjson {
+		report, err := s.verify(ctx, nil)
+		s.answer(w, r, api.VerificationOf(report), err)
+		return
+	}
+	w.Header().Set("Content-Type", ndjson)
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w).Flush
+	told := time.Now()
+	report, err := s.verify(ctx, func(read int64) {
+		if now := time.Now(); now.Sub(told) > progressEvery {
+			told = now
+			_ = lines.Encode(api.VerificationProgress{Read: read}) // whoever is gone cancels the context
+			_ = flush()
+		}
+	})
+	if err != nil {
+		s.Log.Error("verify the record", "error", err)
+		_ = lines.Encode(api.Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "the record could not be read; the log says why"})
+		return
+	}
+	_ = lines.Encode(api.VerificationOf(report))
+}
+
+// ndjson is one JSON value a line.
+const ndjson = "application/x-ndjson"
+
+// progressEvery is how often somebody who waits is told how far it is.
+const progressEvery = time.Second
+
+// long gives a request that reads the whole record the time for it: the server's own
+// deadlines are for short answers.
+func long(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{})
 	_ = control.SetWriteDeadline(time.Now().Add(verifyTimeout + writeTimeout))
-	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
-	defer cancel()
-	report, err := s.verify(ctx)
-	v := api.Verification{OK: report.OK, Entries: report.Entries, Chains: []api.ChainVerification{}}
-	for _, c := range report.Chains {
-		v.Chains = append(v.Chains, api.ChainVerification{Cluster: c.Cluster, OK: c.OK, Entries: c.Entries, Head: c.Head, BadSeq: c.BadSeq, Reason: c.Reason})
-	}
-	s.answer(w, r, v, err)
+	return context.WithTimeout(r.Context(), verifyTimeout)
 }
 
-func (s *Server) verify(ctx context.Context) (audit.Report, error) {
+// exportAudit streams the whole record, see audit.Export. An error in the middle cuts
+// the answer off, so that nobody takes it for the whole.
+func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request) {
+	if q := readParameters(r); q.err != nil {
+		s.refuse(w, r, q.err)
+		return
+	}
+	ctx, cancel := long(w, r)
+	defer cancel()
+	w.Header().Set("Content-Type", ndjson)
+	if err := audit.Export(ctx, s.Store.Pool(), w); err != nil {
+		s.Log.Error("export the record", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// redactAudit erases a value of an entry.
+func (s *Server) redactAudit(w http.ResponseWriter, r *http.Request) {
+	var d api.Redaction
+	if err := readBody(r, &d); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if d.Reason == "" {
+		s.refuse(w, r, problemf(http.StatusBadRequest, "bad_body", "reason is missing: what is erased for good has one"))
+		return
+	}
+	ctx, cancel := queryContext(r)
+	defer cancel()
+	err := s.Store.InTx(ctx, func(tx store.Tx) error { return audit.Redact(ctx, tx, d.Cluster, d.Seq, d.Field, actor(r), d.Reason) })
+	switch {
+	case errors.Is(err, audit.ErrNoField):
+		err = problemf(http.StatusBadRequest, "bad_body", "field: %v", err)
+	case errors.Is(err, store.ErrNotFound):
+		err = problemf(http.StatusNotFound, "not_found", "entry %d of cluster %.100q has no %s, or no more", d.Seq, d.Cluster, d.Field)
+	}
+	s.answer(w, r, d, err)
+}
+
+func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report, error) {
 	var e audit.Evidence
 	if s.Evidence != nil {
 		var err error
@@ -69,7 +137,10 @@ func (s *Server) verify(ctx context.Context) (audit.Report, error) {
 			return audit.Report{}, err
 		}
 	}
-	return audit.Verify(ctx, s.Store.Pool(), e)
+	e.Progress = progress
+	report, err := audit.Verify(ctx, s.Store.Pool(), e)
+	s.verified.count(report.OK, err)
+	return report, err
 }
 
 // record appends one entry to this cluster's chain.
@@ -81,6 +152,14 @@ func (s *Server) record(ctx context.Context, e audit.Entry) error {
 func auditResource(a store.AuditRow) api.AuditEntry {
 	return api.AuditEntry{
 		Cluster: a.Cluster, Seq: a.Seq, At: a.At.UTC(), Kind: a.Kind, Actor: a.Actor, Result: a.Result, AlertID: a.AlertID,
-		ActionID: a.ActionID, Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
+		ActionID: a.ActionID, IncidentID: a.IncidentID, Note: a.Note, Reason: a.Reason, Params: optionalJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
 	}
+}
+
+// optionalJSON leaves out what is not there.
+func optionalJSON(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	return rawJSON(text)
 }

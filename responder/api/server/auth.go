@@ -196,6 +196,12 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, q.err)
 		return
 	}
+	ctx, cancel := queryContext(r)
+	defer cancel()
+	if err := s.record(ctx, audit.Entry{Kind: audit.Logout, Actor: actor(r), Result: "accepted", Note: "signed out at the console"}); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -35,8 +35,11 @@ func (s *Server) table() []route {
 		{pattern: "GET /api/v1/deadletters", serve: s.listDeadLetters},
 		{pattern: "GET /api/v1/deadletters/{id}", serve: s.showDeadLetter},
 		{pattern: "POST /api/v1/deadletters/{id}/redrive", serve: s.redriveDeadLetter},
+		{pattern: "GET /api/v1/decisions/export", serve: s.exportDecisions},
 		{pattern: "GET /api/v1/audit", serve: s.listAudit},
 		{pattern: "GET /api/v1/audit/verify", serve: s.verifyAudit},
+		{pattern: "GET /api/v1/audit/export", serve: s.exportAudit},
+		{pattern: "POST /api/v1/audit/redactions", serve: s.redactAudit},
 		{pattern: "GET /api/v1/status", serve: s.showStatus},
 		{pattern: "GET /api/v1/events", serve: s.streamEvents},
 		{pattern: "GET /api/v1/guard/kill-switch", serve: s.showKillSwitch},
@@ -48,8 +51,8 @@ func (s *Server) table() []route {
 		// Everything else below /api is closed too, so that a stranger does not learn
 		// what is there.
 		{pattern: "/api/", serve: s.noSuchEndpoint},
-		{pattern: "GET /healthz", serve: s.healthz, open: true},
-		{pattern: "GET /readyz", serve: s.readyz, open: true},
+		{pattern: "GET /healthz", serve: s.Healthz, open: true},
+		{pattern: "GET /readyz", serve: s.Readyz, open: true},
 		// The console's files hold no data.
 		{pattern: "/", serve: newConsole(s.Console).serve, open: true},
 	}
@@ -84,24 +87,4 @@ func secure(h http.Header) {
 
 func (s *Server) noSuchEndpoint(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, problemf(http.StatusNotFound, "no_such_endpoint", "there is no %s %.200s; docs/api.md lists what there is", r.Method, r.URL.Path))
-}
-
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("ok\n"))
-}
-
-// readyz does not say to a stranger what is wrong; the log and an
-// authenticated request do.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	if err := s.Ready(ctx); err != nil {
-		s.Log.Warn("not ready", "error", err)
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte("not ready\n"))
-		return
-	}
-	_, _ = w.Write([]byte("ok\n"))
 }

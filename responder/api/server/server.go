@@ -19,6 +19,7 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -35,10 +36,13 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
+	// Loads says how loading them went.
+	Loads func() sandbox.Loads
 	// Evidence is what the record is compared with, beside the database's checkpoints.
 	// Without it, checkpoints are not looked at.
 	Evidence func(ctx context.Context) (audit.Evidence, error)
-	// Ready says why the responder could not do its work now, or nil.
+	// Ready says on one line why the responder could not do its work now, or nil. It sees
+	// to the log.
 	Ready func(ctx context.Context) error
 	// Principals may ask for everything, each with a token.
 	Principals []Principal
@@ -56,6 +60,9 @@ type Server struct {
 	handler http.Handler
 	// verifying: the record is read once at a time.
 	verifying sync.Mutex
+	verified  verifications
+	// exporting: one export of decisions at a time.
+	exporting sync.Mutex
 	// cancel ends the requests that are still there after Stop's time, done waits for
 	// the feed and the server.
 	cancel context.CancelFunc

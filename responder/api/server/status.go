@@ -21,7 +21,7 @@ func (s *Server) showStatus(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	st := api.Status{Version: s.Version, Cluster: s.Cluster, KillSwitch: s.killSwitch(), Agents: []api.Agent{}, Playbooks: s.playbookStatuses(), Events: s.feed.status()}
+	st := api.Status{Version: s.Version, Cluster: s.Cluster, KillSwitch: s.killSwitch(), Agents: []api.Agent{}, Playbooks: s.playbookStatuses(), PlaybookLoads: loadsResource(s.Loads()), GuardLoads: loadsResource(s.Guard.PolicyLoads()), Events: s.feed.status()}
 	for _, a := range agents {
 		st.Agents = append(st.Agents, agentResource(a))
 	}

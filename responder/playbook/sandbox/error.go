@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -88,6 +89,49 @@ func (es Errors) Append(err error) Errors {
 	return append(es, &Error{Message: err.Error()})
 }
 
+// Bounds of First.
+const (
+	firstErrors = 5
+	firstBytes  = 400
+)
+
+// First is the first errors in one line, for a log or a record.
+func First(err error) string {
+	var all Errors
+	if !errors.As(err, &all) {
+		return Plain(err.Error(), firstBytes)
+	}
+	var lines []string
+	for _, e := range all[:min(len(all), firstErrors)] {
+		short := *e
+		short.Detail = nil
+		lines = append(lines, Plain(short.Error(), firstBytes))
+	}
+	if more := len(all) - firstErrors; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Unique drops repeats: files that are shared are compiled with each that uses them.
+func (es Errors) Unique() Errors {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(es, func(e *Error) bool {
+		text := e.Error()
+		twice := seen[text]
+		seen[text] = true
+		return twice
+	})
+}
+
+// Suggest is "did you mean ..." with the nearest of some names, empty if none is near.
+func Suggest(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
 // At makes an error with a place in a file.
 func At(loc *ast.Location, format string, args ...any) *Error {
 	e := &Error{Message: fmt.Sprintf(format, args...)}
@@ -100,6 +144,7 @@ func At(loc *ast.Location, format string, args ...any) *Error {
 // located drops OPA's error code: the message says the same in words.
 func located(e *ast.Error) *Error {
 	out := At(e.Location, "%s", e.Message)
+	explainRef(out, e.Details)
 	if e.Details != nil {
 		for _, line := range e.Details.Lines() {
 			if strings.TrimSpace(line) != "" {

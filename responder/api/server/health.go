@@ -1,0 +1,28 @@
+package server
+
+import "net/http"
+
+// Healthz says that the process lives.
+func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// Readyz does not say to a stranger what is wrong; the log and an authenticated
+// request do.
+func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	ctx, cancel := queryContext(r)
+	defer cancel()
+	err := s.Ready(ctx)
+	if err == nil {
+		_, _ = w.Write([]byte("ok\n"))
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	answer := "not ready\n"
+	if _, denied := s.authenticate(r); denied == nil {
+		answer = "not ready: " + err.Error() + "\n"
+	}
+	_, _ = w.Write([]byte(answer))
+}
