@@ -203,7 +203,7 @@ struct wire_interest {
 };
 
 enum wire_paths {
-	PATH_KEY = 64,	  // bytes of a prefix that are compared
+	PATH_KEY = 64, // bytes of a prefix that are compared
 	PATH_PREFIXES = 512,
 	PATH_SETS = 8,
 };
