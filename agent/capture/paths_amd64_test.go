@@ -17,7 +17,7 @@ import (
 )
 
 // opensOf counts the opens of an actor's by the name that it gave, and how many were
-// left out for their path.
+// left out for their path, of it and of all other processes.
 func (w *watcher) opensOf(a *actortest.Actor, name string, do func()) (told int, left uint64) {
 	w.t.Helper()
 	before := w.src.PassedBy()
@@ -59,16 +59,16 @@ func TestPaths(t *testing.T) {
 			opens := func(name string) func() { return func() { a.Do("open", name, fmt.Sprint(times)) } }
 			all := func(name, why string) {
 				t.Helper()
-				told, left := w.opensOf(a, name, opens(name))
-				require.Equal(t, []any{times, uint64(0)}, []any{told, left}, why)
+				told, _ := w.opensOf(a, name, opens(name))
+				require.Equal(t, times, told, why)
 			}
 			// A mask that another process's change has ended may be made anew, so some are
 			// told after each.
 			few := func(name, why string) {
 				t.Helper()
 				told, left := w.opensOf(a, name, opens(name))
-				require.Equal(t, times, told+int(left), why)
-				require.NotZero(t, left, why)
+				require.Less(t, told, times, why)
+				require.GreaterOrEqual(t, told+int(left), times, why)
 			}
 			all(plain, "nobody has said what is wanted")
 			paths := event.Paths{Types: []event.Type{event.Openat}, Prefixes: []string{dir + "/secret", "/x"}, Bytes: []uint64{event.PathBytes("@key")}}
@@ -83,8 +83,8 @@ func TestPaths(t *testing.T) {
 			all(dir+"/none", "it failed")
 			all(long, "it is long")
 			few(plain, "still")
-			told, left := w.opensOf(a, plain, func() { a.Do("openwrite", plain, "20") })
-			require.Equal(t, []any{20, uint64(0)}, []any{told, left}, "it writes")
+			told, _ := w.opensOf(a, plain, func() { a.Do("openwrite", plain, "40") })
+			require.Equal(t, 40, told, "it writes")
 
 			told, _ = w.opensOf(a, plain, func() { a.Do("comm", "other"); a.Do("open", plain, "1") })
 			require.Equal(t, 1, told, "the first open that tells another name of the process")
