@@ -3,8 +3,6 @@ package responder
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
 	"riposte/responder/action"
 	"riposte/responder/execute"
@@ -12,25 +10,11 @@ import (
 	"riposte/responder/playbook/sandbox"
 )
 
-// newGuard reads the guard's file, if there is one, and compiles its rules. What
-// the file protects comes on top of what is protected anyway.
+// newGuard reads the guard's file, if there is one, and compiles its rules.
 func newGuard(o Options) (*guard.Guard, error) {
-	g := guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, KillSwitchFile: o.KillSwitchFile}
+	g := guard.Options{ProtectedNamespaces: o.ProtectedNamespaces, File: o.GuardFile, KillSwitchFile: o.KillSwitchFile}
 	if o.GuardPolicyDir != "" {
 		g.Rego = []sandbox.Source{sandbox.Dir(o.GuardPolicyDir)}
-	}
-	if o.GuardFile != "" {
-		c, err := guard.ReadConfig(o.GuardFile)
-		if err != nil {
-			return nil, err
-		}
-		if g.ProtectedNamespaces == nil {
-			g.ProtectedNamespaces = guard.DefaultNamespaces()
-		}
-		g.ProtectedNamespaces = append(slices.Clone(g.ProtectedNamespaces), c.Namespaces...)
-		g.ProtectedLabels = guard.DefaultLabels()
-		maps.Copy(g.ProtectedLabels, c.Labels)
-		g.ProtectedNames, g.Limits = c.Names, c.Limits
 	}
 	made, err := guard.New(g)
 	if err != nil {
@@ -51,6 +35,12 @@ func (r *Responder) startGuard(ctx context.Context, actions action.Registry) err
 	}
 	log := r.o.Log.With("component", "guard")
 	r.cleanups.add("the guard", background(func(ctx context.Context) { r.guard.Run(ctx, log) }))
+	if r.o.GuardFile != "" {
+		limits := reporter{r: r, log: log, what: limitsReloaded}
+		r.cleanups.add("the watch of the guard's file", background(func(ctx context.Context) {
+			r.guard.WatchFile(ctx, watchFiles, limits.with(ctx))
+		}))
+	}
 	return nil
 }
 

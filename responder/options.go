@@ -84,8 +84,8 @@ type Options struct {
 	// KillSwitchFile is there while the kill switch is on; those of a cluster or a
 	// playbook stand beside it. Default: there is no kill switch to turn.
 	KillSwitchFile string
-	// GuardFile holds the guard's budgets and limits, see docs/guard.md. Default:
-	// guard.DefaultLimits.
+	// GuardFile holds the guard's budgets and limits, see docs/guard.md; changes in it are
+	// taken over. Default: guard.DefaultLimits.
 	GuardFile string
 	// GuardPolicyDir is a folder of guard rules in Rego, see docs/guard.md; changes in it
 	// are taken over. Default: none.
@@ -125,7 +125,7 @@ const InCluster = "in-cluster"
 
 // How often things that nobody waits for are looked at.
 const (
-	watchSources = 2 * time.Second
+	watchFiles   = 2 * time.Second
 	housekeeping = 10 * time.Minute
 	// keepDeadLetters is how long a message that could not be processed is kept.
 	keepDeadLetters = 30 * 24 * time.Hour

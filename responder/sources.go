@@ -70,7 +70,7 @@ func (r *Responder) startSources() {
 	r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) {
 		playbooks.report(ctx, r.playbooks.Last())
 		if r.o.PlaybookDir != "" || r.o.Bundle != "" {
-			r.playbooks.Watch(ctx, watchSources, playbooks.with(ctx))
+			r.playbooks.Watch(ctx, watchFiles, playbooks.with(ctx))
 		}
 	}))
 	if r.o.GuardPolicyDir == "" {
@@ -79,6 +79,6 @@ func (r *Responder) startSources() {
 	policies := reporter{r: r, log: log, what: policiesReloaded}
 	r.cleanups.add("the watch of the guard's rules", background(func(ctx context.Context) {
 		policies.report(ctx, r.guard.LastPolicies())
-		r.guard.WatchPolicies(ctx, watchSources, policies.with(ctx))
+		r.guard.WatchPolicies(ctx, watchFiles, policies.with(ctx))
 	}))
 }

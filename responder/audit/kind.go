@@ -53,6 +53,8 @@ const (
 	PlaybookReload Kind = "playbook.reload"
 	// GuardReload: the user's guard rules changed or could not be read.
 	GuardReload Kind = "guard.reload"
+	// Configuration: a file that says what may be done was read anew.
+	Configuration Kind = "configuration"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
 	// Logout: somebody ended a session.
@@ -70,7 +72,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionProlonged, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Login, Logout, Redaction, Retention, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Configuration, Login, Logout, Redaction, Retention, Startup, Shutdown,
 	}
 }
 
