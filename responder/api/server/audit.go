@@ -54,7 +54,7 @@ func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	if r.Header.Get("Accept") != ndjson {
 		report, err := s.verify(ctx, nil)
-		s.answer(w, r, api.VerificationOf(report), err)
+		s.answer(w, r, report.Resource(), err)
 		return
 	}
 	w.Header().Set("Content-Type", ndjson)
@@ -72,7 +72,7 @@ func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
 		_ = lines.Encode(api.Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "the record could not be read; the log says why"})
 		return
 	}
-	_ = lines.Encode(api.VerificationOf(report))
+	_ = lines.Encode(report.Resource())
 }
 
 // ndjson is one JSON value a line.
