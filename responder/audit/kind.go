@@ -51,6 +51,8 @@ const (
 	PlaybookReload Kind = "playbook.reload"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
+	// Token: a token of the API was made or revoked.
+	Token Kind = "token"
 	// Startup and Shutdown: a responder began and ended its work.
 	Startup  Kind = "startup"
 	Shutdown Kind = "shutdown"
@@ -60,7 +62,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Token, Startup, Shutdown,
 	}
 }
 

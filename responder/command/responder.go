@@ -63,7 +63,8 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.NATSKeyFile, "nats-key", "", "file with the responder's nkey seed")
 	f.StringVar(&o.OrderKeyFile, "order-key", "", "file with the Ed25519 private key that signs orders (PEM)")
 	f.StringVar(&o.TokenFile, "token-file", "", "file with the API's token")
-	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line")
+	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line, and perhaps a role")
+	f.StringVar(&o.AccessFile, "access-file", "", "YAML file that says who of an OpenID Connect issuer or of the cluster may do what")
 	f.StringVar(&o.Listen, "listen", "", `address of the API and the console (default "127.0.0.1:7411")`)
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", `cluster on whose pods to act, a file or "in-cluster" (default: none)`)
 	f.StringVar(&o.WebhooksFile, "webhooks", "", "YAML file with the webhooks that actions may use")
@@ -82,7 +83,7 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
 	for _, file := range []string{
-		"database-file", "nats-key", "order-key", "token-file", "people-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
+		"database-file", "nats-key", "order-key", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
 		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
 	} {
 		must(c.MarkFlagFilename(file))

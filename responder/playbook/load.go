@@ -62,9 +62,11 @@ type Playbook struct {
 	Metadata
 	// Revision is the SHA-256 of its files and of the libraries, as hexadecimal.
 	Revision string
-	// Source is the name of the source that it is from, Files are its files.
+	// Source is the name of the source that it is from, Files are its files and Texts
+	// what is in them, in the same order.
 	Source string
 	Files  []string
+	Texts  []string
 
 	query *sandbox.Query
 }
@@ -195,6 +197,7 @@ func build(name string, files, libs []*sandbox.File, schema sandbox.Schema) (*Pl
 	p := &Playbook{Name: name, Metadata: meta, Revision: revision(all), Source: files[0].Source, query: q}
 	for _, f := range files {
 		p.Files = append(p.Files, f.Path)
+		p.Texts = append(p.Texts, string(f.Text))
 	}
 	return p, nil
 }

@@ -18,6 +18,7 @@ import (
 	"riposte/responder/action"
 	"riposte/responder/action/freezecontainer"
 	"riposte/responder/action/killcontainer"
+	"riposte/responder/api/access"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/execute"
@@ -27,10 +28,10 @@ import (
 	"riposte/responder/store"
 )
 
-// Token is the token of every test's API.
+// Token is the token of every test's API, an admin's.
 const Token = "test-token-0123456789abcdef0123456789abcdef"
 
-// JaneToken and TomToken are two people's.
+// JaneToken and TomToken are two people's, admins too.
 const (
 	JaneToken = "jane-token-0123456789abcdef0123456789abcdef"
 	TomToken  = "tom-token-0123456789abcdef0123456789abcdef"
@@ -52,7 +53,14 @@ type Env struct {
 }
 
 // Start serves the API on a database, usually storetest.New's, until the test ends.
+// Whatever it answers must be as its document says.
 func Start(t testing.TB, s *store.Store) *Env {
+	t.Helper()
+	return StartWith(t, s, server.Options{})
+}
+
+// StartWith is Start with other principals, and an access file and a cluster to ask.
+func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	t.Helper()
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
@@ -63,16 +71,22 @@ func Start(t testing.TB, s *store.Store) *Env {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, s, registry, id, actor, reason)
 		},
-		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
+		Principals: append([]access.Principal{
+			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)}, {Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
+			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
+		}, o.Principals...),
+		Access: o.Access, Review: o.Review,
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{
 				Name: Playbook, Revision: "0123456789abcdef",
 				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
+				Source:   "embedded:", Files: []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
 			}}
 		},
 		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
 	})
+	one.Wrap(validating(t))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	one.Start(l)

@@ -202,7 +202,7 @@ func TestBadQueriesSayWhatIsWrong(t *testing.T) {
 		"actions?alert=nope":                       {"bad_id", "UUID"},
 		"audit?kind=gossip":                        {"bad_parameter", "action.intent"},
 		"audit?action=1;DROP+TABLE":                {"bad_query", "query"},
-		"status?x=1":                               {"unknown_parameter", "has none"},
+		"status?x=1":                               {"unknown_parameter", "use fields"},
 		"actions/nope":                             {"bad_id", "UUID"},
 		"actions/nope/timeline":                    {"bad_id", "UUID"},
 		"nothing/here":                             {"no_such_endpoint", "there is no GET"},

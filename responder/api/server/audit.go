@@ -3,28 +3,19 @@ package server
 import (
 	"context"
 	"encoding/hex"
-	"net/http"
-	"time"
 
 	"riposte/responder/api"
 	"riposte/responder/audit"
 	"riposte/responder/store"
 )
 
-func (s *Server) listAudit(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "kind", "actor", "action", "alert", "since", "limit", "before")
-	f := store.AuditFilter{
-		Kind: q.oneOf("kind", auditKinds()), Actor: q.text("actor"), Action: q.text("action"), Alert: q.text("alert"), Since: q.since(),
-	}
-	page := q.paging()
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	rows, next, err := s.Store.Audit(ctx, f, page)
-	s.answer(w, r, pageOf(rows, next, auditResource), err)
+var auditParameters = paged(
+	parameter{name: "kind", kind: wordKind, enum: auditKinds()}, parameter{name: "actor", says: "Such as user:jane, system:execute or playbook:NAME@REVISION."},
+	parameter{name: "action", says: "An action's id or its last twelve digits."}, parameter{name: "alert", says: "An alert's id or its last twelve digits."}, sinceParameter,
+)
+
+func auditFilter(c *call) store.AuditFilter {
+	return store.AuditFilter{Kind: c.text("kind"), Actor: c.text("actor"), Action: c.text("action"), Alert: c.text("alert"), Since: c.since()}
 }
 
 // auditKinds are the kinds of the record's entries.
@@ -37,28 +28,17 @@ func auditKinds() []string {
 }
 
 // verifyAudit reads the whole record, so one at a time is enough.
-func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
+func (s *Server) verifyAudit(ctx context.Context, _ *call) (any, error) {
 	if !s.verifying.TryLock() {
-		s.refuse(w, r, problemf(http.StatusTooManyRequests, "verification_running", "a verification is running; try again when it is done"))
-		return
+		return nil, problemf("verification_running", "a verification is running; try again when it is done")
 	}
 	defer s.verifying.Unlock()
-	// The server's own read deadline would cancel the request while it is answered.
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})
-	_ = control.SetWriteDeadline(time.Now().Add(verifyTimeout + writeTimeout))
-	ctx, cancel := context.WithTimeout(r.Context(), verifyTimeout)
-	defer cancel()
 	report, err := audit.Verify(ctx, s.Store.Pool())
 	v := api.Verification{OK: report.OK, Entries: report.Entries, Chains: []api.ChainVerification{}}
 	for _, c := range report.Chains {
 		v.Chains = append(v.Chains, api.ChainVerification{Cluster: c.Cluster, OK: c.OK, Entries: c.Entries, Head: c.Head, BadSeq: c.BadSeq, Reason: c.Reason})
 	}
-	s.answer(w, r, v, err)
+	return v, err
 }
 
 // record appends one entry to this cluster's chain.

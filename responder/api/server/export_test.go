@@ -1,26 +1,40 @@
 package server
 
-import "context"
+import (
+	"context"
 
-// Endpoints lists every pattern that is served and whether it is open.
-func Endpoints(s *Server) map[string]bool {
-	all := map[string]bool{}
-	for _, r := range s.table() {
-		all[r.pattern] = r.open
+	"riposte/responder/api/access"
+	"riposte/responder/store"
+)
+
+// Endpoint is a route as the tests see it.
+type Endpoint struct {
+	Pattern, Name string
+	Role          access.Role
+	Open, Whole   bool
+}
+
+// Endpoints lists every route under /api/v1, and what is closed beside them.
+func Endpoints(s *Server) []Endpoint {
+	var all []Endpoint
+	for _, e := range append(s.table(), s.other()...) {
+		all = append(all, Endpoint{e.pattern, e.name, e.role, e.open, e.whole})
 	}
 	return all
 }
 
-// MaxQueued and MaxSubscribers are the feed's bounds.
+// Bounds of the feed and of failures.
 const (
 	MaxQueued      = maxQueued
 	MaxSubscribers = maxSubscribers
+	FailureBurst   = failureBurst
+	RequestBurst   = requestBurst
 )
 
 // Subscribe opens a stream that nobody reads until the caller does; open is false
 // once the feed has sent it away.
 func Subscribe(ctx context.Context, s *Server) (next func() (name string, open bool), err error) {
-	sub, _, err := s.feed.subscribe(ctx, "")
+	sub, _, err := s.feed.subscribe(ctx, store.Everything(), "")
 	if err != nil {
 		return nil, err
 	}
