@@ -107,6 +107,11 @@ func TestFirstProgramOfAContainer(t *testing.T) {
 	require.Equal(t, []any{"app", "front", "shop", "root"}, []any{a.OutputFields["container.name"], a.OutputFields["k8s.pod.name"], a.OutputFields["k8s.ns.name"], a.OutputFields["user.name"]})
 	require.Equal(t, "uid-of-front", a.Riposte.Pod.UID)
 
+	containerd.Import("default")
+	containerd.RunCtr("default", "by-hand")
+	a = out.of(t, "Program in the tiny image", "by-hand", 1)[0]
+	require.Equal(t, []any{"by-hand", "1.0"}, []any{a.OutputFields["container.name"], a.OutputFields["container.image.tag"]})
+
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	for _, a := range out.all {

@@ -32,7 +32,7 @@ type FileScratch struct {
 	PathLen uint32
 	Compat  uint32
 	News    uint32
-	Spare   uint32
+	Message uint32
 	Shape   FileWireShape
 	Args    [8]uint64
 	Path    [4352]uint8

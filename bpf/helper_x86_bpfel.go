@@ -40,7 +40,7 @@ type HelperScratch struct {
 	PathLen uint32
 	Compat  uint32
 	News    uint32
-	Spare   uint32
+	Message uint32
 	Shape   HelperWireShape
 	Args    [8]uint64
 	Path    [4352]uint8

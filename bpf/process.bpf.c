@@ -9,7 +9,7 @@
 #include "headers/syscall_x86.h"
 
 #define ARGV_MAX 32
-#define VECTOR_START (3 * TEXT_MAX)
+#define VECTOR_START (4 * TEXT_MAX)
 
 // By which call the task forks, with its flags. A kernel thread forks by none, and
 // before 5.15 the programs cannot ask: that is told as a clone without flags.
@@ -197,7 +197,7 @@ static __always_inline __u16 put_vector(struct scratch *s, __u32 fixed, __u64 ve
 	__u32 used = 0;
 	int i;
 
-	if (base > VECTOR_START) // behind a name, a directory and another vector
+	if (base > VECTOR_START) // behind a name, two directories and another vector
 		base = VECTOR_START;
 
 	for (i = 0; i < ARGV_MAX; i++) {
@@ -226,12 +226,14 @@ static __always_inline __u16 put_vector(struct scratch *s, __u32 fixed, __u64 ve
 	return used;
 }
 
-// An exec that failed leaves the caller as it was: its arguments are all there is.
+// An exec that failed leaves the caller as it was: what the new program would have been
+// is known by the arguments alone.
 static __always_inline void on_failed_exec(const bool typed, __s64 ret)
 {
 	const __u32 fixed = sizeof(struct wire_exec);
 	struct task_struct *task = current_task(typed);
 	struct scratch *s = inherit(SLOT_SYSCALL);
+	struct fs_struct *fs = GET(task, fs);
 	struct wire_exec *e;
 	__u32 marks = 0, start;
 	bool at;
@@ -245,9 +247,12 @@ static __always_inline void on_failed_exec(const bool typed, __s64 ret)
 	begin(typed, s, task, WIRE_EXEC, s->shape.call, ret);
 	e->dirfd = at ? (__s32)s->args[0] : AT_FDCWD;
 	e->flags = at ? s->args[4] : 0;
+	put_state(typed, &e->state, task);
+	PUT_USAGE(e, task);
 	start = room(s);
 	e->name_len = put_user_text(s, fixed, at ? s->args[1] : s->args[0], &marks);
 	e->base_len = put_base(typed, s, fixed, task, start, e->name_len, e->dirfd, &marks);
+	e->state.cwd_len = put_path(typed, s, fixed, &fs->pwd, task, &marks);
 	e->args_len = put_vector(s, fixed, at ? s->args[2] : s->args[1], MARK_ARGS_CUT,
 				 LOSS_ARGS_CUT, &marks);
 	e->env_len =

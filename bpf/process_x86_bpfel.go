@@ -32,7 +32,7 @@ type ProcessScratch struct {
 	PathLen uint32
 	Compat  uint32
 	News    uint32
-	Spare   uint32
+	Message uint32
 	Shape   ProcessWireShape
 	Args    [8]uint64
 	Path    [4352]uint8

@@ -46,6 +46,42 @@ static __always_inline void read_message(struct scratch *s, __u64 from, struct m
 	m->control_len = wide[5];
 }
 
+// A call that moves several messages has an array of their structures, each with the
+// length of what was moved behind it.
+#define MESSAGE_WIDE 64
+#define MESSAGE_NARROW 32
+#define MOVED_WIDE 56
+#define MOVED_NARROW 28
+
+// The kernel follows at most 33 tail calls, of which the first has come here.
+#define MESSAGES_MAX 32
+
+static __always_inline bool has_several(__u32 special)
+{
+	return special == SPECIAL_SENDMMSG || special == SPECIAL_RECVMMSG;
+}
+
+// Where the structure of the message in work is.
+static __always_inline __u64 message_at(struct scratch *s)
+{
+	if (!has_several(s->shape.special))
+		return s->args[1];
+	return s->args[1] + (__u64)s->message * (s->compat ? MESSAGE_NARROW : MESSAGE_WIDE);
+}
+
+// What the call has moved of the message in work, or its error.
+static __always_inline __s64 result_of_message(struct scratch *s, __s64 ret)
+{
+	__u32 len = 0;
+
+	if (ret < 0)
+		return ret;
+	if (bpf_probe_read_user(&len, sizeof(len),
+				(void *)message_at(s) + (s->compat ? MOVED_NARROW : MOVED_WIDE)))
+		lose(LOSS_ARGUMENT);
+	return len;
+}
+
 static __always_inline __u16 put_addr(struct scratch *s, __u32 fixed, __u64 from, __u32 len)
 {
 	if ((__s32)len < 0)
@@ -87,7 +123,8 @@ static __always_inline void put_message(struct scratch *s, __u32 fixed, struct w
 		e->call.data_len = put_user_bytes(s, fixed, s->args[1], moved(ret));
 		break;
 	case SPECIAL_SENDMSG:
-		read_message(s, s->args[1], &m);
+	case SPECIAL_SENDMMSG:
+		read_message(s, message_at(s), &m);
 		e->addr_len = put_addr(s, fixed, m.name, m.name_len);
 		start = room(s);
 		e->size =
@@ -96,9 +133,10 @@ static __always_inline void put_message(struct scratch *s, __u32 fixed, struct w
 		e->control_len = put_user_bytes(s, fixed, m.control, m.control_len);
 		break;
 	case SPECIAL_RECVMSG:
+	case SPECIAL_RECVMMSG:
 		if (ret < 0)
 			break;
-		read_message(s, s->args[1], &m);
+		read_message(s, message_at(s), &m);
 		e->addr_len = put_addr(s, fixed, m.name, m.name_len);
 		start = room(s);
 		put_pieces(s->slot, fixed, m.pieces, m.count, moved(ret));
@@ -119,9 +157,11 @@ static __always_inline __u16 role_by(__u32 special, __s64 ret)
 	case SPECIAL_LISTEN:
 	case SPECIAL_RECVFROM:
 	case SPECIAL_RECVMSG:
+	case SPECIAL_RECVMMSG:
 		return ret >= 0 ? ROLE_SERVER : ROLE_UNKNOWN;
 	case SPECIAL_SENDTO:
 	case SPECIAL_SENDMSG:
+	case SPECIAL_SENDMMSG:
 		return ret >= 0 ? ROLE_CLIENT : ROLE_UNKNOWN;
 	}
 	return ROLE_UNKNOWN;
@@ -145,10 +185,10 @@ static __always_inline void put_queue(const bool typed, struct scratch *s, struc
 	e->queue_max = GET(sk, sk_max_ack_backlog);
 }
 
-static __always_inline void on_socket(const bool typed, __s64 ret)
+// Reports the call, or of one that moves several messages the one in work.
+static __always_inline void put_socket(const bool typed, struct scratch *s,
+				       struct task_struct *task, __s64 ret)
 {
-	struct task_struct *task = current_task(typed);
-	struct scratch *s = inherit(SLOT_SYSCALL);
 	const __u32 fixed = sizeof(struct wire_socket);
 	struct wire_socket *e;
 	struct file *file = 0;
@@ -158,8 +198,6 @@ static __always_inline void on_socket(const bool typed, __s64 ret)
 	__u64 sk = 0;
 	__s32 fd;
 
-	if (!s)
-		return;
 	begin_call(typed, s, task, WIRE_SOCKET, ret);
 	e = (void *)s->out;
 	clear_socket(e);
@@ -189,20 +227,43 @@ static __always_inline void on_socket(const bool typed, __s64 ret)
 	}
 	if (!(s->shape.flags & SHAPE_QUIET))
 		submit(s, fixed, s->shape.tier == TIER_STATE);
+}
+
+// Each message of a call that moves several is reported in a run of its own.
+static __always_inline void on_socket(const bool typed, __u64 *ctx)
+{
+	struct task_struct *task = current_task(typed);
+	struct scratch *s = inherit(SLOT_SYSCALL);
+	__s64 ret = ctx[1];
+	bool several;
+
+	if (!s)
+		return;
+	several = has_several(s->shape.special);
+	put_socket(typed, s, task, several ? result_of_message(s, ret) : ret);
+	if (several && ret > s->message + 1) {
+		s->message++;
+		if (s->message < MESSAGES_MAX) {
+			bpf_tail_call(ctx, &handlers, HANDLER_SOCKET);
+			lose(LOSS_TAIL_CALL);
+		} else {
+			lose(LOSS_MESSAGES);
+		}
+	}
 	release(s);
 }
 
 SEC("tp_btf/sys_exit")
 int handle_socket_typed(__u64 *ctx)
 {
-	on_socket(true, ctx[1]);
+	on_socket(true, ctx);
 	return 0;
 }
 
 SEC("raw_tp/sys_exit")
 int handle_socket_raw(__u64 *ctx)
 {
-	on_socket(false, ctx[1]);
+	on_socket(false, ctx);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ type SyscallScratch struct {
 	PathLen uint32
 	Compat  uint32
 	News    uint32
-	Spare   uint32
+	Message uint32
 	Shape   SyscallWireShape
 	Args    [8]uint64
 	Path    [4352]uint8
@@ -218,7 +218,8 @@ const (
 	SyscallWireLossLOSS_ARGS_CUT        SyscallWireLoss = 8
 	SyscallWireLossLOSS_ENV_CUT         SyscallWireLoss = 9
 	SyscallWireLossLOSS_FILE            SyscallWireLoss = 10
-	SyscallWireLossLOSS_PLACES          SyscallWireLoss = 11
+	SyscallWireLossLOSS_MESSAGES        SyscallWireLoss = 11
+	SyscallWireLossLOSS_PLACES          SyscallWireLoss = 12
 )
 
 type SyscallWireMark uint32
@@ -332,6 +333,8 @@ const (
 	SyscallWireSpecialSPECIAL_SENDMSG  SyscallWireSpecial = 10
 	SyscallWireSpecialSPECIAL_RECVFROM SyscallWireSpecial = 11
 	SyscallWireSpecialSPECIAL_RECVMSG  SyscallWireSpecial = 12
+	SyscallWireSpecialSPECIAL_SENDMMSG SyscallWireSpecial = 13
+	SyscallWireSpecialSPECIAL_RECVMMSG SyscallWireSpecial = 14
 )
 
 type SyscallWireState struct {

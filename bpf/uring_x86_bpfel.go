@@ -44,7 +44,7 @@ type UringScratch struct {
 	PathLen uint32
 	Compat  uint32
 	News    uint32
-	Spare   uint32
+	Message uint32
 	Shape   UringWireShape
 	Args    [8]uint64
 	Path    [4352]uint8

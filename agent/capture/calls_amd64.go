@@ -53,6 +53,7 @@ var calls = []call{
 	{event.Openat, unix.SYS_OPENAT, 295, none, onFile, 0, 0, normalTier, "fd:new dirfd:dir=0 name:path=1@0 flags:open=2 mode:openmode=3 dev:dev ino:ino"},
 	{event.Openat2, unix.SYS_OPENAT2, 437, none, onFile, openat2, 0, normalTier, "fd:new dirfd:dir=0 name:path=1@0 flags:open=2 mode:openmode=3 resolve:flags=4/openat2_flags dev:dev ino:ino"},
 	{event.Creat, unix.SYS_CREAT, 8, none, onFile, 0, 0, normalTier, "fd:new name:path=0@cwd mode:openmode=1 dev:dev ino:ino creat_flags:layer"},
+	{event.OpenByHandleAt, unix.SYS_OPEN_BY_HANDLE_AT, 342, none, onFile, 0, 0, normalTier, "fd:new mountfd:num=0 flags:open=2 path:own dev:dev ino:ino"},
 
 	{event.Link, unix.SYS_LINK, 9, none, plain, 0, 0, normalTier, "res:res oldpath:path=0@cwd newpath:path=1@cwd"},
 	{event.Linkat, unix.SYS_LINKAT, 303, none, plain, 0, 0, normalTier, "res:res olddir:dir=0 oldpath:path=1@0 newdir:dir=2 newpath:path=3@2 flags:flags=4/linkat_flags"},
@@ -73,6 +74,10 @@ var calls = []call{
 	{event.Mount, unix.SYS_MOUNT, 21, none, plain, 0, 0, normalTier, "res:res dev:text=0 dir:path=1@cwd type:string=2 flags:flags=3/mount_flags"},
 	{event.Umount, none, 22, none, plain, 0, 0, normalTier, "res:res name:path=0@cwd"},
 	{event.Umount2, unix.SYS_UMOUNT2, 52, none, plain, 0, 0, normalTier, "res:res name:path=0@cwd flags:flags=1/umount_flags"},
+	{event.Fsopen, unix.SYS_FSOPEN, 430, none, onFile, 0, 0, normalTier, "fd:new name:text=0 flags:flags=1/fsopen_flags"},
+	{event.Fsmount, unix.SYS_FSMOUNT, 432, none, onFile, 0, 0, normalTier, "fd:new fsfd:num=0 flags:flags=1/fsmount_flags attr_flags:flags=2/mount_attributes"},
+	{event.OpenTree, unix.SYS_OPEN_TREE, 428, none, onFile, 0, 0, normalTier, "fd:new dirfd:dir=0 name:path=1@0 flags:flags=2/open_tree_flags"},
+	{event.MoveMount, unix.SYS_MOVE_MOUNT, 429, none, plain, 0, 0, normalTier, "res:res from_dirfd:dir=0 from:path=1@0 to_dirfd:dir=2 to:path=3@2 flags:flags=4/move_mount_flags"},
 
 	{event.SocketCall, unix.SYS_SOCKET, 359, 1, onSock, 0, 0, normalTier, "fd:new domain:enum=0/socket_families type:uint=1 proto:uint=2"},
 	{event.Connect, unix.SYS_CONNECT, 362, 3, onSock, connect, 0, normalTier, "res:res tuple:tuple fd:fd=0 addr:addr"},
@@ -86,6 +91,9 @@ var calls = []call{
 	{event.Recvfrom, unix.SYS_RECVFROM, 371, 12, onSock, recvfrom, 0, lowTier, "res:res data:data tuple:tuple fd:fd=0 size:size"},
 	{event.Recvfrom, none, none, 10, onSock, recvfrom, 0, lowTier, "res:res data:data tuple:tuple fd:fd=0 size:size"},
 	{event.Recvmsg, unix.SYS_RECVMSG, 372, 17, onSock, recvmsg, 0, lowTier, "res:res size:size data:data tuple:tuple msgcontrol:control fd:fd=0"},
+	{event.Sendmmsg, unix.SYS_SENDMMSG, 345, 20, onSock, sendmmsg, 0, lowTier, "res:res fd:fd=0 size:size data:data tuple:tuple"},
+	{event.Recvmmsg, unix.SYS_RECVMMSG, 337, 19, onSock, recvmmsg, 0, lowTier, "res:res fd:fd=0 size:size data:data tuple:tuple msgcontrol:control"},
+	{event.Recvmmsg, none, 417, none, onSock, recvmmsg, 0, lowTier, "res:res fd:fd=0 size:size data:data tuple:tuple msgcontrol:control"}, // with times of 64 bits
 	{event.Dup, unix.SYS_DUP, 41, none, onSock, 0, 0, normalTier, "res:new oldfd:num=0"},
 	{event.Dup2, unix.SYS_DUP2, 63, none, onSock, 0, 0, normalTier, "res:new oldfd:num=0 newfd:num=1"},
 	{event.Dup3, unix.SYS_DUP3, 330, none, onSock, 0, 0, normalTier, "res:new oldfd:num=0 newfd:num=1 flags:flags=2/file_flags"},
@@ -148,6 +156,8 @@ const (
 	sendmsg  = uint8(bpf.SyscallWireSpecialSPECIAL_SENDMSG)
 	recvfrom = uint8(bpf.SyscallWireSpecialSPECIAL_RECVFROM)
 	recvmsg  = uint8(bpf.SyscallWireSpecialSPECIAL_RECVMSG)
+	sendmmsg = uint8(bpf.SyscallWireSpecialSPECIAL_SENDMMSG)
+	recvmmsg = uint8(bpf.SyscallWireSpecialSPECIAL_RECVMMSG)
 
 	execAt = uint8(bpf.SyscallWireShapeFlagSHAPE_AT)
 )

@@ -13,7 +13,7 @@ import (
 )
 
 func opens(t event.Type) bool {
-	return t == event.Open || t == event.Openat || t == event.Openat2 || t == event.Creat
+	return t == event.Open || t == event.Openat || t == event.Openat2 || t == event.Creat || t == event.OpenByHandleAt
 }
 
 // file takes a record of a call that makes or uses a file.
@@ -158,6 +158,8 @@ func (c *record) openFlags(t event.Type) (flags, mode uint32) {
 		return uint32(c.Args[1]), uint32(c.Args[2])
 	case event.Creat:
 		return unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC, uint32(c.Args[1])
+	case event.OpenByHandleAt:
+		return uint32(c.Args[2]), 0
 	}
 	return uint32(c.Args[2]), uint32(c.Args[3])
 }
@@ -188,3 +190,6 @@ func putLayer(d *decoder, c *record, e *event.Event, p *param) {
 	flags := layer(c.Marks)
 	both(e, p.name, int64(flags), d.flagText(creatFlags, flags, false))
 }
+
+// putOwnPath is the path of a file that was opened without a name.
+func putOwnPath(_ *decoder, c *record, e *event.Event, p *param) { text(e, p.name, c.path) }

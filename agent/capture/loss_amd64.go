@@ -23,14 +23,15 @@ var places = map[bpf.SyscallWireLoss]string{
 	bpf.SyscallWireLossLOSS_ARGS_CUT:        "exec_args_cut",
 	bpf.SyscallWireLossLOSS_ENV_CUT:         "exec_env_cut",
 	bpf.SyscallWireLossLOSS_FILE:            "file_gone",
+	bpf.SyscallWireLossLOSS_MESSAGES:        "messages_cut",
 }
 
 // Lost counts by place. These lost an event: "ring_full", "ring_full_state" for one of
 // the state set, "shed" and "shed_low" to keep room for state events when the ring
 // filled, "scratch_busy", "tail_call", "recursion", "undecodable" and
 // "uring_unmatched", a request of io_uring whose beginning or end was not seen. These lost a part
-// of one: "path_cut", "argument_unreadable", "exec_args_cut", "exec_env_cut" and
-// "file_gone".
+// of one: "path_cut", "argument_unreadable", "exec_args_cut", "exec_env_cut",
+// "file_gone" and "messages_cut", calls that moved more messages than are told.
 func (s *Live) Lost() map[string]uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -113,6 +113,7 @@ func (c *caller) opens(dir uintptr, dirText string) {
 		Args: want{"name": c.in("sub"), "mode": "0600", "dev": "0", "ino": "0", "creat_flags": "0"},
 	})
 
+	c.handles(dir)
 	opened := want{"kind": "f", "name": c.in("a"), "realpath": c.in("a")}
 	c.made(event.Fchmod, unix.SYS_FCHMOD, 94, nil, "res", []uintptr{uintptr(fd), 0o640}, told{
 		File: opened,
@@ -122,6 +123,30 @@ func (c *caller) opens(dir uintptr, dirText string) {
 		File: want{"kind": ""},
 		Args: want{"fd": "999", "mode": "S_IRUSR"},
 	})
+}
+
+// handles opens a file that no argument names.
+func (c *caller) handles(dir uintptr) {
+	h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, c.in("a"), 0)
+	must("handle", err, nil)
+	handle := binary.LittleEndian.AppendUint32(nil, uint32(h.Size()))
+	handle = binary.LittleEndian.AppendUint32(handle, uint32(h.Type()))
+	args := []uintptr{dir, c.put(append(handle, h.Bytes()...)), unix.O_WRONLY | unix.O_APPEND}
+	c.made(event.OpenByHandleAt, unix.SYS_OPEN_BY_HANDLE_AT, 342, nil, "fd", args, told{
+		File: want{"kind": "f", "realpath": c.in("a")},
+		Args: want{"mountfd": num(dir), "flags": "O_APPEND|O_WRONLY", "path": c.in("a"), "dev": "*", "ino": num(inodeOf(c.in("a")))},
+	})
+	args[0] = 999
+	c.made(event.OpenByHandleAt, unix.SYS_OPEN_BY_HANDLE_AT, 342, unix.EBADF, "fd", args, told{
+		File: want{"kind": "f", "num": "-1", "realpath": ""},
+		Args: want{"mountfd": "999", "flags": "O_APPEND|O_WRONLY", "path": "", "dev": "0", "ino": "0"},
+	})
+}
+
+func inodeOf(name string) uint64 {
+	var st unix.Stat_t
+	must("stat", unix.Stat(name, &st), nil)
+	return st.Ino
 }
 
 const nrFchmodat2 = 452
@@ -158,4 +183,37 @@ func (c *caller) mounts() {
 	}
 	c.made(event.Umount, no, 22, nil, "res", []uintptr{c.str("mnt")}, told{Args: want{"name": c.in("mnt")}})
 	c.made(event.Umount, no, 22, unix.EINVAL, "res", []uintptr{c.str("mnt")}, told{Args: want{"name": c.in("mnt")}})
+	c.newMounts()
+}
+
+// newMounts mounts by descriptors.
+func (c *caller) newMounts() {
+	must("mkdir", os.MkdirAll(c.in("mnt"), 0o755), nil)
+	fs := c.made(event.Fsopen, unix.SYS_FSOPEN, 430, nil, "fd", []uintptr{c.str("tmpfs"), unix.FSOPEN_CLOEXEC}, told{
+		File: want{"kind": "o"}, Args: want{"fd": "<o>", "name": "tmpfs", "flags": "FSOPEN_CLOEXEC"},
+	})
+	c.made(event.Fsopen, unix.SYS_FSOPEN, 430, unix.ENODEV, "fd", []uintptr{c.str("no such"), 0}, told{
+		File: want{"kind": ""}, Args: want{"name": "no such", "flags": "0"},
+	})
+	const create = 6
+	must("create", raw(unix.SYS_FSCONFIG, uintptr(fs), create, 0, 0, 0), nil)
+	tree := c.made(event.Fsmount, unix.SYS_FSMOUNT, 432, nil, "fd", []uintptr{uintptr(fs), 0, unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}, told{
+		File: want{"kind": "d"}, Args: want{"fd": "*", "fsfd": num(fs), "flags": "0", "attr_flags": "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV"},
+	})
+	c.made(event.Fsmount, unix.SYS_FSMOUNT, 432, unix.EBADF, "fd", []uintptr{999, unix.FSMOUNT_CLOEXEC, 0}, told{
+		File: want{"kind": ""}, Args: want{"fsfd": "999", "flags": "FSMOUNT_CLOEXEC", "attr_flags": "0"},
+	})
+	c.made(event.MoveMount, unix.SYS_MOVE_MOUNT, 429, nil, "res", []uintptr{uintptr(tree), c.str(""), atCWD, c.str("mnt"), unix.MOVE_MOUNT_F_EMPTY_PATH}, told{
+		Args: want{"from_dirfd": "*", "from": "", "to_dirfd": cwdText, "to": c.in("mnt"), "flags": "MOVE_MOUNT_F_EMPTY_PATH"},
+	})
+	c.made(event.MoveMount, unix.SYS_MOVE_MOUNT, 429, unix.ENOENT, "res", []uintptr{atCWD, c.str("mnt"), atCWD, c.str("/none"), 0}, told{
+		Args: want{"from_dirfd": cwdText, "from": c.in("mnt"), "to_dirfd": cwdText, "to": "/none", "flags": "0"},
+	})
+	c.made(event.OpenTree, unix.SYS_OPEN_TREE, 428, nil, "fd", []uintptr{atCWD, c.str("mnt"), unix.OPEN_TREE_CLONE | unix.AT_RECURSIVE}, told{
+		File: want{"kind": "d"}, Args: want{"fd": "*", "dirfd": cwdText, "name": c.in("mnt"), "flags": "OPEN_TREE_CLONE|AT_RECURSIVE"},
+	})
+	c.made(event.OpenTree, unix.SYS_OPEN_TREE, 428, unix.ENOENT, "fd", []uintptr{atCWD, c.str("none"), 0}, told{
+		File: want{"kind": ""}, Args: want{"dirfd": cwdText, "name": c.in("none"), "flags": "0"},
+	})
+	must("umount", unix.Unmount(c.in("mnt"), unix.MNT_DETACH), nil)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -107,11 +108,10 @@ func (c *caller) forks() {
 		maps.Copy(w, more)
 		return told{Args: w}
 	}
-	used := func(flags string, pid int) told {
-		return with(flags, want{
-			"fdlimit": "*", "pgft_maj": "*", "pgft_min": "*", "vm_size": "*", "vm_rss": "*", "vm_swap": "*",
-			"vtid": num(pid), "vpid": num(pid), "pidns_init_start_ts": "*",
-		})
+	used := func(flags string, pid int, before, after usage) told {
+		w := usedBetween(before, after)
+		maps.Copy(w, want{"vtid": num(pid), "vpid": num(pid), "pidns_init_start_ts": firstStart()})
+		return with(flags, w)
 	}
 	args := binary.LittleEndian.AppendUint64(nil, unix.CLONE_FILES)
 	args = append(args, make([]byte, 24)...)
@@ -129,6 +129,7 @@ func (c *caller) forks() {
 		{event.Clone3, unix.SYS_CLONE3, 435, c.put(args), 64, "CLONE_FILES"},
 	} {
 		var pid int
+		before := usageNow()
 		if c.compat {
 			pid = int(int80.Fork32(uint32(f.nr32), uint32(f.a), uint32(f.b)))
 		} else {
@@ -137,9 +138,10 @@ func (c *caller) forks() {
 		if pid <= 0 {
 			must(fmt.Sprint(f.typ), unix.Errno(-pid), nil)
 		}
+		after := usageNow()
 		_, err := unix.Wait4(pid, nil, 0, nil)
 		must("wait", err, nil)
-		c.tell(f.typ, int64(pid), "res", used(f.flags, pid))
+		c.tell(f.typ, int64(pid), "res", used(f.flags, pid, before, after))
 	}
 	c.made(event.Clone, unix.SYS_CLONE, 120, unix.EINVAL, "res", []uintptr{unix.CLONE_THREAD | unix.CLONE_NEWUSER}, with("CLONE_THREAD|CLONE_NEWUSER", nil))
 	bad := binary.LittleEndian.AppendUint64(nil, unix.CLONE_SIGHAND)
@@ -152,11 +154,36 @@ func (c *caller) memory() {
 	c.made(event.Connect, unix.SYS_CONNECT, 362, unix.EFAULT, "res", []uintptr{c.socket(unix.AF_INET, unix.SOCK_STREAM), 8, 16}, told{
 		Args: want{"tuple": "", "fd": "*", "addr": ""},
 	})
+	c.failedExecs()
+}
+
+func (c *caller) failedExecs() {
+	before := usageNow()
+	tell := func(typ event.Type, nr64, nr32 int, end unix.Errno, args []uintptr, w want) {
+		if ret := c.call(nr64, nr32, args...); ret != -int64(end) {
+			must(typ.String(), unix.Errno(-ret), end)
+		}
+		maps.Copy(w, usedBetween(before, usageNow()))
+		maps.Copy(w, want{
+			"tid": num(unix.Gettid()), "pid": num(os.Getpid()), "ptid": num(os.Getppid()), "comm": "capture.test", "env": "IN=1", "cwd": c.dir,
+			"tty": "*", "vpgid": num(unix.Getpgrp()), "pgid": num(unix.Getpgrp()), "loginuid": loginUID(), "uid": "0", "gid": "0",
+			"cap_inheritable": capText("CapInh"), "cap_permitted": capText("CapPrm"), "cap_effective": capText("CapEff"),
+		})
+		c.tell(typ, -int64(end), "res", told{Args: w})
+	}
 	env := c.pointers(c.str("IN=1"), 0)
-	c.made(event.Execve, unix.SYS_EXECVE, 11, unix.ENOENT, "res", []uintptr{c.str("none"), c.pointers(c.str("n"), c.str("-a"), 0), env}, told{
-		Args: want{"exe": "n", "args": "-a", "tid": num(unix.Gettid()), "pid": num(os.Getpid()), "ptid": num(os.Getppid()), "comm": "capture.test", "env": "IN=1", "filename": c.in("none")},
-	})
-	c.made(event.Execveat, unix.SYS_EXECVEAT, 358, unix.EBADF, "res", []uintptr{999, c.str("x"), c.pointers(c.str("y"), 0), env, 0}, told{
-		Args: want{"exe": "y", "args": "", "tid": num(unix.Gettid()), "pid": num(os.Getpid()), "ptid": num(os.Getppid()), "comm": "capture.test", "env": "IN=1"},
-	})
+	tell(event.Execve, unix.SYS_EXECVE, 11, unix.ENOENT, []uintptr{c.str("none"), c.pointers(c.str("n"), c.str("-a"), 0), env},
+		want{"exe": "n", "args": "-a", "filename": c.in("none")})
+	tell(event.Execveat, unix.SYS_EXECVEAT, 358, unix.EBADF, []uintptr{999, c.str("x"), c.pointers(c.str("y"), 0), env, 0}, want{"exe": "y", "args": ""})
+}
+
+// loginUID is as Falco shows it: nobody is -1.
+func loginUID() string {
+	b, err := os.ReadFile("/proc/self/loginuid")
+	if err != nil {
+		return "-1" // a kernel without audit
+	}
+	n, err := strconv.ParseUint(string(b), 10, 32)
+	must("loginuid", err, nil)
+	return num(int64(int32(n)))
 }

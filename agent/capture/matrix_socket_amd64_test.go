@@ -118,6 +118,7 @@ func (c *caller) sockets() {
 	accept(event.Accept, muxed{unix.SYS_ACCEPT, no, 5})
 	c.connects()
 	c.datagrams()
+	c.several()
 }
 
 // stream sends over a connection and takes it at the other end.
@@ -232,4 +233,59 @@ func (c *caller) dups(sock uintptr, tuple string) {
 	c.made(event.Dup, unix.SYS_DUP, 41, unix.EBADF, "res", []uintptr{999}, told{File: bad, Args: want{"oldfd": "999"}})
 	c.made(event.Dup2, unix.SYS_DUP2, 63, unix.EBADF, "res", []uintptr{999, 3}, told{File: bad, Args: want{"oldfd": "999", "newfd": "3"}})
 	c.made(event.Dup3, unix.SYS_DUP3, 330, unix.EINVAL, "res", []uintptr{file, file, 0}, told{File: bad, Args: want{"oldfd": num(file), "newfd": num(file), "flags": "O_NONE"}})
+}
+
+// messagesSeen is how many messages of one call are told.
+const messagesSeen = 32
+
+// several moves more messages than are told by one call.
+func (c *caller) several() {
+	server, port := c.bound(unix.SOCK_DGRAM)
+	client, from := c.bound(unix.SOCK_DGRAM)
+	out := here(from) + "->" + here(port)
+	const count = messagesSeen + 1
+	text := func(i int) string { return fmt.Sprintf("m%0*d", 1+i%3, i) }
+	messages := func(put func(i int) (name, piece, length uintptr)) uintptr {
+		var all []uintptr
+		for i := range count {
+			name, piece, length := put(i)
+			size := uintptr(0)
+			if name != 0 {
+				size = 16
+			}
+			// Behind the message's own structure stands how much was moved.
+			all = append(all, name, size, c.pointers(piece, length), 1, 0, 0, 0, 0)
+		}
+		return c.pointers(all...)
+	}
+	to := c.put(inet4(port))
+	send := messages(func(i int) (uintptr, uintptr, uintptr) { return to, c.str(text(i)), uintptr(len(text(i))) })
+	receive := messages(func(int) (uintptr, uintptr, uintptr) { return c.put(make([]byte, 16)), c.put(make([]byte, 20)), 20 })
+	made := func(typ event.Type, nr64, nr32 int, role, more string, args ...uintptr) {
+		if ret := c.call(nr64, nr32, args...); ret != count {
+			must(typ.String(), unix.Errno(-ret), nil)
+		}
+		for i := range messagesSeen {
+			w := told{
+				File: want{"kind": "4", "l4": "17", "role": role, "name": out, "data": text(i)},
+				Args: want{"fd": "<4u>" + out, "size": num(len(text(i))), "data": text(i), "tuple": out},
+			}
+			if more != "" {
+				w.Args[more] = ""
+			}
+			c.tell(typ, int64(len(text(i))), "res", w)
+		}
+	}
+	made(event.Sendmmsg, unix.SYS_SENDMMSG, 345, "1", "", client, send, count, 0)
+	made(event.Recvmmsg, unix.SYS_RECVMMSG, 337, "2", "msgcontrol", server, receive, count, 0, 0)
+	if c.compat {
+		made(event.Sendmmsg, no, 102, "1", "", 20, c.words([]uintptr{client, send, count, 0}))
+		made(event.Recvmmsg, no, 417, "2", "msgcontrol", server, receive, count, 0, 0)
+	}
+	c.sock(event.Sendmmsg, muxed{unix.SYS_SENDMMSG, 345, 20}, unix.EBADF, "res", []uintptr{999, send, count, 0}, told{
+		File: want{"kind": "4", "remote": here(port), "data": text(0)}, Args: want{"fd": "*", "size": num(len(text(0))), "data": text(0), "tuple": "*"},
+	})
+	c.sock(event.Recvmmsg, muxed{unix.SYS_RECVMMSG, 337, 19}, unix.EBADF, "res", []uintptr{999, receive, count, 0, 0}, told{
+		File: want{"kind": ""}, Args: want{"fd": "999", "size": "0", "data": "", "tuple": "", "msgcontrol": ""},
+	})
 }

@@ -30,7 +30,7 @@ const cwd = 6
 // kinds are the words of a call's params.
 var kinds = map[string]func(*decoder, *record, *event.Event, *param){
 	"res": putRes, "new": putNew, "fd": putFD, "dir": putDir, "path": putPath, "text": putText, "string": putString, "flags": putFlags,
-	"enum": putEnum, "open": putOpen, "openmode": putOpenMode, "mode": putMode, "dev": putDev, "ino": putIno, "layer": putLayer,
+	"enum": putEnum, "open": putOpen, "openmode": putOpenMode, "mode": putMode, "dev": putDev, "ino": putIno, "own": putOwnPath, "layer": putLayer,
 	"num": putInt, "int": putInt, "pid": putInt, "uint": putUint, "long": putLong, "signal": putSignal, "bytes": putBytes,
 	"data": putBytes, "control": putControl, "tuple": putTuple, "addr": putAddr, "size": putSize, "queue": putQueue, "uring": putUring,
 	"cap": putCap, "name": putNewName, "prctl": putPrctl, "clone": putClone, "task": putTask,

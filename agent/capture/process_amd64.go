@@ -48,9 +48,10 @@ func (d *decoder) exec(raw []byte, e *event.Event) error {
 	number(e, "tid", int64(e.Task.TID))
 	number(e, "pid", int64(e.Task.PID))
 	number(e, "ptid", int64(e.Task.PPID))
+	s := state(&r.State, cwd, root)
 	if e.Ret >= 0 {
 		e.Exec = &event.Exec{
-			State: state(&r.State, cwd, root), Path: path,
+			State: s, Path: path,
 			Args: argv, Truncated: has(r.Marks, bpf.SyscallWireMarkMARK_ARGS_CUT),
 			Env: env, EnvTruncated: has(r.Marks, bpf.SyscallWireMarkMARK_ENV_CUT),
 			UpperLayer: has(r.Marks, bpf.SyscallWireMarkMARK_UPPER),
@@ -61,11 +62,8 @@ func (d *decoder) exec(raw []byte, e *event.Event) error {
 			Setuid:     r.Imode&unix.S_ISUID != 0, Setgid: r.Imode&unix.S_ISGID != 0,
 			Ino: r.Ino, CtimeNS: r.Ctime, MtimeNS: r.Mtime,
 		}
-		d.started(&r, e)
-	} else {
-		text(e, "comm", e.Task.Comm)
-		text(e, "env", strings.Join(env, " "))
 	}
+	d.caller(&r, e, &s, env)
 	if e.Type == event.Execve {
 		if e.Ret >= 0 {
 			base = cwd
@@ -79,28 +77,34 @@ func (d *decoder) exec(raw []byte, e *event.Event) error {
 	return nil
 }
 
-// started adds the parameters that a successful exec alone has.
-func (d *decoder) started(r *bpf.SyscallWireExec, e *event.Event) {
-	x := e.Exec
-	text(e, "cwd", x.CWD)
+// caller adds the parameters that say what the process is after the call; which binary
+// it runs only where that is a new one.
+func (d *decoder) caller(r *bpf.SyscallWireExec, e *event.Event, s *event.State, env []string) {
+	text(e, "cwd", s.CWD)
 	usage(e, r.Fdlimit, r.MajorFaults, r.MinorFaults, r.Pages, r.Resident, r.Swapped)
 	text(e, "comm", e.Task.Comm)
-	text(e, "env", strings.Join(x.Env, " "))
-	number(e, "tty", int64(x.TTY))
-	number(e, "vpgid", int64(x.VPGID))
-	number(e, "loginuid", int64(int32(x.LoginUID)))
-	flags := exeFlags(x)
-	both(e, "flags", int64(flags), d.flagText(execFlags, flags, false))
-	number(e, "cap_inheritable", int64(x.Caps.Inheritable))
-	number(e, "cap_permitted", int64(x.Caps.Permitted))
-	number(e, "cap_effective", int64(x.Caps.Effective))
-	number(e, "exe_ino", int64(x.Ino))
-	number(e, "exe_ino_ctime", x.CtimeNS)
-	number(e, "exe_ino_mtime", x.MtimeNS)
-	number(e, "uid", int64(x.EUID))
-	text(e, "trusted_exepath", x.Path)
-	number(e, "pgid", int64(x.PGID))
-	number(e, "gid", int64(x.EGID))
+	text(e, "env", strings.Join(env, " "))
+	number(e, "tty", int64(s.TTY))
+	number(e, "vpgid", int64(s.VPGID))
+	number(e, "loginuid", int64(int32(s.LoginUID)))
+	if e.Exec != nil {
+		flags := exeFlags(e.Exec)
+		both(e, "flags", int64(flags), d.flagText(execFlags, flags, false))
+	}
+	number(e, "cap_inheritable", int64(s.Caps.Inheritable))
+	number(e, "cap_permitted", int64(s.Caps.Permitted))
+	number(e, "cap_effective", int64(s.Caps.Effective))
+	if x := e.Exec; x != nil {
+		number(e, "exe_ino", int64(x.Ino))
+		number(e, "exe_ino_ctime", x.CtimeNS)
+		number(e, "exe_ino_mtime", x.MtimeNS)
+	}
+	number(e, "uid", int64(s.EUID))
+	if e.Exec != nil {
+		text(e, "trusted_exepath", e.Exec.Path)
+	}
+	number(e, "pgid", int64(s.PGID))
+	number(e, "gid", int64(s.EGID))
 }
 
 // usage is what the process has used so far; memory in kilobytes.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/agent/enrich"
 	"riposte/agent/event"
 )
 
@@ -49,8 +51,10 @@ them, which no rule sees.
 
 ## What is not seen
 
-- The parameters ` + "`cgroups`" + ` of execs and forks and ` + "`exe`, `args`, `cwd`" + ` of forks, and ` + "`reaper_tid`" + `
-  of procexit. The fields ` + "`proc.*`" + ` and ` + "`container.*`" + ` have what they say.
+- ` + "`reaper_tid`" + ` of procexit. Of a failed exec, what the new program would have been beyond its
+  arguments (` + "`flags`, `exe_ino`, `trusted_exepath`" + `); of a failed fork, memory and faults.
+- ` + "`cgroups`" + ` of cgroup v1 for a process that has ended when a rule asks. In v2 it is the
+  process's own cgroup for every controller, also for one that is enabled only further up.
 - ` + "`vm_rss` and `vm_swap`" + ` are without what the processors have not added up yet: up to some
   hundred pages each.
 - A fork is told by its name and flags from kernel 5.15 on, before as ` + "`clone`" + ` without flags.
@@ -59,7 +63,11 @@ them, which no rule sees.
   they are not. Of one that is repeated by the kernel (multishot accept and receive) the
   later results are not seen, and data is not shown. A request that takes more than a second is told as under way (` + "`EINPROGRESS`" + `),
   and again at its end; one that is to say nothing of its success is told as a success.
-- ` + "`sendmmsg`, `recvmmsg`, `open_by_handle_at`" + ` and the new calls for mounts (` + "`fsopen`, `move_mount`" + `).
+- Of the messages that one ` + "`sendmmsg` or `recvmmsg`" + ` moves, those after the first 32; each of the first has
+  an event of its own.
+- ` + "`fsconfig` and `mount_setattr`" + ` of the new calls for mounts; where a mount comes in is seen (` + "`move_mount`" + `).
+- A call that works on names alone (` + "`rename`, `unlink`, `mkdir`, `link`, `chmod`" + ` and the like) has no
+  open file at its end: it is seen under the name that was given. See SECURITY.md.
 - Which end a socket is that was connected before the agent began, or was not used while
   32,768 others were.
 - A bind mount is seen through (the file is told by its name in the root file system too)
@@ -81,13 +89,14 @@ them, which no rule sees.
 | ` + "`uring_unmatched`" + ` | a request of io_uring whose beginning or end was not seen |
 | ` + "`argument_unreadable`" + ` | a parameter: the memory was not there |
 | ` + "`path_cut`, `exec_args_cut`, `exec_env_cut`" + ` | the rest of a long path, argument list or environment |
+| ` + "`messages_cut`" + ` | calls that moved more messages than are told |
 | ` + "`file_gone`" + ` | what the descriptor was, when another thread had closed it |
 `
 
 // TestReference keeps docs/events.md true.
 func TestReference(t *testing.T) {
 	const name = "../../docs/events.md"
-	got := reference()
+	got := reference(t)
 	if *update {
 		require.NoError(t, os.WriteFile(name, []byte(got), 0o644))
 	}
@@ -96,7 +105,7 @@ func TestReference(t *testing.T) {
 	require.Equal(t, string(want), got, "run the test with -update once")
 }
 
-func reference() string {
+func reference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
 	for _, typ := range Captured() {
@@ -120,7 +129,7 @@ func reference() string {
 				uring = append(uring, strconv.Itoa(r.op))
 			}
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", typ, list(numbers), list(compat), list(uring), about(typ), paramsOf(typ), testOf(typ))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", typ, list(numbers), list(compat), list(uring), about(typ), paramsOf(t, typ), testOf(typ))
 	}
 	b.WriteString(referenceTail)
 	return b.String()
@@ -154,22 +163,28 @@ func about(typ event.Type) string {
 }
 
 // paramsOf names the parameters in order. Those of execs and forks are made by the
-// records of real ones.
-func paramsOf(typ event.Type) string {
+// records of real ones, and completed by the process table.
+func paramsOf(t *testing.T, typ event.Type) string {
 	var names []string
 	switch typ {
 	case event.Execve, event.Execveat, event.Clone, event.Clone3, event.ForkCall, event.Vfork:
 		d := newDecoder(&clock{})
-		var e event.Event
+		var before, e event.Event
+		require.NoError(t, d.record(execRecord(), &before))
 		raw := execRecord()
 		if callTypes[typ].handler != execs {
 			raw = forkRecord()
 		}
 		raw[7] = uint8(typ)
-		if err := d.record(raw, &e); err != nil {
-			return err.Error()
-		}
-		for _, a := range e.Args {
+		require.NoError(t, d.record(raw, &e))
+		root := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(root, "cgroup.controllers"), []byte("cpu"), 0o600))
+		table, err := enrich.New(enrich.Options{CgroupRoot: root, Proc: t.TempDir()})
+		require.NoError(t, err)
+		table.Apply(&event.Event{Cgroup: &event.Cgroup{ID: e.Task.CgroupID, Path: "/a"}, Task: e.Task})
+		table.Apply(&before)
+		table.Apply(&e)
+		for _, a := range e.Params() {
 			names = append(names, a.Name)
 		}
 	default:

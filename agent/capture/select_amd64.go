@@ -47,7 +47,7 @@ func (s *Live) setTypes(types []event.Type) error {
 // passes through it: for them the calls that make it one end or the other are
 // followed.
 var asks = []event.Type{
-	event.Sendto, event.Sendmsg, event.Recvfrom, event.Recvmsg, event.Dup, event.Dup2, event.Dup3, event.Accept, event.Accept4, event.Listen,
+	event.Sendto, event.Sendmsg, event.Recvfrom, event.Recvmsg, event.Sendmmsg, event.Recvmmsg, event.Dup, event.Dup2, event.Dup3, event.Accept, event.Accept4, event.Listen,
 }
 
 // shapesOf is the table for the wanted types.

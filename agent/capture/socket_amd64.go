@@ -50,7 +50,7 @@ func (c *record) socket(tail []byte, e *event.Event) error {
 		s.describe(c, e)
 	case s.Object.Imode != 0:
 		c.used(e)
-	case e.Type == event.Connect || e.Type == event.Sendto || e.Type == event.Sendmsg:
+	case e.Type == event.Connect || e.Type == event.Sendto || e.Type == event.Sendmsg || e.Type == event.Sendmmsg:
 		// No such descriptor: what was asked for is all there is.
 		s.Family = uint16(s.asked.family)
 		e.File.Num = int64(int32(c.Args[0]))

@@ -56,7 +56,9 @@ func (t *Table) Container(id string) (event.Container, bool) {
 // ContainerAt finds the container that a cgroup's path below the root is in, as
 // Container does.
 func (t *Table) ContainerAt(path string) (event.Container, bool) {
-	_, id, _ := splitCgroup(path)
+	t.mu.RLock()
+	_, id, _ := t.split(path)
+	t.mu.RUnlock()
 	return t.Container(id)
 }
 
@@ -122,7 +124,7 @@ func (t *Table) containerAt(cgroup uint64, p *entry) *container {
 	if len(t.groups) >= maxGroups {
 		t.forgetHostGroups()
 	}
-	dir, id, uid := splitCgroup(path)
+	dir, id, uid := t.split(path)
 	if id == "" {
 		t.groups[cgroup] = nil
 		return nil
@@ -168,14 +170,15 @@ func (t *Table) forgetContainers(now uint64) {
 
 // dropContainers drops those that nothing points to and that may go.
 func (t *Table) dropContainers(may func(*container) bool) {
-	gone := map[*container]bool{}
+	gone, ids := map[*container]bool{}, map[string]bool{}
 	t.mu.Lock()
 	for id, known := range t.containers {
 		if known.held == 0 && may(known) {
 			delete(t.containers, id)
-			gone[known] = true
+			gone[known], ids[id] = true, true
 		}
 	}
+	maps.DeleteFunc(t.named, func(_, id string) bool { return ids[id] })
 	t.mu.Unlock()
 	if len(gone) == 0 {
 		return

@@ -27,15 +27,15 @@ func (f *procFiles) hasLegacy() bool {
 	return false
 }
 
-// legacy is the path of a process in the first v1 hierarchy that names a container. It
+// legacyPath is the path of a process in the first v1 hierarchy that names a container. It
 // is empty where cgroup v2 names one as well, which the events tell by themselves.
-func (f *procFiles) legacy(pid int32) (path string) {
-	for line := range strings.Lines(f.read(pid, "cgroup")) {
+func (t *Table) legacyPath(pid int32) (path string) {
+	for line := range strings.Lines(t.files.read(pid, "cgroup")) {
 		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		if len(f) != 3 {
 			continue
 		}
-		_, id, _ := splitCgroup(f[2])
+		_, id, _ := t.split(f[2])
 		switch {
 		case id == "":
 		case f[0] == "0":
@@ -47,12 +47,32 @@ func (f *procFiles) legacy(pid int32) (path string) {
 	return path
 }
 
+// legacyGroups are the paths of a process in the v1 hierarchies, by controller.
+func (f *procFiles) legacyGroups(pid int32, start uint64) map[string]string {
+	groups := map[string]string{}
+	for line := range strings.Lines(f.read(pid, "cgroup")) {
+		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		names, path, _ := strings.Cut(rest, ":")
+		for name := range strings.SplitSeq(names, ",") {
+			if name == "blkio" {
+				name = "io" // as v2 and Falco call it
+			}
+			groups[name] = path
+		}
+	}
+	// Asked afterwards, so that it was this process all the time.
+	if st, ok := parseStat(f.read(pid, "stat")); !ok || st.start != start/clockTick*clockTick {
+		return nil
+	}
+	return groups
+}
+
 // lookLegacy finds the container of a process of which cgroup v2 knows none.
 func (t *Table) lookLegacy(p *entry) {
 	if !t.legacy || p.Exited || p.in != nil && !p.in.legacy {
 		return
 	}
-	dir, id, uid := splitCgroup(t.files.legacy(p.PID))
+	dir, id, uid := t.split(t.legacyPath(p.PID))
 	if id == "" {
 		return // or it has ended: then what it inherited holds
 	}

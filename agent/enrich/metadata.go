@@ -32,7 +32,7 @@ func (t *Table) askEarly(path string) {
 	if t.o.Runtimes == nil {
 		return
 	}
-	dir, id, _ := splitCgroup(path)
+	dir, id, _ := t.split(path)
 	if dir != path || id == "" || t.containers[id] != nil {
 		return
 	}
@@ -50,6 +50,9 @@ func late(cgroup string) bool {
 // Learn takes the runtimes' answer about a container: its metadata, nil if none of
 // them knows it; failed if one that may know it could not answer.
 func (t *Table) Learn(id string, facts *event.Container, failed bool) {
+	if facts != nil {
+		t.place(id, facts)
+	}
 	known := t.containers[id]
 	switch {
 	case known == nil:
@@ -110,7 +113,18 @@ func fill(known *container, facts *event.Container) {
 			c.Pod = mergePods(old.Pod, said)
 		}
 	}
+	probe(&c)
 	*old = c
+}
+
+// probe gives a container the probes that its pod has for it.
+func probe(c *event.Container) {
+	if c.Pod == nil {
+		return
+	}
+	if own, ok := c.Pod.Probes[c.Name]; ok {
+		c.Liveness, c.Readiness = own.Liveness, own.Readiness
+	}
 }
 
 // mergePods takes each thing from the first that has it.
@@ -126,6 +140,9 @@ func mergePods(first, second *event.Pod) *event.Pod {
 	}
 	if p.Labels == nil {
 		p.Labels = second.Labels
+	}
+	if p.Probes == nil {
+		p.Probes = second.Probes
 	}
 	return &p
 }
@@ -168,11 +185,12 @@ func (t *Table) refreshPod(known *container, now uint64) {
 	}
 	t.mu.Lock()
 	known.c.Pod = merged
+	probe(known.c)
 	t.mu.Unlock()
 	t.clock.ContainerChanged(known.c)
 }
 
 func samePod(a, b *event.Pod) bool {
 	return a.UID == b.UID && a.Namespace == b.Namespace && a.Name == b.Name && a.Owner == b.Owner && a.SandboxID == b.SandboxID &&
-		maps.Equal(a.Labels, b.Labels)
+		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Probes, b.Probes)
 }

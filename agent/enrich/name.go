@@ -9,7 +9,7 @@ const atCWD = -100
 // text alone and no symlink followed. That is what Falco calls fd.name.
 func (t *Table) name(e *event.Event, p *entry) {
 	switch e.Type {
-	case event.Open, event.Openat, event.Openat2, event.Creat:
+	case event.Open, event.Openat, event.Openat2, event.Creat, event.OpenByHandleAt:
 		t.opened(e, p)
 	case event.Connect:
 		if e.Ret >= 0 {
@@ -19,7 +19,10 @@ func (t *Table) name(e *event.Event, p *entry) {
 		nameUser(e, "uid", p)
 	case event.Setreuid, event.Setresuid:
 		nameUser(e, "euid", p)
+	case event.Clone, event.Clone3, event.ForkCall, event.Vfork, event.Execveat:
+		e.Fill = t.fill
 	case event.Execve:
+		e.Fill = t.fill
 		if a := arg(e, "filename"); a != nil && a.Text != "" {
 			a.Text = event.Absolute(a.Text, p.CWD)
 		}

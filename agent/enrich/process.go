@@ -31,6 +31,7 @@ func (t *Table) process(task *event.Task) *entry {
 			t.adopt(p, task.PPID)
 		}
 		t.move(p, task.CgroupID)
+		t.replace(p, task.CgroupID)
 	}
 	return p
 }
@@ -151,7 +152,7 @@ func (t *Table) fork(p *entry, e *event.Event) {
 	}
 	c := &entry{Process: p.Process} // not where it sits: that is counted
 	c.PID, c.PPID, c.StartNS, c.StartKnown = f.PID, f.PPID, f.StartNS, true
-	c.VPID = f.VPID
+	c.VPID, c.placed = f.VPID, t.placing
 	c.Exited = false
 	c.Verdicts, c.Interest = event.Verdicts{}, event.Interest{}
 	c.Container = event.Host

@@ -101,6 +101,8 @@ type entry struct {
 	exitNS   uint64
 	// bytes is about what the entry takes, since it has ended.
 	bytes int
+	// placed is the table's placing when its container was looked for last.
+	placed uint32
 	// heir is who gets the process when its parent has ended; subreaper says that it
 	// takes the orphans below it.
 	heir      int32
@@ -132,13 +134,20 @@ type Table struct {
 	clock event.Clock
 
 	cgroups cgroups
+	// controllers are those of cgroup v2; fill is complete, made once.
+	controllers map[string]bool
+	fill        func(*event.Event)
 	// legacy says that this host has cgroups v1, in which a container may be alone.
 	legacy bool
+	// named are containers that only their runtime knows by their cgroup's path, and
+	// placing counts how often one was added.
+	named   map[string]string
+	placing uint32
 	// early are metadata of containers that no process was seen in yet.
 	early  map[string]*event.Container
 	groups map[uint64]*container // by cgroup id; nil for a cgroup of the host
 
-	mu         sync.RWMutex // guards containers, what they hold, and counts
+	mu         sync.RWMutex // guards containers, what they hold, named, and counts
 	containers map[string]*container
 	counts     map[string]uint64
 }
@@ -163,7 +172,9 @@ func New(o Options) (*Table, error) {
 		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0, "metadata_forgotten": 0, "container_forgotten_early": 0},
 		groups:     map[uint64]*container{},
 		early:      map[string]*event.Container{},
+		named:      map[string]string{},
 	}
+	t.fill = t.complete
 	if o.Recording != nil {
 		t.cgroups = newCgroups(nil, o.Recording.Cgroups)
 		return t, nil
@@ -177,6 +188,7 @@ func New(o Options) (*Table, error) {
 	}
 	t.files = &procFiles{o.Proc}
 	t.legacy = t.files.hasLegacy()
+	t.controllers = offered(t.o.CgroupRoot)
 	t.cgroups = newCgroups(&cgroupFS{root: t.o.CgroupRoot, proc: t.files}, nil)
 	return t, nil
 }

@@ -116,8 +116,10 @@ type Container struct {
 	IP  string
 	// CreatedNS and StartTS are when the runtime made and started it, Unix
 	// nanoseconds; 0 where it does not say.
-	CreatedNS, StartTS               int64
-	HostPID, HostNetwork, HostIPC    Known
+	CreatedNS, StartTS            int64
+	HostPID, HostNetwork, HostIPC Known
+	// Healthcheck, Liveness and Readiness are the command lines by which the runtime or
+	// kubelet looks whether the container is well; see Process.RunsCheck.
 	Healthcheck, Liveness, Readiness string
 	// Pod is nil outside Kubernetes.
 	Pod *Pod
@@ -182,4 +184,10 @@ type Pod struct {
 	Owner string
 	// SandboxID is the runtime's full id of the pod's sandbox.
 	SandboxID string
+	// Probes are those of its containers that run a program, by the container's name.
+	Probes map[string]Probes
 }
+
+// Probes are the command lines of a container's probes, empty where it has none that runs
+// a program.
+type Probes struct{ Liveness, Readiness string }

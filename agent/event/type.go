@@ -192,6 +192,11 @@ const (
 	Vfork
 	Write
 	Writev
+	// The new calls for mounts; Falco knows them by name alone.
+	Fsopen
+	Fsmount
+	OpenTree
+	MoveMount
 	typeEnd
 )
 
@@ -213,6 +218,7 @@ var typeNames = [typeEnd]string{
 	"setuid", "shutdown", "signaldeliver", "signalfd", "signalfd4", "socket", "socketpair", "splice", "stat", "stat64", "switch",
 	"symlink", "symlinkat", "syscall", "tgkill", "timerfd_create", "tkill", "tracer", "umount", "umount2", "unlink", "unlinkat",
 	"unshare", "useradded", "userdeleted", "userfaultfd", "vfork", "write", "writev",
+	"fsopen", "fsmount", "open_tree", "move_mount",
 }
 
 // Types lists every type but Unknown.

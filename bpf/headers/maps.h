@@ -52,7 +52,7 @@ struct scratch {
 	__u32 path_len;
 	__u32 compat;
 	__u32 news; // enum news, of the record in work
-	__u32 spare;
+	__u32 message; // the one in work, of a call that moves several
 	struct wire_shape shape; // of the call in work
 	__u64 args[8];
 	__u8 path[TEXT_MAX + NAME_SIZE_MAX + 1];
@@ -119,6 +119,7 @@ static __always_inline struct scratch *acquire(__u32 slot)
 	s->slot = slot;
 	s->used = 0;
 	s->path_len = 0;
+	s->message = 0;
 	return s;
 }
 

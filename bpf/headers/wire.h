@@ -51,6 +51,8 @@ enum wire_special {
 	SPECIAL_SENDMSG,
 	SPECIAL_RECVFROM,
 	SPECIAL_RECVMSG,
+	SPECIAL_SENDMMSG,
+	SPECIAL_RECVMMSG,
 };
 
 enum wire_shape_flag {
@@ -141,6 +143,7 @@ enum wire_loss {
 	LOSS_ARGS_CUT,
 	LOSS_ENV_CUT,
 	LOSS_FILE,
+	LOSS_MESSAGES,
 	LOSS_PLACES,
 };
 

@@ -53,6 +53,12 @@ const (
 	Login Kind = "login"
 	// Token: a token of the API was made or revoked.
 	Token Kind = "token"
+	// Logout: somebody ended a session.
+	Logout Kind = "logout"
+	// Redaction: somebody has a sealed value of the record erased.
+	Redaction Kind = "audit.redaction"
+	// Retention: the oldest months were taken out.
+	Retention Kind = "audit.retention"
 	// Startup and Shutdown: a responder began and ended its work.
 	Startup  Kind = "startup"
 	Shutdown Kind = "shutdown"
@@ -62,7 +68,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Token, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Logout, Token, Redaction, Retention, Startup, Shutdown,
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 
 // entriesInTamperTest is long enough that positions at and within the ends, and
 // numbers of one to four digits, all come up.
-const entriesInTamperTest = 2000
+const entriesInTamperTest, checkpointEvery = 2000, 200
 
 // tamperings are done by somebody who owns the database: each gets the position
 // n (2 ≤ n < entries) and returns what Verify must name.
@@ -35,7 +35,7 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 	},
 	"body edited and its hash computed anew": func(db exec1, n, _ int64) int64 {
 		// The own hash fits then; the next entry's prev does not.
-		db(`UPDATE audit SET body = convert_to(replace(convert_from(body, 'UTF8'), '"note":"entry', '"note":"Entry'), 'UTF8') WHERE seq = $1`, n)
+		db(`UPDATE audit SET body = convert_to(replace(convert_from(body, 'UTF8'), '"object":"c', '"object":"d'), 'UTF8') WHERE seq = $1`, n)
 		db(`UPDATE audit SET hash = sha256('riposte/audit/1
 '::bytea || int4send(octet_length(cluster)) || cluster::bytea || int8send(seq) || prev || int4send(octet_length(body)) || body) WHERE seq = $1`, n)
 		return n + 1
@@ -68,14 +68,14 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 	"one put in": func(db exec1, n, _ int64) int64 {
 		db(`UPDATE audit SET seq = -seq WHERE seq >= $1`, n)
 		db(`UPDATE audit SET seq = -seq + 1 WHERE seq < 0`)
-		db(`INSERT INTO audit (cluster, seq, at, kind, actor, result, body, prev, hash)
-			SELECT cluster, $1::bigint, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = $1::bigint - 1`, n)
+		db(`INSERT INTO audit (cluster, seq, month, at, kind, actor, result, body, prev, hash)
+			SELECT cluster, $1::bigint, month, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = $1::bigint - 1`, n)
 		db(`UPDATE audit_heads SET seq = seq + 1`)
 		return n
 	},
 	"one put in front": func(db exec1, _, _ int64) int64 {
-		db(`INSERT INTO audit (cluster, seq, at, kind, actor, result, body, prev, hash)
-			SELECT cluster, 0, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = 1`)
+		db(`INSERT INTO audit (cluster, seq, month, at, kind, actor, result, body, prev, hash)
+			SELECT cluster, 0, month, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = 1`)
 		return 0
 	},
 	"tail cut": func(db exec1, n, _ int64) int64 {
@@ -85,7 +85,7 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 	"tail cut and the head's number set back": func(db exec1, n, _ int64) int64 {
 		db(`DELETE FROM audit WHERE seq >= $1`, n)
 		db(`UPDATE audit_heads SET seq = $1 - 1`, n)
-		return n - 1
+		return n
 	},
 	"beginning cut": func(db exec1, n, _ int64) int64 {
 		db(`DELETE FROM audit WHERE seq <= $1`, n)
@@ -105,6 +105,38 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 	"column result":      column(`result = 'failed'`),
 	"column alert_id":    column(`alert_id = gen_random_uuid()`),
 	"column action_id":   column(`action_id = NULL`),
+	"column incident_id": column(`incident_id = gen_random_uuid()`),
+	"column month":       column(`month = (month + interval '1 month')::date`),
+	"column action_type": column(`action_type = 'delete_pod'`),
+	"column playbook":    column(`playbook = NULL`),
+	"column revision":    column(`revision = '5f1f'`),
+	"column rule":        column(`rule = 'Another'`),
+	"column node":        column(`node = 'n2'`),
+	"column target_kind": column(`target_kind = 'pod'`),
+	"column target_name": column(`target_name = 'other'`),
+	"column namespace":   column(`target_namespace = 'other'`),
+	"column target_uid":  column(`target_uid = 'other'`),
+	"column labels":      column(`labels = labels || '{"app": "y"}'`),
+	"column note":        column(`note = 'something else'`),
+	"a reason's salt":    column(`reason_salt = set_byte(reason_salt, 3, 255 - get_byte(reason_salt, 3))`),
+	"params put in":      column(`params = '{"a":2}'`),
+	"forked": func(db exec1, n, _ int64) int64 {
+		db(`INSERT INTO audit (cluster, seq, month, at, kind, actor, result, body, prev, hash)
+			SELECT cluster, seq, (month + interval '1 month')::date, at, kind, actor, result, body, prev, hash FROM audit WHERE seq = $1`, n)
+		return n
+	},
+	"checkpoint removed": func(db exec1, _, _ int64) int64 {
+		db(`DELETE FROM audit_checkpoints WHERE seq = $1`, 2*checkpointEvery)
+		return 3 * checkpointEvery
+	},
+	"first checkpoint removed": func(db exec1, _, _ int64) int64 {
+		db(`DELETE FROM audit_checkpoints WHERE seq = $1`, checkpointEvery)
+		return 2 * checkpointEvery
+	},
+	"checkpoint edited": func(db exec1, _, _ int64) int64 {
+		db(`UPDATE audit_checkpoints SET hash = set_byte(hash, 7, 255 - get_byte(hash, 7)) WHERE seq = $1`, checkpointEvery)
+		return checkpointEvery
+	},
 	"column cluster":     func(db exec1, n, _ int64) int64 { db(`UPDATE audit SET cluster = 'other' WHERE seq = $1`, n); return n },
 	"everything removed": func(db exec1, _, _ int64) int64 { db(`DELETE FROM audit`); return 1 },
 }
@@ -120,17 +152,26 @@ type exec1 func(sql string, args ...any)
 
 func TestEveryTamperingIsFound(t *testing.T) {
 	s := storetest.New(t)
-	fill(t, s, "c", entriesInTamperTest)
+	key := newKey(t)
+	signer := audit.NewSigner(audit.SignerOptions{Store: s, Key: key})
+	for range entriesInTamperTest / checkpointEvery {
+		fill(t, s, "c", checkpointEvery)
+		require.NoError(t, signer.Round(t.Context(), true))
+	}
 	appendAll(t, s, entry("untouched", 1))
-	require.True(t, verify(t, s).OK)
+	e := trusting(key)
+	r, err := audit.Verify(t.Context(), s.Pool(), e)
+	require.NoError(t, err)
+	require.True(t, r.OK, "%+v", r)
+	require.EqualValues(t, entriesInTamperTest, r.Chains[0].Signed)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	for name, tamper := range tamperings {
 		t.Run(name, func(t *testing.T) {
-			for _, n := range []int64{2, entriesInTamperTest - 1, 2 + random.Int64N(entriesInTamperTest-2), 2 + random.Int64N(entriesInTamperTest-2)} {
-				tamperAt(t, s, tamper, n)
+			for _, n := range []int64{2, entriesInTamperTest - 1, 2 + random.Int64N(entriesInTamperTest-2)} {
+				tamperAt(t, s, tamper, n, e)
 			}
 		})
 	}
@@ -138,7 +179,7 @@ func TestEveryTamperingIsFound(t *testing.T) {
 }
 
 // tamperAt tampers in a transaction that is rolled back, and verifies within it.
-func tamperAt(t *testing.T, s *store.Store, tamper func(exec1, int64, int64) int64, n int64) {
+func tamperAt(t *testing.T, s *store.Store, tamper func(exec1, int64, int64) int64, n int64, e audit.Evidence) {
 	tx, err := s.Pool().Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
@@ -148,8 +189,11 @@ func tamperAt(t *testing.T, s *store.Store, tamper func(exec1, int64, int64) int
 	}
 	// Only the table's owner can do this.
 	db(`ALTER TABLE audit DISABLE TRIGGER USER`)
+	db(`ALTER TABLE audit_checkpoints DISABLE TRIGGER USER`)
 	// The tamperings name entries by their number alone: the other chain is put aside.
-	db(`CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM audit WHERE cluster = 'untouched'`)
+	db(`CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT cluster, seq, month, at, kind, actor, result, alert_id, incident_id, action_id, action_type, playbook,
+		revision, rule, node, target_kind, target_namespace, target_name, target_uid, labels, note, note_salt, reason, reason_salt, params, params_salt, body, prev, hash
+		FROM audit WHERE cluster = 'untouched'`)
 	db(`DELETE FROM audit WHERE cluster = 'untouched'`)
 	db(`CREATE TEMP TABLE kept_head ON COMMIT DROP AS SELECT * FROM audit_heads WHERE cluster = 'untouched'`)
 	db(`DELETE FROM audit_heads WHERE cluster = 'untouched'`)
@@ -157,7 +201,7 @@ func tamperAt(t *testing.T, s *store.Store, tamper func(exec1, int64, int64) int
 	db(`INSERT INTO audit SELECT * FROM kept`)
 	db(`INSERT INTO audit_heads SELECT * FROM kept_head`)
 
-	r, err := audit.Verify(t.Context(), inside{tx})
+	r, err := audit.Verify(t.Context(), inside{tx}, e)
 	require.NoError(t, err)
 	require.False(t, r.OK, "position %d", n)
 	for _, c := range r.Chains {
@@ -235,22 +279,22 @@ func TestVerifyRowsFollowsTheDocumentedFormat(t *testing.T) {
 	const two = `{"actor":"system:a","at_ns":2000,"cluster":"c","kind":"startup","result":"ok","schema":1}`
 	rows, head := chainRows(t, one, two)
 
-	r, err := audit.VerifyRows(each(rows, nil), []audit.Head{head})
+	r, err := audit.VerifyRows(each(rows, nil), []audit.Head{head}, audit.Evidence{})
 	require.NoError(t, err)
-	require.Equal(t, audit.Report{OK: true, Entries: 2, Chains: []audit.Chain{{Cluster: "c", OK: true, Entries: 2, Head: hex.EncodeToString(head.Hash)}}}, r)
+	require.Equal(t, audit.Report{OK: true, Entries: 2, Chains: []audit.Chain{{Cluster: "c", OK: true, Entries: 2, First: 1, Head: hex.EncodeToString(head.Hash)}}}, r)
 
-	r, err = audit.VerifyRows(each([]audit.Row{rows[0], rows[0], rows[1]}, nil), []audit.Head{head})
+	r, err = audit.VerifyRows(each([]audit.Row{rows[0], rows[0], rows[1]}, nil), []audit.Head{head}, audit.Evidence{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, r.Chains[0].BadSeq)
-	require.Equal(t, "entry 1 stands after entry 1: it was moved or put in", r.Chains[0].Reason)
+	require.Equal(t, "there are two entries 1: the chain was forked, or one was put in", r.Chains[0].Reason)
 
-	r, err = audit.VerifyRows(each([]audit.Row{rows[1], rows[0]}, nil), []audit.Head{head})
+	r, err = audit.VerifyRows(each([]audit.Row{rows[1], rows[0]}, nil), []audit.Head{head}, audit.Evidence{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, r.Chains[0].BadSeq)
 	require.Equal(t, "entry 1 is missing: the next one that is there is 2", r.Chains[0].Reason)
 
 	broken := errors.New("the file ends here")
-	_, err = audit.VerifyRows(each(rows, broken), []audit.Head{head})
+	_, err = audit.VerifyRows(each(rows, broken), []audit.Head{head}, audit.Evidence{})
 	require.ErrorIs(t, err, broken)
 }
 
@@ -259,7 +303,7 @@ func FuzzVerifyRows(f *testing.F) {
 	f.Add(int64(-1), []byte(`null`), []byte(nil), []byte(nil))
 	f.Add(int64(1), []byte(`{"what":{"action_id":1}}`), make([]byte, 31), make([]byte, 33))
 	f.Fuzz(func(t *testing.T, seq int64, body, prev, hash []byte) {
-		r, err := audit.VerifyRows(each([]audit.Row{{Cluster: "c", Seq: seq, Body: body, Prev: prev, Hash: hash}}, nil), []audit.Head{{Cluster: "c", Seq: seq, Hash: hash}})
+		r, err := audit.VerifyRows(each([]audit.Row{{Cluster: "c", Seq: seq, Body: body, Prev: prev, Hash: hash}}, nil), []audit.Head{{Cluster: "c", Seq: seq, Hash: hash}}, audit.Evidence{})
 		require.NoError(t, err)
 		sum := audit.Sum("c", 1, audit.Hash{}, body)
 		if r.OK {

@@ -44,7 +44,7 @@ type claim struct {
 // as nobody: Executor.enter keeps two claims of one process apart, so a lease of
 // that name is a dead process's.
 const claimSQL = `WITH old AS (
-		SELECT id, state FROM actions
+		SELECT id, state, alert_id, decision_id FROM actions
 		WHERE id = $1 AND (state = 'planned' OR (state = 'executing' OR state = 'succeeded' AND verified_ns IS NULL AND lease_until IS NOT NULL)
 			AND (lease_holder IN ('', $2) OR lease_until IS NULL OR lease_until < clock_timestamp()))
 		FOR UPDATE
@@ -56,10 +56,10 @@ const claimSQL = `WITH old AS (
 		lease_holder = $2,
 		lease_until  = clock_timestamp() + make_interval(secs => CASE
 			WHEN old.state = 'succeeded' THEN $4::float8 WHEN a.type = ANY($6::text[]) THEN $7::float8 ELSE $5::float8 END)
-	FROM old, alerts l, decisions d
-	WHERE a.id = old.id AND l.id = a.alert_id AND d.id = a.decision_id
+	FROM old LEFT JOIN alerts l ON l.id = old.alert_id LEFT JOIN decisions d ON d.id = old.decision_id
+	WHERE a.id = old.id
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,
-		a.note, l.incident_id::text, l.rule, l.kernel_ns, l.alert_ns, l.received_ns, d.decided_ns, coalesce(a.executed_ns, 0),
+		a.note, coalesce(l.incident_id::text, ''), coalesce(l.rule, ''), coalesce(l.kernel_ns, 0), coalesce(l.alert_ns, 0), coalesce(l.received_ns, 0), coalesce(d.decided_ns, 0), coalesce(a.executed_ns, 0),
 		a.planned_ns, a.lease_until, old.state, a.cluster, a.node, a.ttl_ns, a.decision_id::text, coalesce(a.staged_ns, 0),
 		EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
 
@@ -113,8 +113,11 @@ func (c *claim) entry(kind audit.Kind, result, note string) audit.Entry {
 	}
 	return audit.Entry{
 		Cluster: c.Target.Cluster, Kind: kind, Actor: audit.Playbook(c.playbook, c.revision), Result: result, Note: note,
-		Why:  audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
-		What: audit.What{ActionID: c.ID, Type: c.Type, Object: c.Target.Identity(), UID: uid, Params: c.Params, Attempt: c.Attempt},
+		Why: audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
+		What: audit.What{
+			ActionID: c.ID, Type: c.Type, Object: c.Target.Identity(), UID: uid, Params: c.Params, Attempt: c.Attempt,
+			Kind: c.Target.Kind, Namespace: c.Target.Namespace, Name: c.Target.Name, Node: c.Target.Node,
+		},
 		When: c.when,
 	}
 }

@@ -153,7 +153,7 @@ func record(t testing.TB, s *store.Store, id string) []string {
 		list = append(list, e)
 	}
 	require.NoError(t, rows.Err())
-	report, err := audit.Verify(t.Context(), s.Pool())
+	report, err := audit.Verify(t.Context(), s.Pool(), audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, report.OK, "%+v", report)
 	return list

@@ -23,16 +23,16 @@ type held struct {
 }
 
 const claimLiftSQL = `WITH old AS (
-		SELECT id FROM actions
+		SELECT id, alert_id, decision_id FROM actions
 		WHERE id = $1 AND lifted_ns IS NULL AND lift_ns IS NOT NULL AND least(lift_ns, renew_ns) <= $3
 			AND (lift_until IS NULL OR lift_until < clock_timestamp() OR lift_holder = $2)
 		FOR UPDATE
 	)
 	UPDATE actions a SET lift_attempts = a.lift_attempts + 1, lift_holder = $2, lift_until = clock_timestamp() + make_interval(secs => $4::float8)
-	FROM old, alerts l, decisions d
-	WHERE a.id = old.id AND l.id = a.alert_id AND d.id = a.decision_id
+	FROM old LEFT JOIN alerts l ON l.id = old.alert_id LEFT JOIN decisions d ON d.id = old.decision_id
+	WHERE a.id = old.id
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.lift_attempts, a.expires_ns, a.playbook, a.revision,
-		l.incident_id::text, l.rule, l.kernel_ns, l.alert_ns, l.received_ns, d.decided_ns, coalesce(a.executed_ns, 0), coalesce(a.verified_ns, 0),
+		coalesce(l.incident_id::text, ''), coalesce(l.rule, ''), coalesce(l.kernel_ns, 0), coalesce(l.alert_ns, 0), coalesce(l.received_ns, 0), coalesce(d.decided_ns, 0), coalesce(a.executed_ns, 0), coalesce(a.verified_ns, 0),
 		a.lift_until, a.cluster, a.node, a.before_image, a.lift_ns, a.lift_by, a.lift_reason`
 
 // claimLift returns nil if there is nothing to do now or somebody else does it.

@@ -161,7 +161,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 	for _, x := range g.alerts {
 		d := x.drafts[0]
 		why := audit.Why{AlertID: x.row.ID, IncidentID: x.row.IncidentID, Rule: d.alert.Rule}
-		came := audit.Entry{Cluster: d.origin.Cluster, Kind: audit.Alert, Actor: d.sender(), Result: "stored", Why: why, When: when(d.arrival, 0)}
+		came := audit.Entry{Cluster: d.origin.Cluster, Kind: audit.Alert, Actor: d.sender(), Result: "stored", Why: why, What: audit.What{Node: d.origin.Node}, When: when(d.arrival, 0)}
 		if d.binding == playbook.Forged {
 			came.Kind, came.Note = audit.AlertForged, "the alert names a pod that is on another node, or that its sender may not speak of"
 		}
@@ -173,7 +173,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 		if again > 0 {
 			last := x.drafts[len(x.drafts)-1]
 			all = append(all, audit.Entry{
-				Cluster: d.origin.Cluster, Kind: audit.AlertRepeated, Actor: d.sender(), Result: "counted", Why: why, When: when(last.arrival, 0),
+				Cluster: d.origin.Cluster, Kind: audit.AlertRepeated, Actor: d.sender(), Result: "counted", Why: why, What: audit.What{Node: d.origin.Node}, When: when(last.arrival, 0),
 				Note: strconv.Itoa(again) + " more that are equal",
 			})
 		}
@@ -182,7 +182,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 			if !a.repeated {
 				e := audit.Entry{
 					Cluster: d.origin.Cluster, Kind: audit.Decision, Actor: audit.Playbook(clipName(a.Playbook), a.Revision), Result: a.State, Note: a.Reason,
-					Why: why, When: decided,
+					Why: why, What: audit.What{Node: d.origin.Node}, When: decided,
 				}
 				if a.State == "refused" {
 					e.Kind = audit.DecisionRefused
@@ -204,7 +204,13 @@ func recordAction(d draft, x proposed, fate store.Planned, why audit.Why, decide
 	why.Reason = x.Reason
 	e := audit.Entry{
 		Cluster: d.origin.Cluster, Actor: audit.Playbook(clipName(x.Playbook), x.Revision), Result: x.State, Note: x.Note, Why: why, When: decided,
-		What: audit.What{ActionID: x.ID, Type: x.Type, Object: x.target.Identity(), UID: x.target.UID, Params: x.Params},
+		What: audit.What{
+			ActionID: x.ID, Type: x.Type, Object: x.target.Identity(), UID: x.target.UID, Params: x.Params,
+			Kind: x.target.Kind, Namespace: x.target.Namespace, Name: x.target.Name, Node: d.origin.Node,
+		},
+	}
+	if d.pod != nil {
+		e.What.Labels = d.pod.Labels
 	}
 	switch {
 	case fate.Joined != "":

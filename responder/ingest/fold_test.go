@@ -30,7 +30,7 @@ func TestEqualAlertsAreCounted(t *testing.T) {
 	require.Equal(t, []string{
 		"incident.opened", "alert", "alert.repeated", "decision", "action.observed", "alert.repeated", "alert", "decision", "action.observed",
 	}, b.texts("SELECT kind FROM audit ORDER BY seq"))
-	report, err := audit.Verify(t.Context(), b.store.Pool())
+	report, err := audit.Verify(t.Context(), b.store.Pool(), audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, report.OK)
 }

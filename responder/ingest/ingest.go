@@ -227,6 +227,7 @@ func (in *Ingest) admit(m Message) (*arrival, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.UUID = store.RecordID(a.UUID, m.ReceivedAt())
 	r := a.Riposte
 	n := &arrival{Message: m, alert: a, origin: store.Origin{Cluster: r.Cluster, Node: r.Node, BootID: r.BootID, Seq: r.Seq}}
 	n.binding, n.pod, err = in.bind(a)

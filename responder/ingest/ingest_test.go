@@ -38,7 +38,7 @@ func TestOneAlert(t *testing.T) {
 		AND expires_ns - planned_ns = $1 AND refused_by = ''`, (5*time.Minute).Nanoseconds()))
 	require.Equal(t, 1, b.count("river.river_job WHERE kind = 'action' AND args->>'action' = (SELECT id::text FROM actions)"))
 	require.Equal(t, []string{"incident.opened", "alert", "decision", "action.intent"}, b.texts("SELECT kind FROM audit ORDER BY seq"))
-	report, err := audit.Verify(t.Context(), b.store.Pool())
+	report, err := audit.Verify(t.Context(), b.store.Pool(), audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, report.OK)
 }

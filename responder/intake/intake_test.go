@@ -217,7 +217,7 @@ func TestAnAlertOfFalco(t *testing.T) {
 		b.texts("SELECT concat_ws(' ', type, state, target->>'node', refused_by) FROM actions ORDER BY type"))
 	require.Equal(t, []string{"system:intake of all"}, b.texts("SELECT actor FROM audit WHERE kind = 'alert'"))
 	require.Empty(t, b.texts("SELECT node FROM agent_runs"), "nobody counts there")
-	report, err := audit.Verify(t.Context(), b.store.Pool())
+	report, err := audit.Verify(t.Context(), b.store.Pool(), audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, report.OK)
 }

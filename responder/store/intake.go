@@ -25,7 +25,7 @@ type Arrival struct {
 	Received time.Time
 }
 
-// NewAlert is an alert to store; see migrations/00001_record.sql for the columns.
+// NewAlert is an alert to store; see the migrations for the columns.
 type NewAlert struct {
 	ID, IncidentID         string
 	Cluster, Node          string
@@ -95,7 +95,8 @@ func (tx Tx) Arrive(ctx context.Context, arrivals []Arrival) (map[Origin]bool, e
 }
 
 // AddAlerts stores alerts whose incidents exist and returns the ids of their rows,
-// in their order: an alert that is equal to one of its incident is counted there.
+// in their order: an alert that is equal to one of its incident and month is counted
+// there. Its id must be one of RecordID.
 // No two of alerts may be equal.
 func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) ([]string, error) {
 	text := func(f func(*NewAlert) string) []string {
@@ -104,11 +105,12 @@ func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) ([]string, error)
 	number := func(f func(*NewAlert) int64) []int64 { return column(alerts, f) }
 	type key struct{ incident, fingerprint string }
 	rows, err := tx.Query(ctx, `INSERT INTO alerts AS l (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, pod_uid,
-			binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint, count, last_ns)
+			binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint, count, last_ns, month)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[],
 			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[],
-			$19::bytea[], $20::bigint[], $21::bigint[])
-		ON CONFLICT (incident_id, fingerprint) DO UPDATE SET count = l.count + excluded.count, last_ns = greatest(l.last_ns, l.received_ns, excluded.last_ns)
+			$19::bytea[], $20::bigint[], $21::bigint[], $22::date[])
+		ON CONFLICT (incident_id, fingerprint, month) DO UPDATE SET count = l.count + excluded.count,
+			last_ns = greatest(l.last_ns, l.received_ns, excluded.last_ns), change = excluded.change
 		RETURNING id::text, incident_id::text, fingerprint`,
 		text(func(a *NewAlert) string { return a.ID }), text(func(a *NewAlert) string { return a.IncidentID }),
 		text(func(a *NewAlert) string { return a.Cluster }), text(func(a *NewAlert) string { return a.Node }),
@@ -120,7 +122,7 @@ func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) ([]string, error)
 		number(func(a *NewAlert) int64 { return a.KernelNS }), number(func(a *NewAlert) int64 { return a.AlertNS }),
 		number(func(a *NewAlert) int64 { return a.ReceivedNS }), text(func(a *NewAlert) string { return a.Body }),
 		column(alerts, func(a *NewAlert) []byte { return a.Fingerprint }), number(func(a *NewAlert) int64 { return a.Count }),
-		number(func(a *NewAlert) int64 { return a.LastNS }))
+		number(func(a *NewAlert) int64 { return a.LastNS }), column(alerts, func(a *NewAlert) time.Time { return monthOf(a.ID) }))
 	if err != nil {
 		return nil, fmt.Errorf("store alerts: %w", err)
 	}
@@ -145,16 +147,17 @@ func (tx Tx) AddDecisions(ctx context.Context, decisions []NewDecision) ([]strin
 		return column(decisions, func(d *NewDecision) string { return Text(f(d)) })
 	}
 	type key struct{ alert, digest string }
-	rows, err := tx.Query(ctx, `INSERT INTO decisions AS d (id, alert_id, playbook, revision, mode, state, reason, input, result, decided_ns, digest, count)
+	rows, err := tx.Query(ctx, `INSERT INTO decisions AS d (id, alert_id, playbook, revision, mode, state, reason, input, result, decided_ns, digest, count, month)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-			$10::bigint[], $11::bytea[], $12::bigint[])
-		ON CONFLICT (alert_id, digest) DO UPDATE SET count = d.count + excluded.count RETURNING id::text, alert_id::text, digest`,
+			$10::bigint[], $11::bytea[], $12::bigint[], $13::date[])
+		ON CONFLICT (alert_id, digest, month) DO UPDATE SET count = d.count + excluded.count RETURNING id::text, alert_id::text, digest`,
 		text(func(d *NewDecision) string { return d.ID }), text(func(d *NewDecision) string { return d.AlertID }),
 		text(func(d *NewDecision) string { return d.Playbook }), text(func(d *NewDecision) string { return d.Revision }),
 		text(func(d *NewDecision) string { return d.Mode }), text(func(d *NewDecision) string { return d.State }),
 		text(func(d *NewDecision) string { return d.Reason }), text(func(d *NewDecision) string { return d.Input }),
 		text(func(d *NewDecision) string { return d.Result }), column(decisions, func(d *NewDecision) int64 { return d.DecidedNS }),
-		column(decisions, func(d *NewDecision) []byte { return d.Digest }), column(decisions, func(d *NewDecision) int64 { return d.Count }))
+		column(decisions, func(d *NewDecision) []byte { return d.Digest }), column(decisions, func(d *NewDecision) int64 { return d.Count }),
+		column(decisions, func(d *NewDecision) time.Time { return monthOf(d.AlertID) }))
 	if err != nil {
 		return nil, fmt.Errorf("store decisions: %w", err)
 	}

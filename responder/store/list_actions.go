@@ -40,7 +40,7 @@ type ActionRow struct {
 	ExecutedNS *int64
 	VerifiedNS *int64
 	AuditedNS  *int64
-	// The alert's part.
+	// The alert's part, zero values once its month was retired.
 	Rule        string
 	ContainerID string
 	Recorded    bool
@@ -62,9 +62,10 @@ type ActionImages struct{ Before, After, Evidence string }
 
 const selectActions = `SELECT c.id::text, c.type, c.state, c.cluster, c.node, c.target::text, c.params::text, c.playbook, c.revision, c.mode,
 	c.reason, c.refused_by, c.note, c.attempts, c.alert_id::text, c.planned_ns, c.executed_ns, c.verified_ns, c.audited_ns,
-	a.rule, a.container_id, a.recorded, a.kernel_ns, a.alert_ns, a.received_ns, d.decided_ns,
+	coalesce(a.rule, ''), coalesce(a.container_id, ''), coalesce(a.recorded, false), coalesce(a.kernel_ns, 0), coalesce(a.alert_ns, 0),
+	coalesce(a.received_ns, 0), coalesce(d.decided_ns, 0),
 	c.lift_ns, c.lifted_ns, c.lift_by, c.lift_reason, c.lift_note
-	FROM actions c JOIN alerts a ON a.id = c.alert_id JOIN decisions d ON d.id = c.decision_id`
+	FROM actions c LEFT JOIN alerts a ON a.id = c.alert_id LEFT JOIN decisions d ON d.id = c.decision_id`
 
 // Actions returns one page of the actions within a scope, newest plan first, and the
 // next page's cursor.

@@ -50,5 +50,13 @@ func strip(object any) (any, error) {
 	short.ResourceVersion = pod.ResourceVersion
 	short.Labels = pod.Labels
 	short.OwnerReferences = pod.OwnerReferences
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		if commandLine(c.LivenessProbe) != "" || commandLine(c.ReadinessProbe) != "" {
+			short.Spec.Containers = append(short.Spec.Containers, corev1.Container{
+				Name: c.Name, LivenessProbe: c.LivenessProbe, ReadinessProbe: c.ReadinessProbe,
+			})
+		}
+	}
 	return short, nil
 }

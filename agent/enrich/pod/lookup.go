@@ -16,6 +16,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -160,7 +161,32 @@ func (l *Lookup) set(object any) {
 		Name:      pod.Name,
 		Labels:    maps.Clone(pod.Labels),
 		Owner:     owner,
+		Probes:    probes(pod),
 	}
+}
+
+// probes are those that run a program.
+func probes(pod *corev1.Pod) map[string]event.Probes {
+	var all map[string]event.Probes
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		p := event.Probes{Liveness: commandLine(c.LivenessProbe), Readiness: commandLine(c.ReadinessProbe)}
+		if p == (event.Probes{}) {
+			continue
+		}
+		if all == nil {
+			all = map[string]event.Probes{}
+		}
+		all[c.Name] = p
+	}
+	return all
+}
+
+func commandLine(p *corev1.Probe) string {
+	if p == nil || p.Exec == nil {
+		return ""
+	}
+	return strings.Join(p.Exec.Command, " ")
 }
 
 func (l *Lookup) update(before, after any) {

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -49,7 +50,12 @@ func eventually(t *testing.T, l *Lookup, uid string) event.Pod {
 func TestLookup(t *testing.T) {
 	cluster := kubetest.Shared(t)
 	labels := map[string]string{"app": "cart"}
-	uid := cluster.CreatePod(t, "lookup", "cart", "lookup-1", kubetest.Labels(labels), kubetest.Owner("cart-6d5"))
+	var probed map[string]event.Probes
+	uid := cluster.CreatePod(t, "lookup", "cart", "lookup-1", kubetest.Labels(labels), kubetest.Owner("cart-6d5"), func(p *corev1.Pod) {
+		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/bin/check", "-q"}}}}
+		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(80)}}}
+		probed = map[string]event.Probes{p.Spec.Containers[0].Name: {Liveness: "/bin/check -q"}}
+	})
 	elsewhere := cluster.CreatePod(t, "lookup", "other", "lookup-2")
 
 	user := cluster.As(t, "agent")
@@ -63,7 +69,7 @@ func TestLookup(t *testing.T) {
 	require.False(t, l.WaitListed(ended))
 	run(t, l)
 
-	want := event.Pod{UID: uid, Namespace: "lookup", Name: "cart", Labels: labels, Owner: "ReplicaSet/cart-6d5"}
+	want := event.Pod{UID: uid, Namespace: "lookup", Name: "cart", Labels: labels, Owner: "ReplicaSet/cart-6d5", Probes: probed}
 	require.True(t, l.WaitListed(t.Context()))
 	first, ok := l.Pod(uid)
 	require.True(t, ok, "whatever was there before is known once the list is")

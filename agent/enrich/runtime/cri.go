@@ -27,12 +27,16 @@ type criEngine struct {
 	kind     string
 }
 
+func dial(path string) (*grpc.ClientConn, error) {
+	return grpc.NewClient("unix://"+path,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // a unix socket
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+}
+
 func newCRI(path string) *criEngine { return &criEngine{path: path} }
 
 func (c *criEngine) open(ctx context.Context) (string, error) {
-	conn, err := grpc.NewClient("unix://"+c.path,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), // a unix socket
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+	conn, err := dial(c.path)
 	if err != nil {
 		return "", err
 	}

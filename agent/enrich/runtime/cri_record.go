@@ -104,6 +104,7 @@ func inSandbox(c *event.Container, s *cri.PodSandboxStatus) {
 	}
 	if pod := podOf(s.GetLabels()); pod != nil {
 		pod.SandboxID, pod.Labels = s.GetId(), ownLabels(s.GetLabels())
+		pod.Probes = probesIn(s.GetAnnotations()[lastApplied])
 		c.Pod = pod
 	}
 }

@@ -1,9 +1,10 @@
 // Package runtime asks container runtimes what they know of a container: its name,
 // image, labels, mounts and rights, and the pod that it belongs to.
 //
-// Two APIs are spoken, each over a socket on this host: CRI v1 over gRPC (containerd,
-// CRI-O, k3s) and the Docker Engine API over HTTP (Docker, Podman). A Lookup has one
-// seat per socket:
+// Three APIs are spoken, each over a socket on this host: CRI v1 over gRPC (containerd,
+// CRI-O, k3s), containerd's own for containers that neither kubelet nor Docker made (ctr,
+// nerdctl), and the Docker Engine API over HTTP (Docker, Podman). A Lookup has one seat
+// per socket and API:
 //
 //	socket ─→ seat: open ─→ list all ─→ follow the runtime's events ─┐
 //	              ↑                                                  ├─→ Tell(answer)

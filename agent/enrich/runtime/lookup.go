@@ -25,7 +25,7 @@ var (
 // Options of New.
 type Options struct {
 	// CRI and Docker are the sockets' paths, or patterns of them, by the API that they
-	// speak. Nil: DefaultCRI and DefaultDocker; empty: none.
+	// speak; where containerd listens at one of CRI it is asked by its own API too. Nil: DefaultCRI and DefaultDocker; empty: none.
 	CRI, Docker []string
 	// Tell takes every answer, from several goroutines. It must not call Ask.
 	Tell func(Answer)
@@ -38,7 +38,8 @@ type Answer struct {
 	// ID is the runtime's full id.
 	ID string
 	// Facts are the container's metadata, with its pod if it has one; nil if no runtime
-	// that answered knows it. What belongs to the kernel (ids of cgroups, StartNS) is empty.
+	// that answered knows it. What belongs to the kernel (ids of cgroups, StartNS) is empty;
+	// Cgroup is where the runtime was asked to put the container, if it says so.
 	Facts *event.Container
 	// Failed says that a runtime could not answer, so that it may know it all the same.
 	Failed bool
@@ -78,7 +79,7 @@ func New(o Options) *Lookup {
 	}
 	l := &Lookup{tell: o.Tell, log: o.Log, pending: map[string]*question{}}
 	for _, path := range sockets(o.CRI) {
-		l.seats = append(l.seats, newSeat(l, path, newCRI(path)))
+		l.seats = append(l.seats, newSeat(l, path, newCRI(path)), newSeat(l, path, newContainerd(path)))
 	}
 	for _, path := range sockets(o.Docker) {
 		l.seats = append(l.seats, newSeat(l, path, newDocker(path)))

@@ -14,7 +14,8 @@ import (
 
 // engine is one runtime's API.
 type engine interface {
-	// open connects and says what runtime it is.
+	// open connects and says what runtime it is. It fails with errOther where a runtime
+	// listens that another engine asks.
 	open(ctx context.Context) (string, error)
 	// list has the ids of all containers and pod sandboxes.
 	list(ctx context.Context) ([]string, error)
@@ -31,6 +32,7 @@ var (
 	errNotFound = errors.New("the runtime knows no such container")
 	errNoEvents = errors.New("the runtime tells no events")
 	errGone     = errors.New("the runtime has gone")
+	errOther    = errors.New("the runtime has another API")
 )
 
 // refusal is an error that the runtime answered with: it is about one container, and
@@ -90,6 +92,10 @@ func (s *seat) run(ctx context.Context) {
 		s.drain()
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errOther) {
+			pause(ctx, retryMax)
+			continue
 		}
 		if time.Since(began) > retryMax {
 			wait = retryAfter

@@ -172,6 +172,13 @@ func ofContainer(get func(c *event.Container) Value) reader {
 	})
 }
 
+// ofCheck says whether the process runs a check of its container.
+func ofCheck(line func(c *event.Container) string) reader {
+	return ofProc(func(p *event.Process) Value {
+		return truth(p.Container != nil && p.RunsCheck(line(p.Container)))
+	})
+}
+
 // ofPod is NULL outside Kubernetes.
 func ofPod(get func(p *event.Pod, a Argument) Value) reader {
 	return func(e *event.Event, a Argument, _ int) Value {

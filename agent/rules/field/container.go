@@ -53,9 +53,9 @@ var containerFields = []Field{
 		return text(e.Proc.Container.Labels[a.Text])
 	}},
 	{Name: "container.labels", Type: Text, Scope: Container, Desc: "all labels", get: ofContainer(func(c *event.Container) Value { return text(labels(c.Labels)) })},
-	{Name: "proc.is_container_healthcheck", Type: Bool, Scope: Process, Flags: Deprecated, Desc: "the process is a health check"},
-	{Name: "proc.is_container_liveness_probe", Type: Bool, Scope: Process, Flags: Deprecated, Desc: "the process is a liveness probe"},
-	{Name: "proc.is_container_readiness_probe", Type: Bool, Scope: Process, Flags: Deprecated, Desc: "the process is a readiness probe"},
+	{Name: "proc.is_container_healthcheck", Type: Bool, Scope: Process, Flags: Deprecated, Desc: "the process is a health check, or was started by one", get: ofCheck(func(c *event.Container) string { return c.Healthcheck })},
+	{Name: "proc.is_container_liveness_probe", Type: Bool, Scope: Process, Flags: Deprecated, Desc: "the process is a liveness probe, or was started by one", get: ofCheck(func(c *event.Container) string { return c.Liveness })},
+	{Name: "proc.is_container_readiness_probe", Type: Bool, Scope: Process, Flags: Deprecated, Desc: "the process is a readiness probe, or was started by one", get: ofCheck(func(c *event.Container) string { return c.Readiness })},
 	{Name: "k8s.ns.name", Type: Text, Scope: Container, Desc: "namespace of the pod", get: ofPod(func(p *event.Pod, _ Argument) Value { return text(p.Namespace) })},
 	{Name: "k8s.pod.name", Type: Text, Scope: Container, Desc: "name of the pod", get: ofPod(func(p *event.Pod, _ Argument) Value { return text(p.Name) })},
 	{Name: "k8s.pod.id", Type: Text, Scope: Container, Desc: "uid of the pod", get: ofPod(func(p *event.Pod, _ Argument) Value { return text(p.UID) })},

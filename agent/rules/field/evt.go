@@ -124,7 +124,7 @@ const (
 )
 
 func opens(e *event.Event) bool {
-	return e.Type == event.Open || e.Type == event.Openat || e.Type == event.Openat2
+	return e.Type == event.Open || e.Type == event.Openat || e.Type == event.Openat2 || e.Type == event.OpenByHandleAt
 }
 
 func accessMode(e *event.Event) uint32 { return e.File.Flags & flagAccess }
@@ -207,7 +207,7 @@ func allArgs(e *event.Event) Value {
 func oneRawArg(e *event.Event, a Argument, _ int) Value {
 	arg := event.Arg{}
 	if a.Index >= 0 {
-		if a.Index >= len(e.Args) {
+		if a.Index >= len(e.Params()) {
 			return Value{}
 		}
 		arg = e.Args[a.Index]

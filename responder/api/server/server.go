@@ -18,13 +18,14 @@ import (
 	"time"
 
 	"riposte/responder/api/access"
+	"riposte/responder/audit"
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
 
-// Options is what the API shows and changes. All fields but Access, Review and Console
-// are needed.
+// Options is what the API shows and changes. All fields but Evidence, Access, Review and
+// Console are needed.
 type Options struct {
 	Cluster string
 	Version string
@@ -37,6 +38,9 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
+	// Evidence is what the record is compared with, beside the database's checkpoints.
+	// Without it, checkpoints are not looked at.
+	Evidence func(ctx context.Context) (audit.Evidence, error)
 	// Ready says why the responder could not do its work now, or nil.
 	Ready func(ctx context.Context) error
 	// Principals have tokens in files. The first is the responder's own.

@@ -129,7 +129,7 @@ func TestAGapIsOneIncidentThatEndsByItself(t *testing.T) {
 	b.look(time.Second)
 	require.Contains(t, b.incidents(), "gap resolved")
 	require.Equal(t, []string{"6"}, b.texts("SELECT complete::text FROM agent_runs WHERE gap_since IS NULL AND gap_incident IS NULL"))
-	report, err := audit.Verify(t.Context(), b.store.Pool())
+	report, err := audit.Verify(t.Context(), b.store.Pool(), audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, report.OK)
 	require.Len(t, b.texts("SELECT kind FROM audit WHERE kind LIKE 'incident%' AND body::text LIKE '%'"), len(b.texts("SELECT to_state FROM incident_history")))

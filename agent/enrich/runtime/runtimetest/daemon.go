@@ -31,6 +31,7 @@ type Daemon struct {
 
 	t    *testing.T
 	dir  string
+	tar  string // the image
 	argv []string
 	cmd  *exec.Cmd
 }
@@ -79,9 +80,29 @@ state = %[2]q
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	d.start("containerd", "-c", file)
 	tar, id := archive(t)
-	d.ImageID = id
-	d.run("ctr", "-a", d.Socket, "-n", "k8s.io", "images", "import", "--snapshotter", "native", tar)
+	d.ImageID, d.tar = id, tar
+	d.Import("k8s.io")
 	return d
+}
+
+// Import gives a namespace of containerd the image.
+func (d *Daemon) Import(namespace string) {
+	d.t.Helper()
+	d.Ctr(namespace, "images", "import", "--snapshotter", "native", d.tar)
+}
+
+// Ctr runs the ctr command in a namespace of containerd and returns what it prints.
+func (d *Daemon) Ctr(namespace string, args ...string) string {
+	d.t.Helper()
+	return d.run("ctr", append([]string{"-a", d.Socket, "-n", namespace}, args...)...)
+}
+
+// RunCtr starts a container of the image in a namespace of containerd, in the host's
+// network; it is removed at the test's end.
+func (d *Daemon) RunCtr(namespace, id string, args ...string) {
+	d.t.Helper()
+	d.Ctr(namespace, append(append([]string{"run", "-d", "--net-host", "--snapshotter", "native"}, args...), Image, id)...)
+	d.t.Cleanup(func() { d.Ctr(namespace, "task", "rm", "-f", id); d.Ctr(namespace, "container", "rm", id) })
 }
 
 // Docker starts dockerd for the test's time and loads the image.

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -21,8 +23,8 @@ type Pod struct {
 }
 
 // RunPod starts a pod's sandbox in the host's network, in namespace shop, as kubelet
-// would. It is removed at the test's end.
-func (d *Daemon) RunPod(t *testing.T, name string) *Pod {
+// would, with changes if any. It is removed at the test's end.
+func (d *Daemon) RunPod(t *testing.T, name string, changes ...func(*cri.PodSandboxConfig)) *Pod {
 	conn, err := grpc.NewClient("unix://"+d.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
@@ -32,6 +34,9 @@ func (d *Daemon) RunPod(t *testing.T, name string) *Pod {
 		Labels:   map[string]string{"app": name, "io.kubernetes.pod.name": name, "io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.uid": uid},
 		Linux:    &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{Privileged: true, NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE}}},
 	}}
+	for _, change := range changes {
+		change(p.Config)
+	}
 	reply, err := p.api.RunPodSandbox(t.Context(), &cri.RunPodSandboxRequest{Config: p.Config})
 	require.NoError(t, err)
 	p.ID = reply.GetPodSandboxId()
@@ -58,4 +63,13 @@ func (p *Pod) Create(t *testing.T, c *cri.ContainerConfig) string {
 func (p *Pod) Start(t *testing.T, id string) {
 	_, err := p.api.StartContainer(t.Context(), &cri.StartContainerRequest{ContainerId: id})
 	require.NoError(t, err)
+}
+
+// Exec runs a program in a running container, as kubelet does for a probe, and ends it
+// after a second.
+func (p *Pod) Exec(t *testing.T, id string, argv ...string) {
+	_, err := p.api.ExecSync(t.Context(), &cri.ExecSyncRequest{ContainerId: id, Cmd: argv, Timeout: 1})
+	if status.Code(err) != codes.DeadlineExceeded {
+		require.NoError(t, err)
+	}
 }
