@@ -18,12 +18,14 @@ func (r *Responder) startHTTPIntake(ctx context.Context) error {
 	log := r.o.Log.With("component", "intake")
 	o := r.ingest
 	o.Log = log
+	in := ingest.New(o)
 	s, err := intake.New(intake.Options{
-		Identities: r.intake, Handle: ingest.New(o).Handle, CertFile: r.o.IntakeCert, KeyFile: r.o.IntakeKey, ClientCAFile: r.o.IntakeClientCA, Log: log,
+		Identities: r.intake, Handle: in.Handle, CertFile: r.o.IntakeCert, KeyFile: r.o.IntakeKey, ClientCAFile: r.o.IntakeClientCA, Log: log,
 	})
 	if err != nil {
 		return err
 	}
+	r.counts.ingest["http"], r.counts.intake = in.Counts, s.Counts
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.o.IntakeListen)
 	if err != nil {
 		return fmt.Errorf("the intake cannot listen on %s: %w", r.o.IntakeListen, err)

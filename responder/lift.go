@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"riposte/agent/alert"
 	"riposte/responder/bus"
@@ -20,6 +21,13 @@ const (
 type lifter struct {
 	queue chan *alert.Alert
 	log   *slog.Logger
+	// What became of them: over were too many at once.
+	lifted, failed, over atomic.Uint64
+}
+
+// counts are the counters by name.
+func (l *lifter) counts() map[string]uint64 {
+	return map[string]uint64{"lifted": l.lifted.Load(), "failed": l.failed.Load(), "too_many": l.over.Load()}
 }
 
 func newLifter(log *slog.Logger) *lifter {
@@ -30,6 +38,7 @@ func (l *lifter) put(a *alert.Alert) {
 	select {
 	case l.queue <- a:
 	default:
+		l.over.Add(1)
 		l.log.Warn("too many immediate containments are to be lifted: this one ends by its lease", "alert", a.UUID)
 	}
 }
@@ -44,8 +53,10 @@ func (l *lifter) run(ctx context.Context, b *bus.Bus) {
 					return
 				case a := <-l.queue:
 					if r, err := b.LiftImmediate(ctx, a, "nothing was decided about it"); err != nil && ctx.Err() == nil {
+						l.failed.Add(1)
 						l.log.Warn("an immediate containment was not lifted: it ends by its lease", "alert", a.UUID, "error", err)
 					} else if err == nil {
+						l.lifted.Add(1)
 						l.log.Info("an immediate containment was lifted", "alert", a.UUID, "outcome", r.Outcome, "message", r.Message)
 					}
 				}

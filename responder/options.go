@@ -47,6 +47,9 @@ type Options struct {
 
 	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
 	Listen string
+	// MetricsListen is the address of Prometheus's metrics and of the health checks,
+	// which nobody has to sign in for, see docs/metrics.md. Default: nowhere.
+	MetricsListen string
 	// Kubeconfig is a file that opens the cluster that pods are deleted in, or
 	// InCluster for the one that we run in. Default: no cluster.
 	Kubeconfig string

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/bus"
 	"riposte/responder/execute"
+	"riposte/responder/figures"
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
 	"riposte/responder/ingest/watch"
@@ -47,10 +50,20 @@ type Responder struct {
 	review access.Review
 	places *kube.Places
 	// ingest is what every way in needs, redrive the way for dead letters.
-	ingest           ingest.Options
-	redrive          func(ctx context.Context, id, actor, reason string) error
-	api              *server.Server
-	addr, intakeAddr string
+	ingest  ingest.Options
+	redrive func(ctx context.Context, id, actor, reason string) error
+	api     *server.Server
+	ready   *readiness
+
+	// observers are told what happens; counts are the parts' own numbers.
+	observers observers
+	counts    struct {
+		ingest            map[string]figures.Counts
+		intake, immediate figures.Counts
+		execute           func() execute.Stats
+	}
+
+	addr, intakeAddr, metricsAddr string
 
 	mu       sync.Mutex
 	started  bool
@@ -66,6 +79,7 @@ func New(o Options) (*Responder, error) {
 		return nil, err
 	}
 	r := &Responder{o: o, failed: make(chan error, 1)}
+	r.counts.ingest = map[string]figures.Counts{}
 	if r.secrets, err = readSecrets(o); err != nil {
 		return nil, err
 	}
@@ -77,7 +91,7 @@ func New(o Options) (*Responder, error) {
 			return nil, err
 		}
 	}
-	sources := []sandbox.Source{playbook.Embedded()}
+	sources := []playbook.Source{playbook.Embedded()}
 	if o.PlaybookDir != "" {
 		sources = append(sources, playbook.Dir(o.PlaybookDir))
 	}
@@ -120,8 +134,10 @@ func (e oneLine) Unwrap() error { return e.error }
 
 // start brings up the parts in the order in which they need each other.
 //
-//   - The port first, because that another program has it is the likeliest
-//     mistake, and it should cost nothing. It is served last.
+//   - The ports first, because that another program has it is the likeliest
+//     mistake, and it should cost nothing. They are served last.
+//   - The traces before all that is told to them: they send what is left when
+//     everything else has stopped.
 //   - The guard before the executor, which asks it.
 //   - The executor before the intake: what is decided finds somebody who does it,
 //     and what an earlier process left is taken up before anything new comes.
@@ -138,12 +154,14 @@ func (r *Responder) start(ctx context.Context) error {
 		return fmt.Errorf("the API cannot listen on %s: %w", r.o.Listen, err)
 	}
 	r.addr = listener.Addr().String()
-	r.cleanups.add("the listener", func(context.Context) error {
-		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) { // the API has closed it, if it was started
-			return err
-		}
-		return nil
-	})
+	r.cleanups.add("the listener", closing(listener))
+	metrics, err := r.listenMetrics(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.startTraces(ctx); err != nil {
+		return err
+	}
 	if err := r.startStore(ctx); err != nil {
 		return err
 	}
@@ -154,6 +172,8 @@ func (r *Responder) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.observers.figures = figures.New(slices.Collect(maps.Keys(actions)))
+	r.ready = r.newReadiness()
 	if err := r.startGuard(ctx, actions); err != nil {
 		return err
 	}
@@ -167,7 +187,18 @@ func (r *Responder) start(ctx context.Context) error {
 	}
 	r.startChores()
 	r.startAPI(listener, actions)
+	r.startMetrics(metrics)
 	return nil
+}
+
+// closing closes a listener, unless its server has.
+func closing(l net.Listener) func(context.Context) error {
+	return func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
 }
 
 func (r *Responder) startStore(ctx context.Context) error {
@@ -219,10 +250,12 @@ func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
 func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) error {
 	e, err := execute.New(execute.Options{
 		Pool: r.store.Pool(), Registry: actions, Gate: gate{r.guard}, Instance: r.o.Instance, Log: r.o.Log.With("component", "execute"),
+		Observer: r.observers,
 	})
 	if err != nil {
 		return err
 	}
+	r.counts.execute = e.Stats
 	if err := e.Start(ctx); err != nil {
 		return err
 	}
@@ -233,16 +266,18 @@ func (r *Responder) startExecutor(ctx context.Context, actions action.Registry) 
 func (r *Responder) startIntake(actions action.Registry) {
 	log := r.o.Log.With("component", "ingest")
 	lift := newLifter(log)
+	r.counts.immediate = lift.counts
 	r.cleanups.add("the lifting", background(func(ctx context.Context) { lift.run(ctx, r.bus) }))
 	r.ingest = ingest.Options{
 		Store: r.store, Playbooks: r.playbooks, Guard: r.guard, Actions: actions, Enqueue: execute.Enqueuer(actions), Lift: lift.put,
 		Cluster: r.o.Cluster, Log: log, Window: r.o.IncidentWindow,
+		Observer: r.observers,
 	}
 	if r.binder != nil { // a nil Binder in the interface would not be nil
 		r.ingest.Binder, r.ingest.Places = r.binder, r.places
 	}
 	in := ingest.New(r.ingest)
-	r.redrive = in.Redrive
+	r.redrive, r.counts.ingest["bus"] = in.Redrive, in.Counts
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
@@ -259,7 +294,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
 	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, log) }))
+		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(sandbox.Reload) {}) }))
 	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)
@@ -294,7 +329,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Ready: r.ready, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Ready: r.ready.err, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

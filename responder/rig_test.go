@@ -37,6 +37,7 @@ type rig struct {
 	options responder.Options
 	// node is this rig's one node as NATS sees it.
 	node *nats.Conn
+	bus  *natsd.Server
 	// order is what orders are signed with.
 	order ed25519.PublicKey
 }
@@ -68,7 +69,7 @@ func newRig(t testing.TB) *rig {
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	return &rig{
-		node: conn, order: public,
+		node: conn, bus: server, order: public,
 		options: responder.Options{
 			Cluster: cluster, Instance: "test-1", Version: "1.2.3", DatabaseURL: storetest.Empty(t), NATS: server.URL(),
 			NATSKeyFile: file("responder.nk"), OrderKeyFile: file("order.key"), TokenFile: file("token"), Listen: "127.0.0.1:0",

@@ -80,8 +80,7 @@ func (c *Conn) PublishBatch(all []publish.Packet, done func(error)) error {
 	b.timeout = time.AfterFunc(c.opt.AckTimeout, func() { c.endBatch(id, jetstream.ErrAsyncPublishTimeout) })
 	c.mu.Unlock()
 	for i, p := range all {
-		m := nats.NewMsg(p.Subject)
-		m.Data = p.Body
+		m := &nats.Msg{Subject: p.Subject, Data: p.Body, Header: header(p.Body)}
 		m.Header.Set(jetstream.MsgIDHeader, p.ID)
 		m.Header.Set(jetstream.ExpectedStreamHeader, alert.Stream)
 		m.Header.Set(headerBatch, id)

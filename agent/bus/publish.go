@@ -30,7 +30,7 @@ func (c *Conn) Publish(subject, id string, body []byte, done func(error)) error 
 	if c.js.PublishAsyncPending() >= maxPending-1 {
 		return errBusy
 	}
-	m := &nats.Msg{Subject: subject, Data: body}
+	m := &nats.Msg{Subject: subject, Data: body, Header: header(body)}
 	c.mu.Lock()
 	c.done[m] = done
 	c.mu.Unlock()
@@ -42,6 +42,15 @@ func (c *Conn) Publish(subject, id string, body []byte, done func(error)) error 
 		return fmt.Errorf("publish on %s: %w", subject, err)
 	}
 	return nil
+}
+
+// header names the alert's trace, for whoever else reads the stream.
+func header(body []byte) nats.Header {
+	h := nats.Header{}
+	if trace := alert.TraceParent(body); trace != "" {
+		h.Set(alert.HeaderTrace, trace)
+	}
+	return h
 }
 
 // settle runs on the connection's goroutines and must not wait.

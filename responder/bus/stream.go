@@ -103,3 +103,14 @@ func (b *Bus) Position(ctx context.Context) (last, done uint64, err error) {
 	}
 	return last, info.AckFloor.Stream, nil
 }
+
+// Backlog is how many messages of the stream wait for a responder, and how many one
+// has taken and not yet answered.
+func (b *Bus) Backlog(ctx context.Context) (waiting, unanswered uint64, err error) {
+	consumer, err := b.js.Consumer(ctx, alert.Stream, durable)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at the consumer of the stream %s: %w", alert.Stream, err)
+	}
+	info := consumer.CachedInfo()
+	return info.NumPending, uint64(info.NumAckPending), nil
+}

@@ -66,6 +66,7 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line, and perhaps a role")
 	f.StringVar(&o.AccessFile, "access-file", "", "YAML file that says who of an OpenID Connect issuer or of the cluster may do what")
 	f.StringVar(&o.Listen, "listen", "", `address of the API and the console (default "127.0.0.1:7411")`)
+	f.StringVar(&o.MetricsListen, "metrics-listen", "", "address of Prometheus's metrics and of the health checks, which nobody signs in for (default: none)")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", `cluster on whose pods to act, a file or "in-cluster" (default: none)`)
 	f.StringVar(&o.WebhooksFile, "webhooks", "", "YAML file with the webhooks that actions may use")
 	f.StringVar(&o.PlaybookDir, "playbooks", "", "folder of playbooks beside the built-in ones; changes are taken over")

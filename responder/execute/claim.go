@@ -22,8 +22,8 @@ type claim struct {
 	note               string
 	incidentID, rule   string
 	when               audit.When
-	// planned and executed are Unix nanoseconds; executed is 0 before.
-	planned int64
+	// planned and executing are when it was planned and last taken up, Unix nanoseconds.
+	planned, executing int64
 	// ttl is how long the effect is to hold, 0 until somebody lifts it.
 	ttl        time.Duration
 	decisionID string
@@ -61,7 +61,7 @@ const claimSQL = `WITH old AS (
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,
 		a.note, coalesce(l.incident_id::text, ''), coalesce(l.rule, ''), coalesce(l.kernel_ns, 0), coalesce(l.alert_ns, 0), coalesce(l.received_ns, 0), coalesce(d.decided_ns, 0), coalesce(a.executed_ns, 0),
 		a.planned_ns, a.lease_until, old.state, a.cluster, a.node, a.ttl_ns, a.decision_id::text, coalesce(a.staged_ns, 0),
-		EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
+		coalesce(a.executing_ns, 0), EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
 
 // claim returns nil if the action has ended or somebody else holds it.
 func (e *Executor) claim(ctx context.Context, id string) (*claim, error) {
@@ -74,7 +74,7 @@ func (e *Executor) claim(ctx context.Context, id string) (*claim, error) {
 		lease(e.o.VerifyTimeout), lease(e.o.ExecuteTimeout), e.slow, lease(e.o.SlowTimeout), e.gather).Scan(
 		&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
 		&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
-		&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.gathering)
+		&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.gathering)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

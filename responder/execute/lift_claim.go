@@ -104,6 +104,7 @@ func (e *Executor) endLift(ctx context.Context, h *held, end ending) error {
 		return e.lost(&h.claim, fmt.Errorf("record the lifting of action %s: %w", h.ID, err))
 	}
 	e.m.lifted(h.Type, end.state)
+	e.o.Observer.Lifted(Lifting{ActionID: h.ID, AlertID: h.AlertID, Type: h.Type, Result: end.state, Due: h.liftAt, At: time.Now()})
 	e.o.Log.Info("effect lifted", "action", h.ID, "type", h.Type, "target", h.Target.String(), "result", end.state, "attempt", h.Attempt, "note", end.note)
 	return nil
 }

@@ -39,6 +39,8 @@ type Options struct {
 	// left; no two running processes may share one.
 	Instance string
 	Log      *slog.Logger
+	// Observer is told how actions end, nobody if nil.
+	Observer Observer
 
 	// Workers bounds how many actions run at once: in Contain (default 32), in
 	// Default (4), looking for effects (32) and lifting them (8).
@@ -82,6 +84,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("executor: no log")
 	case o.Instance == "" || len(o.Instance) > 100:
 		return o, errors.New("executor: the instance's name must have 1 to 100 bytes")
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
 	}
 	o.ContainWorkers = cmp.Or(o.ContainWorkers, 32)
 	o.DefaultWorkers = cmp.Or(o.DefaultWorkers, 4)

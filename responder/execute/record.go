@@ -76,6 +76,9 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 		return e.lost(c, fmt.Errorf("record the end of action %s: %w", c.ID, err))
 	}
 	e.m.ended(c.Type, end)
+	if !look {
+		e.o.Observer.Ended(c.ended(end))
+	}
 	e.o.Log.Info("action ended", "action", c.ID, "type", c.Type, "target", c.Target.String(), "state", end.state, "attempt", c.Attempt,
 		"verified", !end.verified.IsZero(), "note", end.note)
 	return nil

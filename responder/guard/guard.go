@@ -33,7 +33,7 @@ type Options struct {
 	// KillSwitchFile is where the kill switch is kept; without it there is none.
 	KillSwitchFile string
 	// Rego are sources of more guard rules, in packages riposte.guard.<name>. They
-	// can refuse more, never less.
+	// can refuse more, never less. See Policies for what becomes of changes.
 	Rego []sandbox.Source
 	// Deadline bounds the evaluation of each Rego package; 250 ms.
 	Deadline time.Duration
@@ -55,7 +55,7 @@ func DefaultLabels() map[string]string {
 // Guard judges actions. It is safe for concurrent use.
 type Guard struct {
 	options Options
-	rego    []policy
+	rego    *sandbox.Keeper[[]policy]
 	kill    files
 	parts   Parts
 	// fingerprint is the limits'.
@@ -93,7 +93,7 @@ func New(o Options) (*Guard, error) {
 	}
 	g := &Guard{options: o, kill: files{base: o.KillSwitchFile}, counts: map[string]uint64{}, fingerprint: o.Limits.fingerprint()}
 	var err error
-	g.rego, err = loadRego(o.Rego)
+	g.rego, err = keepRego(o.Rego)
 	return g, err
 }
 

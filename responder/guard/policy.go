@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,24 +49,23 @@ type input struct {
 // loadRego compiles our own guard rules and those of more sources, each package
 // by itself and with the libraries that come with Riposte: none can change what
 // another one says.
-func loadRego(sources []sandbox.Source) ([]policy, error) {
+func loadRego(sources []sandbox.Source) (*[]policy, []sandbox.Part, error) {
 	b, err := playbooks.Schema("guard")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	schema, err := sandbox.NewSchema(b)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	packages, libs, errs := guardFiles(sources)
-	names := make([]string, 0, len(packages))
-	for name := range packages {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var out []policy
-	for _, name := range names {
-		compiled, err := sandbox.Compile(slices.Concat(packages[name], libs), schema)
+	packages, shared, errs := guardFiles(sources)
+	var (
+		out   []policy
+		parts []sandbox.Part
+	)
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		files := packages[name]
+		compiled, err := sandbox.Compile(slices.Concat(files, shared), schema)
 		if err != nil {
 			errs = errs.Append(err)
 			continue
@@ -75,12 +75,20 @@ func loadRego(sources []sandbox.Source) ([]policy, error) {
 			errs = errs.Append(err)
 			continue
 		}
+		revision, err := compiled.Revision(name)
+		errs = errs.Append(err)
 		out = append(out, policy{name: name, query: q})
+		parts = append(parts, sandbox.Part{Name: name, Source: files[0].Source, Revision: revision})
 	}
-	return out, errs.Err()
+	if len(errs) > 0 {
+		return nil, nil, errs.Unique()
+	}
+	return &out, parts, nil
 }
 
-func guardFiles(sources []sandbox.Source) (packages map[string][]*sandbox.File, libs []*sandbox.File, errs sandbox.Errors) {
+// guardFiles sorts files by package; shared are the libraries that come with Riposte, and
+// the sources' data.
+func guardFiles(sources []sandbox.Source) (packages map[string][]*sandbox.File, shared []*sandbox.File, errs sandbox.Errors) {
 	packages = map[string][]*sandbox.File{}
 	ours, err := sandbox.Read(playbook.Embedded())
 	errs = errs.Append(err)
@@ -90,7 +98,7 @@ func guardFiles(sources []sandbox.Source) (packages map[string][]*sandbox.File, 
 		case f.Package == guardPackage:
 			packages[f.Package] = append(packages[f.Package], f)
 		case strings.HasPrefix(f.Package, "riposte.lib."):
-			libs = append(libs, f)
+			shared = append(shared, f)
 		}
 	}
 	for _, src := range sources {
@@ -98,6 +106,9 @@ func guardFiles(sources []sandbox.Source) (packages map[string][]*sandbox.File, 
 		errs = errs.Append(err)
 		for _, f := range files {
 			switch {
+			case f.Data != nil:
+				errs = append(errs, playbook.CheckData(f)...)
+				shared = append(shared, f)
 			case f.Test:
 			case strings.HasPrefix(f.Package, guardPackage+"."):
 				packages[f.Package] = append(packages[f.Package], f)
@@ -111,7 +122,7 @@ func guardFiles(sources []sandbox.Source) (packages map[string][]*sandbox.File, 
 			errs = append(errs, sandbox.At(files[0].Module.Package.Location, "there is no rule `refuse contains {\"rule\": ..., \"reason\": ...} if ...`"))
 		}
 	}
-	return packages, libs, errs
+	return packages, shared, errs
 }
 
 func refuses(f *sandbox.File) bool {
@@ -127,7 +138,7 @@ func policies(ctx context.Context, g *Guard, q *Question) Verdict {
 	if err != nil {
 		return refuse(RulePolicyError, "the guard's input cannot be written: %v", err)
 	}
-	for _, p := range g.rego {
+	for _, p := range *g.rego.Value() {
 		answer, err := p.query.Eval(ctx, value, g.options.Now(), g.options.Deadline)
 		if err == nil {
 			var v Verdict

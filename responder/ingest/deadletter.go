@@ -60,6 +60,7 @@ func (in *Ingest) bury(ctx context.Context, dead []letter) {
 			in.Log.Error("a message was given up and is not among the dead letters", "reason", string(l.reason), "subject", strconv.QuoteToASCII(clip(l.Subject())),
 				"sha256", hex.EncodeToString(sum[:]), "store_error", err, "data", strconv.QuoteToASCII(clip(string(l.Data()))))
 		}
+		in.Observer.Left(Dead, priorityOf(l.Subject()))
 		delete(in.failures, l.origin)
 		in.answer(l.Term(string(l.reason)))
 	}

@@ -123,6 +123,8 @@ type Options struct {
 	Window time.Duration
 	// Tries is how often a message may fail by its own fault before it is put aside, 5 if 0.
 	Tries int
+	// Observer is told what becomes of alerts, nobody if nil.
+	Observer Observer
 }
 
 // Ingest stores alerts. Handle may be called from one goroutine at a time.
@@ -156,6 +158,9 @@ func New(o Options) *Ingest {
 	if o.Tries == 0 {
 		o.Tries = 5
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	return &Ingest{Options: o, failures: tally{}, asked: tally{}}
 }
 
@@ -183,6 +188,8 @@ type arrival struct {
 // done, or later while the database is away: then it holds the next batch back
 // for a while.
 func (in *Ingest) Handle(ctx context.Context, batch []Message) {
+	began := time.Now()
+	defer func() { in.Observer.Batch(len(batch), time.Since(began)) }()
 	work := make([]*arrival, 0, len(batch))
 	var dead []letter
 	var losses []loss

@@ -69,6 +69,7 @@ func (in *Ingest) unseen(ctx context.Context, work []*arrival) ([]*arrival, erro
 	for _, a := range work {
 		if seen[a.origin] {
 			in.counts.duplicates.Add(1)
+			in.Observer.Left(Duplicate, a.alert.Priority.Token())
 			continue
 		}
 		seen[a.origin] = true
@@ -87,6 +88,8 @@ type draft struct {
 	decisions   []store.NewDecision
 	actions     []proposed
 	decidedNS   int64
+	// evaluated is how each of the decisions came about, for the Observer.
+	evaluated []Evaluated
 }
 
 // proposed is one action with the target that it was resolved to.
@@ -206,6 +209,9 @@ func (in *Ingest) decide(ctx context.Context, d *draft) (err error) {
 			}
 		}
 		d.decisions = append(d.decisions, decision)
+		d.evaluated = append(d.evaluated, Evaluated{
+			Playbook: decision.Playbook, Revision: decision.Revision, Mode: decision.Mode, State: decision.State, Late: answer.Late, Began: answer.Began, Took: answer.Took,
+		})
 	}
 	return ctx.Err() // an evaluation that was cut short decided nothing
 }

@@ -20,6 +20,8 @@ func (in *Ingest) write(ctx context.Context, drafts []draft) error {
 	var fresh []draft
 	var enqueued int
 	var noted []store.RunKey
+	var folded *groups
+	var fates []store.Planned
 	err := in.Store.InTx(ctx, func(tx store.Tx) error {
 		var err error
 		if fresh, err = in.arrive(ctx, tx, drafts); err != nil || len(fresh) == 0 {
@@ -33,32 +35,35 @@ func (in *Ingest) write(ctx context.Context, drafts []draft) error {
 		if err != nil {
 			return err
 		}
-		groups := fold(fresh, incidents)
-		if err := groups.store(ctx, tx); err != nil {
+		folded = fold(fresh, incidents)
+		if err := folded.store(ctx, tx); err != nil {
 			return err
 		}
-		fates, err := tx.Plan(ctx, column(groups.actions, func(a *proposed) store.NewAction { return a.NewAction }))
+		fates, err = tx.Plan(ctx, column(folded.actions, func(a *proposed) store.NewAction { return a.NewAction }))
 		if err != nil {
 			return err
 		}
-		entries, err := in.reserve(ctx, tx, groups.actions, fates)
+		entries, err := in.reserve(ctx, tx, folded.actions, fates)
 		if err != nil {
 			return err
 		}
-		ids := planned(groups.actions, fates)
+		ids := planned(folded.actions, fates)
 		enqueued = len(ids)
 		if enqueued > 0 {
 			if err := in.Enqueue(ctx, tx, ids...); err != nil {
 				return err
 			}
 		}
-		return audit.Append(ctx, tx, slices.Concat(opened, groups.record(fates), entries)...)
+		return audit.Append(ctx, tx, slices.Concat(opened, folded.record(fates), entries)...)
 	})
 	if err != nil {
 		return err
 	}
 	in.runs.note(noted)
 	in.count(drafts, fresh, enqueued)
+	if len(fresh) > 0 {
+		in.observe(folded, fates)
+	}
 	return nil
 }
 
@@ -75,6 +80,7 @@ func planned(actions []proposed, fates []store.Planned) (ids []string) {
 func (in *Ingest) count(drafts, fresh []draft, planned int) {
 	in.counts.stored.Add(uint64(len(fresh)))
 	in.counts.duplicates.Add(uint64(len(drafts) - len(fresh)))
+	in.leftOut(drafts, fresh)
 	in.counts.actions.Add(uint64(planned))
 	for _, d := range fresh {
 		in.counts.decisions.Add(uint64(len(d.decisions)))

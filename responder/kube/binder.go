@@ -100,6 +100,9 @@ func (b *Binder) Run(ctx context.Context) {
 	b.informer.RunWithContext(klog.NewContext(ctx, logr.FromSlogHandler(b.log.Handler())))
 }
 
+// Synced says whether the pods that exist are known.
+func (b *Binder) Synced() bool { return b.delivered() }
+
 // WaitSynced returns when Run has the pods that exist. Its error says why it
 // has not got them when ctx ends.
 func (b *Binder) WaitSynced(ctx context.Context) error {

@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"riposte/responder/action"
@@ -59,7 +60,13 @@ type Webhooks struct {
 	to     map[string]Destination
 	client *http.Client
 	now    func() time.Time
+
+	mu     sync.Mutex
+	counts map[string]Count
 }
+
+// Count is how many tries to deliver to a destination it took, and did not take.
+type Count struct{ OK, Failed uint64 }
 
 // minSecret is the fewest bytes of a secret: sixteen random ones cannot be guessed.
 const minSecret = 16
@@ -84,7 +91,8 @@ func New(to map[string]Destination) (*Webhooks, error) {
 			// A redirect could lead anywhere, and what we send is signed for one place.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		now: time.Now,
+		now:    time.Now,
+		counts: map[string]Count{},
 	}, nil
 }
 
@@ -99,6 +107,13 @@ func (w *Webhooks) Known(name string) error {
 	return fmt.Errorf("no webhook is called %.60q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(w.to)), ", "))
 }
 
+// Counts are this process's tries by destination.
+func (w *Webhooks) Counts() map[string]Count {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.counts)
+}
+
 // Send delivers body under the delivery's id. Its errors are of type *action.Error,
 // but for those after which the receiver may have had the delivery all the same.
 func (w *Webhooks) Send(ctx context.Context, name, id string, body []byte) error {
@@ -106,6 +121,20 @@ func (w *Webhooks) Send(ctx context.Context, name, id string, body []byte) error
 	if !ok {
 		return &action.Error{Kind: action.Permanent, Err: w.Known(name)}
 	}
+	err := w.send(ctx, d, name, id, body)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.counts[name]
+	if err == nil {
+		c.OK++
+	} else {
+		c.Failed++
+	}
+	w.counts[name] = c
+	return err
+}
+
+func (w *Webhooks) send(ctx context.Context, d Destination, name, id string, body []byte) error {
 	if len(body) > MaxBody {
 		return &action.Error{Kind: action.Permanent, Err: fmt.Errorf("webhook %s: the delivery has %d bytes, %d are allowed", name, len(body), MaxBody)}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -35,7 +36,9 @@ func (s *Set) Evaluate(ctx context.Context, in Input) []Decision {
 	for _, p := range asked {
 		d := Decision{Playbook: p.Name, Revision: p.Revision, Mode: p.Mode, Input: body, Refusal: refusal}
 		if refusal == "" {
+			d.Began = time.Now()
 			s.ask(ctx, p, value, in, &d)
+			d.Took = time.Since(d.Began)
 		}
 		if ctx.Err() != nil {
 			return out
@@ -75,7 +78,7 @@ func (s *Set) ask(ctx context.Context, p *Playbook, input ast.Value, in Input, d
 	value, err := p.query.Eval(ctx, input, in.Now, s.options.Deadline)
 	switch {
 	case errors.Is(err, sandbox.ErrDeadline):
-		d.Refusal = fmt.Sprintf("the evaluation did not end within %s", s.options.Deadline)
+		d.Late, d.Refusal = true, fmt.Sprintf("the evaluation did not end within %s", s.options.Deadline)
 	case err != nil:
 		d.Refusal = err.Error()
 	default:

@@ -2,7 +2,6 @@ package playbook_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -52,7 +52,7 @@ func TestWatch(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
-		wg.Go(func() { h.Watch(ctx, time.Second, slog.New(slog.DiscardHandler)) })
+		wg.Go(func() { h.Watch(ctx, time.Second, func(sandbox.Reload) {}) })
 		synctest.Wait()
 
 		first := h.Set()

@@ -121,6 +121,12 @@ type Decision struct {
 	// Refusal is set when the result was no good (wrong shape, too many actions, out
 	// of time, a built-in's error): then there are no proposals.
 	Refusal string
+	// Late says that the refusal is the evaluation's deadline.
+	Late bool
+	// Began is when the evaluation began and Took how long it lasted. They are for figures
+	// and traces: nothing that is decided or recorded depends on them.
+	Began time.Time
+	Took  time.Duration
 }
 
 // Proposal is one action that a playbook asks for.

@@ -1,11 +1,7 @@
 package playbook
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -60,7 +56,8 @@ type Playbook struct {
 	// Name is the last part of its package, "playbooks.<name>".
 	Name string
 	Metadata
-	// Revision is the SHA-256 of its files and of the libraries, as hexadecimal.
+	// Revision is the SHA-256 of its files, and of the libraries and the data that it uses,
+	// as hexadecimal: where they are from is no part of it.
 	Revision string
 	// Source is the name of the source that it is from, Files are its files and Texts
 	// what is in them, in the same order.
@@ -81,11 +78,14 @@ const (
 	guardPackage    = "riposte.guard"
 )
 
+// ourRoots are the parts of data that hold packages: no document may stand there.
+var ourRoots = []string{"playbooks", "riposte"}
+
 var nameShape = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
-// Load reads and compiles all playbooks. A playbook of a later source replaces
-// the one of the same name of an earlier; a library cannot be replaced. Every
-// error of every file is returned, as sandbox.Errors, and then no Set.
+// Load reads and compiles all playbooks. One that comes with Riposte is replaced by one
+// of the same name; otherwise no two sources may have a playbook, a library or data of
+// the same name. Every error of every file is returned, as sandbox.Errors, and then no Set.
 func Load(o Options, sources ...sandbox.Source) (*Set, error) {
 	s, err := load(o, sources)
 	if err != nil {
@@ -124,26 +124,32 @@ func load(o Options, sources []sandbox.Source) (*Set, error) {
 		s.playbooks = append(s.playbooks, p)
 	}
 	s.index = newIndex(s.playbooks)
-	return s, unique(errs).Err()
+	return s, errs.Unique().Err()
 }
 
 // tree is the files of all sources, by what they are for.
 type tree struct {
 	playbooks map[string][]*sandbox.File
-	libs      []*sandbox.File
-	guard     []*sandbox.File
-	tests     []*sandbox.File
+	// libs are the libraries, and the documents of data.
+	libs  []*sandbox.File
+	guard []*sandbox.File
+	tests []*sandbox.File
+	// from is the first file of each library and of each root of data.
+	from map[string]*sandbox.File
 }
 
 func arrange(sources []sandbox.Source) (tree, sandbox.Errors) {
-	t := tree{playbooks: map[string][]*sandbox.File{}}
+	t := tree{playbooks: map[string][]*sandbox.File{}, from: map[string]*sandbox.File{}}
 	var errs sandbox.Errors
-	libFrom := map[string]string{}
 	for _, src := range sources {
 		files, err := sandbox.Read(src)
 		errs = errs.Append(err)
 		own := map[string][]*sandbox.File{}
 		for _, f := range files {
+			if f.Data != nil {
+				errs = errs.Append(t.addData(f))
+				continue
+			}
 			name, isPlaybook := strings.CutPrefix(f.Package, playbookPackage)
 			switch {
 			case f.Test && strings.HasSuffix(f.Package, "_test"):
@@ -156,11 +162,10 @@ func arrange(sources []sandbox.Source) (tree, sandbox.Errors) {
 				}
 				t.guard = append(t.guard, f)
 			case strings.HasPrefix(f.Package, libPackage):
-				if from, taken := libFrom[f.Package]; taken && from != src.Name {
-					errs = append(errs, place(f, "library %s is there already, from %s: give yours another name", f.Package, from))
+				if first := t.claim(f.Package, f); first != nil {
+					errs = append(errs, place(f, "library %s is there already, from %s: give yours another name", f.Package, first.Source))
 					continue
 				}
-				libFrom[f.Package] = src.Name
 				t.libs = append(t.libs, f)
 			case isPlaybook && nameShape.MatchString(name):
 				own[name] = append(own[name], f)
@@ -168,9 +173,56 @@ func arrange(sources []sandbox.Source) (tree, sandbox.Errors) {
 				errs = append(errs, place(f, "package %s is none of ours: a playbook is package playbooks.<name> (lower-case letters, digits, _), a library riposte.lib.<name>", f.Package))
 			}
 		}
-		maps.Copy(t.playbooks, own)
+		errs = append(errs, t.addPlaybooks(own)...)
 	}
 	return t, errs
+}
+
+// claim returns a file of another source that has the name already.
+func (t *tree) claim(name string, f *sandbox.File) *sandbox.File {
+	first := t.from[name]
+	if first == nil {
+		t.from[name] = f
+		return nil
+	}
+	if first.Source == f.Source {
+		return nil
+	}
+	return first
+}
+
+func (t *tree) addPlaybooks(own map[string][]*sandbox.File) (errs sandbox.Errors) {
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if have := t.playbooks[name]; have != nil && have[0].Source != Embedded().Name {
+			errs = append(errs, place(own[name][0], "playbook %s is there already, in %s: two sources cannot both have it", name, have[0].Path))
+			continue
+		}
+		t.playbooks[name] = own[name]
+	}
+	return errs
+}
+
+func (t *tree) addData(f *sandbox.File) error {
+	errs := CheckData(f)
+	for _, root := range f.Roots() {
+		if first := t.claim("data."+root, f); first != nil {
+			errs = append(errs, f.RootError(root, "data.%s is there already, in %s: two sources cannot both have it", root, first.Path))
+		}
+	}
+	if len(errs) == 0 {
+		t.libs = append(t.libs, f)
+	}
+	return errs.Err()
+}
+
+// CheckData refuses a document that stands where packages are.
+func CheckData(f *sandbox.File) (errs sandbox.Errors) {
+	for _, root := range f.Roots() {
+		if slices.Contains(ourRoots, root) {
+			errs = append(errs, f.RootError(root, "data.%s holds packages: data needs another root", root))
+		}
+	}
+	return errs
 }
 
 func place(f *sandbox.File, format string, args ...any) *sandbox.Error {
@@ -194,7 +246,11 @@ func build(name string, files, libs []*sandbox.File, schema sandbox.Schema) (*Pl
 	if err != nil {
 		return nil, err
 	}
-	p := &Playbook{Name: name, Metadata: meta, Revision: revision(all), Source: files[0].Source, query: q}
+	rev, err := compiled.Revision(playbookPackage + name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Playbook{Name: name, Metadata: meta, Revision: rev, Source: files[0].Source, query: q}
 	for _, f := range files {
 		p.Files = append(p.Files, f.Path)
 		p.Texts = append(p.Texts, string(f.Text))
@@ -226,35 +282,6 @@ func checkRules(files []*sandbox.File) sandbox.Errors {
 		errs = append(errs, place(files[0], "there is no rule `action contains {...} if ...`"))
 	}
 	return errs
-}
-
-// revision hashes the files by package and content: where they lie is no part of
-// what they decide.
-func revision(files []*sandbox.File) string {
-	files = slices.Clone(files)
-	slices.SortFunc(files, func(a, b *sandbox.File) int {
-		if d := strings.Compare(a.Package, b.Package); d != 0 {
-			return d
-		}
-		return bytes.Compare(a.Text, b.Text)
-	})
-	h := sha256.New()
-	for _, f := range files {
-		fmt.Fprintf(h, "%s %d\n", f.Package, len(f.Text))
-		h.Write(f.Text)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// unique drops repeats: each playbook is compiled with all libraries.
-func unique(errs sandbox.Errors) sandbox.Errors {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(errs, func(e *sandbox.Error) bool {
-		text := e.Error()
-		twice := seen[text]
-		seen[text] = true
-		return twice
-	})
 }
 
 func inputSchema() (sandbox.Schema, error) {

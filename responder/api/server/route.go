@@ -62,8 +62,8 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc(e.pattern, s.handle(e))
 	}
 	// The health checks say nothing, and the console's files hold no data.
-	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /healthz", s.Healthz)
+	mux.HandleFunc("GET /readyz", s.Readyz)
 	mux.HandleFunc("/", newConsole(s.Console).serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
@@ -85,24 +85,4 @@ func secure(h http.Header) {
 
 func noSuchEndpoint(_ context.Context, c *call) (any, error) {
 	return nil, problemf("no_such_endpoint", "there is no %s %.200s; docs/api.md lists what there is", c.Method, c.URL.Path)
-}
-
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("ok\n"))
-}
-
-// readyz does not say to a stranger what is wrong; the log and an
-// authenticated request do.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
-	defer cancel()
-	if err := s.Ready(ctx); err != nil {
-		s.Log.Warn("not ready", "error", err)
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte("not ready\n"))
-		return
-	}
-	_, _ = w.Write([]byte("ok\n"))
 }

@@ -41,7 +41,8 @@ type Options struct {
 	// Evidence is what the record is compared with, beside the database's checkpoints.
 	// Without it, checkpoints are not looked at.
 	Evidence func(ctx context.Context) (audit.Evidence, error)
-	// Ready says why the responder could not do its work now, or nil.
+	// Ready says on one line why the responder could not do its work now, or nil. It sees
+	// to the log.
 	Ready func(ctx context.Context) error
 	// Principals have tokens in files. The first is the responder's own.
 	Principals []access.Principal

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -86,6 +87,17 @@ func (es Errors) Append(err error) Errors {
 		return append(es, located(opa))
 	}
 	return append(es, &Error{Message: err.Error()})
+}
+
+// Unique drops repeats: files that are shared are compiled with each that uses them.
+func (es Errors) Unique() Errors {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(es, func(e *Error) bool {
+		text := e.Error()
+		twice := seen[text]
+		seen[text] = true
+		return twice
+	})
 }
 
 // At makes an error with a place in a file.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -27,12 +26,7 @@ type Source struct {
 	FS   fs.FS
 }
 
-// Dir is the source of one directory.
-func Dir(dir string) Source {
-	return Source{Name: dir, FS: os.DirFS(dir)}
-}
-
-// File is one parsed Rego file.
+// File is one parsed file: a Rego module, or a document of data.
 type File struct {
 	// Source is the name of its source, Path its name in errors.
 	Source, Path string
@@ -42,29 +36,19 @@ type File struct {
 	// Test is true for *_test.rego.
 	Test   bool
 	Module *ast.Module
+	// Data is set for a data.json, and then there is no Module.
+	Data *Document
 }
 
-// Read parses every Rego file of a source, sorted by path. Names that begin
-// with a dot are left out: a mounted ConfigMap keeps its older versions there.
+// Read parses every Rego file and every data.json of a source, sorted by path. Names
+// that begin with a dot are left out: a mounted ConfigMap keeps its older versions there.
 // The files that could be read are returned along with the Errors of the others.
 func Read(src Source) ([]*File, error) {
 	var (
 		files []*File
 		errs  Errors
 	)
-	err := fs.WalkDir(src.FS, ".", func(rel string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if rel != "." && strings.HasPrefix(d.Name(), ".") {
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if d.IsDir() || path.Ext(rel) != ".rego" {
-			return nil
-		}
+	err := src.walk(func(rel string) error {
 		if len(files)+len(errs) == MaxFiles {
 			return fmt.Errorf("more than %d Rego files: is this the right directory?", MaxFiles)
 		}
@@ -83,8 +67,38 @@ func Read(src Source) ([]*File, error) {
 	return files, errs.Err()
 }
 
+// walk visits the files that Read reads.
+func (s Source) walk(visit func(rel string) error) error {
+	return fs.WalkDir(s.FS, ".", func(rel string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case rel != "." && strings.HasPrefix(d.Name(), "."):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case d.IsDir() || path.Ext(rel) != ".rego" && d.Name() != dataFile:
+			return nil
+		}
+		return visit(rel)
+	})
+}
+
+// Place is the name of one of the source's files in errors.
+func (s Source) Place(rel string) string {
+	if strings.Contains(s.Name, "://") { // path.Join would make one slash of two
+		return s.Name + "/" + rel
+	}
+	return path.Join(s.Name, rel)
+}
+
 func read(src Source, rel string) (*File, error) {
-	f := &File{Source: src.Name, Path: path.Join(src.Name, rel), Test: strings.HasSuffix(rel, "_test.rego")}
+	f := &File{Source: src.Name, Path: src.Place(rel), Test: strings.HasSuffix(rel, "_test.rego")}
+	limit := int64(MaxFileBytes)
+	if path.Base(rel) == dataFile {
+		limit = MaxDataBytes
+	}
 	// The entry may be a link, so its own information says nothing of the file.
 	info, err := fs.Stat(src.FS, rel)
 	switch {
@@ -92,13 +106,18 @@ func read(src Source, rel string) (*File, error) {
 		return nil, &Error{File: f.Path, Message: plain(err)}
 	case !info.Mode().IsRegular():
 		return nil, &Error{File: f.Path, Message: "is not a regular file"}
-	case info.Size() > MaxFileBytes:
-		return nil, &Error{File: f.Path, Message: fmt.Sprintf("is %d bytes long: %d are allowed, split it", info.Size(), MaxFileBytes)}
+	case info.Size() > limit:
+		return nil, &Error{File: f.Path, Message: fmt.Sprintf("is %d bytes long: %d are allowed, split it", info.Size(), limit)}
 	}
 	if f.Text, err = fs.ReadFile(src.FS, rel); err != nil {
 		return nil, &Error{File: f.Path, Message: plain(err)}
 	}
-	if err := f.parse(); err != nil {
+	if path.Base(rel) == dataFile {
+		err = f.parseData(rel)
+	} else {
+		err = f.parse()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return f, nil

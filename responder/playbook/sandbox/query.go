@@ -10,6 +10,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	opa "github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/util"
 )
@@ -38,11 +40,20 @@ func compiler(s Schema) *ast.Compiler {
 }
 
 // Compiled is a set of files that belong together.
-type Compiled struct{ c *ast.Compiler }
+type Compiled struct {
+	c     *ast.Compiler
+	files []*File
+	data  map[string]any
+}
 
 // Compile compiles files, tests left out, for an input of that schema. Each
-// reference to data must lead to a rule of these files; all Errors are returned.
+// reference to data must lead to a rule of these files or into their data; all Errors
+// are returned.
 func Compile(files []*File, s Schema) (*Compiled, error) {
+	data, err := documents(files)
+	if err != nil {
+		return nil, err
+	}
 	c := compiler(s)
 	c.Compile(modules(files, false))
 	if c.Failed() {
@@ -50,20 +61,20 @@ func Compile(files []*File, s Schema) (*Compiled, error) {
 	}
 	var errs Errors
 	for _, f := range files {
-		if !f.Test {
-			errs = append(errs, strayReferences(c, c.Modules[f.Path])...)
+		if !f.Test && f.Module != nil {
+			errs = append(errs, strayReferences(c, data, c.Modules[f.Path])...)
 		}
 	}
 	if err := sorted(errs).Err(); err != nil {
 		return nil, err
 	}
-	return &Compiled{c: c}, nil
+	return &Compiled{c: c, files: files, data: data}, nil
 }
 
 func modules(files []*File, tests bool) map[string]*ast.Module {
 	out := make(map[string]*ast.Module, len(files))
 	for _, f := range files {
-		if tests || !f.Test {
+		if f.Module != nil && (tests || !f.Test) {
 			// The compiler rewrites what it is given.
 			out[f.Path] = f.Module.Copy()
 		}
@@ -81,18 +92,20 @@ func sorted(errs Errors) Errors {
 	return errs
 }
 
-// strayReferences finds references to data that no rule defines. OPA takes them
-// for documents of its store, of which we have none: they would be undefined at
-// every evaluation, which "not" turns into true.
-func strayReferences(c *ast.Compiler, m *ast.Module) Errors {
+// strayReferences finds references to data that no rule and no document defines. They
+// would be undefined at every evaluation, which "not" turns into true.
+func strayReferences(c *ast.Compiler, data map[string]any, m *ast.Module) Errors {
 	var errs Errors
 	check := func(r ast.Ref) bool {
 		if len(r) == 0 || !r[0].Equal(ast.DefaultRootDocument) {
 			return false
 		}
-		switch ground := r.GroundPrefix(); {
-		case len(c.GetRules(ground)) == 0:
-			errs = append(errs, At(r[0].Location, "%s is defined nowhere: there is no data but the rules of this package and of riposte.lib", r))
+		ground := r.GroundPrefix()
+		_, document := lookup(data, ground)
+		switch rules := len(c.GetRules(ground)); {
+		case rules == 0 && document && len(ground) > 1:
+		case rules == 0:
+			errs = append(errs, At(r[0].Location, "%s is defined nowhere: there is no data but the rules of this package and of riposte.lib, and what data.json holds", ground))
 		case len(ground) < 4:
 			errs = append(errs, At(r[0].Location, "%s reaches too wide: name the one rule that is meant", r))
 		}
@@ -109,11 +122,20 @@ type Query struct{ q opa.PreparedEvalQuery }
 
 // Query prepares one reference, for instance "data.playbooks.example".
 func (p *Compiled) Query(ctx context.Context, ref string) (*Query, error) {
-	q, err := opa.New(opa.Query(ref), opa.Compiler(p.c), opa.StrictBuiltinErrors(true)).PrepareForEval(ctx)
+	options := []func(*opa.Rego){opa.Query(ref), opa.Compiler(p.c), opa.StrictBuiltinErrors(true)}
+	if len(p.data) > 0 {
+		options = append(options, opa.Store(storeOf(p.data)))
+	}
+	q, err := opa.New(options...).PrepareForEval(ctx)
 	if err != nil {
 		return nil, Errors(nil).Append(err)
 	}
 	return &Query{q: q}, nil
+}
+
+// storeOf keeps values as Rego has them, so that an evaluation does not convert them.
+func storeOf(data map[string]any) storage.Store {
+	return inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true))
 }
 
 // Eval evaluates the query at the time now and returns its value, nil if it is

@@ -69,7 +69,11 @@ func (c Coverage) Percent() float64 {
 func RunTests(ctx context.Context, files []*File, s Schema) ([]TestResult, []Coverage, error) {
 	covered := cover.New()
 	mods := modules(files, true)
-	raw, err := runTests(ctx, newRunner(mods, s).SetCoverageQueryTracer(covered).SetCoverageRuns(nil))
+	data, err := documents(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := runTests(ctx, newRunner(mods, data, s).SetCoverageQueryTracer(covered).SetCoverageRuns(nil))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,7 +87,7 @@ func RunTests(ctx context.Context, files []*File, s Schema) ([]TestResult, []Cov
 	}
 	// What failed runs a second time with a trace, which tells where.
 	if len(failed) > 0 {
-		traced, err := runTests(ctx, newRunner(mods, s).EnableTracing(true).Filter("^("+strings.Join(failed, "|")+")$"))
+		traced, err := runTests(ctx, newRunner(mods, data, s).EnableTracing(true).Filter("^("+strings.Join(failed, "|")+")$"))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -111,13 +115,13 @@ func RunTests(ctx context.Context, files []*File, s Schema) ([]TestResult, []Cov
 	return results, coverage(covered.Report(mods), slices.Sorted(maps.Keys(mods))), nil
 }
 
-func newRunner(mods map[string]*ast.Module, s Schema) *tester.Runner {
+func newRunner(mods map[string]*ast.Module, data map[string]any, s Schema) *tester.Runner {
 	c := compiler(s).WithEnablePrintStatements(true)
 	fresh := make(map[string]*ast.Module, len(mods))
 	for name, m := range mods {
 		fresh[name] = m.Copy()
 	}
-	return tester.NewRunner().SetCompiler(c).SetModules(fresh).SetTimeout(testTimeout).RaiseBuiltinErrors(true).CapturePrintOutput(true)
+	return tester.NewRunner().SetStore(storeOf(data)).SetCompiler(c).SetModules(fresh).SetTimeout(testTimeout).RaiseBuiltinErrors(true).CapturePrintOutput(true)
 }
 
 func runTests(ctx context.Context, r *tester.Runner) ([]*tester.Result, error) {
