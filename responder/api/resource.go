@@ -150,6 +150,11 @@ type AuditEntry struct {
 	Result   string    `json:"result"`
 	AlertID  string    `json:"alert_id,omitempty"`
 	ActionID string    `json:"action_id,omitempty"`
+	// Note, Reason and Params stand beside the body, which has their digests, so that
+	// they can be erased; they are missing then, and where there are none.
+	Note   string          `json:"note,omitempty"`
+	Reason string          `json:"reason,omitempty"`
+	Params json.RawMessage `json:"params,omitempty"`
 	// Body is the exact JSON that is hashed; Prev and Hash are hexadecimal.
 	Body json.RawMessage `json:"body"`
 	Prev string          `json:"prev"`

@@ -27,13 +27,16 @@ type AuditRow struct {
 	Result   string
 	AlertID  string
 	ActionID string
-	Body     []byte
-	Prev     []byte
-	Hash     []byte
+	// Note, Reason and Params stand beside the body, which has their digests alone: they
+	// can be erased. Empty where there is none, or none any more.
+	Note, Reason, Params string
+	Body                 []byte
+	Prev                 []byte
+	Hash                 []byte
 }
 
 const selectAudit = `SELECT cluster, seq, at, kind, actor, result, coalesce(alert_id::text, ''), coalesce(action_id::text, ''),
-	body, prev, hash FROM audit`
+	coalesce(note, ''), coalesce(reason, ''), coalesce(params, ''), body, prev, hash FROM audit`
 
 // Audit returns one page of the record within a scope, newest first, and the next
 // page's cursor.

@@ -123,7 +123,8 @@ func (e *Env) AddDeadLetter(t testing.TB, i int) {
 	}))
 }
 
-func decisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
+// DecisionID is the id of decision number i.
+func DecisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
 
 // ContainerID is the id of container number i.
 func ContainerID(i int) string { return fmt.Sprintf("%04x", i) + fmt.Sprintf("%060x", i) }
@@ -162,14 +163,14 @@ func add(ctx context.Context, tx store.Tx, i int) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns)
-		VALUES ($1, $2, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'decided', '{}', $3)`, decisionID(i), AlertID(i), ns+5*ms); err != nil {
+		VALUES ($1, $2, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'decided', '{}', $3)`, DecisionID(i), AlertID(i), ns+5*ms); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason,
 			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns)
 		VALUES ($1, $2, $3, 'test', $4, 'kill_container', $5, $6, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'a shell in a container',
 			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12)`,
-		ActionID(i), decisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
+		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
 		return err
 	}
 	why := audit.Why{AlertID: AlertID(i), Rule: Rule(i), Reason: "a shell in a container"}

@@ -61,6 +61,6 @@ func (s *Server) record(ctx context.Context, e audit.Entry) error {
 func auditResource(a store.AuditRow) api.AuditEntry {
 	return api.AuditEntry{
 		Cluster: a.Cluster, Seq: a.Seq, At: a.At.UTC(), Kind: a.Kind, Actor: a.Actor, Result: a.Result, AlertID: a.AlertID,
-		ActionID: a.ActionID, Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
+		ActionID: a.ActionID, Note: a.Note, Reason: a.Reason, Params: maybeJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
 	}
 }
