@@ -142,10 +142,11 @@ func Rule(i int) string {
 // succeeded after 40 ms, and its two entries in the record.
 func (e *Env) Add(t testing.TB, i int) {
 	t.Helper()
-	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return add(t.Context(), tx, i) }))
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return AddTo(t.Context(), tx, i) }))
 }
 
-func add(ctx context.Context, tx store.Tx, i int) error {
+// AddTo is Add within a transaction.
+func AddTo(ctx context.Context, tx store.Tx, i int) error {
 	at := Base.Add(time.Duration(i) * time.Second)
 	ns := at.UnixNano()
 	node := fmt.Sprintf("node-%d", i%2)

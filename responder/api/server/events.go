@@ -51,7 +51,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, c *call) {
 			return
 		}
 	}
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
 		select {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"riposte/responder/api/access"
 	"riposte/responder/store"
@@ -30,6 +31,18 @@ const (
 	FailureBurst   = failureBurst
 	RequestBurst   = requestBurst
 )
+
+// StopClock lets no time pass for the limits, so that a slow test sees what a fast
+// one does. It is called before the first request.
+func StopClock(s *Server) {
+	now := time.Now()
+	still := func() time.Time { return now }
+	s.requests = access.NewLimiter(requestsPerSecond, requestBurst, still)
+	s.failures = access.NewLimiter(failuresPerSecond, failureBurst, still)
+}
+
+// Beat sets how often a stream is looked at. It is called before the first request.
+func Beat(s *Server, every time.Duration) { s.beat = every }
 
 // Subscribe opens a stream that nobody reads until the caller does; open is false
 // once the feed has sent it away.

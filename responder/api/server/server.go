@@ -65,6 +65,8 @@ type Server struct {
 	// that were taken a short time ago.
 	requests, failures, bursts *access.Limiter
 	good                       *access.Good
+	// beat is how often a quiet stream shows that it is there.
+	beat time.Duration
 
 	document func() ([]byte, error)
 	feed     *feed
@@ -105,6 +107,7 @@ func New(o Options) *Server {
 		failures: access.NewLimiter(failuresPerSecond, failureBurst, time.Now),
 		bursts:   access.NewLimiter(burstsPerMinute/60.0, burstsPerMinute, time.Now),
 		good:     access.NewGood(time.Now),
+		beat:     heartbeat,
 		document: sync.OnceValues(Document),
 		feed:     newFeed(o.Store, o.Log), failed: make(chan error, 1),
 	}
