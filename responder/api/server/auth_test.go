@@ -83,6 +83,9 @@ func TestSession(t *testing.T) {
 	res, _ = do(t, "DELETE", e.URL+"/api/v1/session", "", cookie, "Origin: "+e.URL)
 	require.Equal(t, http.StatusNoContent, res.StatusCode)
 	require.Negative(t, res.Cookies()[0].MaxAge)
+	p, err = newClient(t, e).Audit(t.Context(), client.AuditFilter{Kind: "logout"})
+	require.NoError(t, err)
+	require.Len(t, p.Items, 1)
 }
 
 func TestSignInRefused(t *testing.T) {

@@ -149,7 +149,13 @@ func (s *Server) signIn(w http.ResponseWriter, c *call) error {
 }
 
 // logout makes the browser forget its session.
-func (s *Server) logout(w http.ResponseWriter, _ *call) {
+func (s *Server) logout(w http.ResponseWriter, c *call) {
+	ctx, cancel := context.WithTimeout(c.Context(), queryTimeout)
+	defer cancel()
+	if err := s.record(ctx, audit.Entry{Kind: audit.Logout, Actor: c.actor(), Note: "signed out at the console"}); err != nil {
+		s.refuse(w, c.Request, err)
+		return
+	}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	w.WriteHeader(http.StatusNoContent)
 }
