@@ -45,7 +45,7 @@ generate: ## Make generated files again: BPF objects and references
 	go generate ./...
 
 ##@ Check
-.PHONY: test unit e2e lint verify fuzz bench bench-overhead soak bench-rules fmt
+.PHONY: test unit e2e campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -57,6 +57,16 @@ e2e: web/dist/index.html ## Only the tests of the whole path
 	@.make/need postgres chromium race
 	@deploy/cluster/build.sh
 	go test -race -count=1 ./deploy/e2e/...
+
+campaign: ## The fault campaign, a minute and a half: SEED=N makes the faults of an earlier one
+	@.make/need postgres race
+	@deploy/cluster/build.sh
+	@.make/campaign 40s
+
+campaign-long: ## The fault campaign for MINUTES (10), with pauses longer than leases
+	@.make/need postgres
+	@deploy/cluster/build.sh
+	@.make/campaign $(or $(MINUTES),10)m
 
 lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@.make/need clang-format

@@ -166,6 +166,7 @@ DROP TABLE decisions_whole, alerts_whole, audit_whole;
 
 ALTER TABLE alerts ADD PRIMARY KEY (id, month);
 CREATE UNIQUE INDEX alerts_equal ON alerts (incident_id, fingerprint, month);
+CREATE INDEX alerts_incident ON alerts (incident_id, received_ns);
 CREATE INDEX alerts_received ON alerts (received_ns DESC, id DESC);
 CREATE INDEX alerts_container ON alerts (container_id) WHERE container_id <> '';
 CREATE INDEX alerts_pod ON alerts (pod_uid) WHERE pod_uid <> '';

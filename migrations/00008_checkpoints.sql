@@ -24,13 +24,16 @@ CREATE TRIGGER audit_checkpoints_no_truncate BEFORE TRUNCATE ON audit_checkpoint
 -- change nothing else of the record.
 -- +goose StatementBegin
 CREATE FUNCTION audit_redact(of_cluster text, of_seq bigint, field text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    erased integer;
 BEGIN
     IF field NOT IN ('note', 'reason', 'params') THEN
         RAISE EXCEPTION 'an entry has no field % that can be erased', field;
     END IF;
     EXECUTE format('UPDATE audit SET %1$I = NULL, %2$I = NULL WHERE cluster = $1 AND seq = $2 AND %2$I IS NOT NULL', field, field || '_salt')
         USING of_cluster, of_seq;
-    RETURN FOUND;
+    GET DIAGNOSTICS erased = ROW_COUNT;
+    RETURN erased > 0;
 END
 $$;
 -- +goose StatementEnd

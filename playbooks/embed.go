@@ -8,5 +8,5 @@ import "embed"
 // FS is all of it: lib/, guard/, schemas/, and one folder for each category of
 // playbooks.
 //
-//go:embed lib guard response schemas
+//go:embed lib guard response triage schemas
 var FS embed.FS

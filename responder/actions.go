@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"riposte/responder/action"
+	"riposte/responder/action/acknowledgeincident"
 	"riposte/responder/action/collectlogs"
 	"riposte/responder/action/cordonnode"
 	"riposte/responder/action/cutnetwork"
@@ -29,9 +30,11 @@ import (
 	"riposte/responder/action/suspendcronjob"
 	"riposte/responder/action/taintnode"
 	"riposte/responder/action/webhook"
+	"riposte/responder/incident"
 	"riposte/responder/kube"
 	"riposte/responder/node"
 	"riposte/responder/notify"
+	"riposte/responder/store"
 )
 
 //go:generate go run ./generate ../docs/actions.md ../docs/openapi.json
@@ -44,6 +47,11 @@ func nodeActions(orders node.Orders) []action.Action {
 // toldActions tell somebody.
 func toldActions(log *slog.Logger, webhooks *notify.Webhooks) []action.Action {
 	return []action.Action{tell.New(log.With("component", "notify"), webhooks), webhook.New(webhooks)}
+}
+
+// ownActions are about what the responder itself keeps.
+func ownActions(s *store.Store) []action.Action {
+	return []action.Action{acknowledgeincident.New(incident.Acknowledgements{Store: s})}
 }
 
 // clusterActions are done through the cluster's API server. What is in a protected
@@ -76,7 +84,7 @@ func clusterActions(client *kube.Client, protects drainnode.Protects) []action.A
 
 // Actions describe everything that can be done, by type.
 func Actions() []action.Action {
-	all := slices.Concat(nodeActions(nil), toldActions(slog.New(slog.DiscardHandler), nil), clusterActions(&kube.Client{}, nil))
+	all := slices.Concat(nodeActions(nil), toldActions(slog.New(slog.DiscardHandler), nil), ownActions(nil), clusterActions(&kube.Client{}, nil))
 	slices.SortFunc(all, func(a, b action.Action) int { return cmp.Compare(a.Spec().Type, b.Spec().Type) })
 	return all
 }

@@ -94,7 +94,10 @@ func TestTheMetricsListener(t *testing.T) {
 	}
 	r.bus.Stop()
 	for _, address := range []string{one.MetricsAddr(), one.Addr()} {
-		require.Eventually(t, func() bool { status, _ := get(t, address, "/readyz", ""); return status == http.StatusServiceUnavailable }, patience, 20*time.Millisecond)
+		require.Eventually(t, func() bool {
+			status, _ := get(t, address, "/readyz", "")
+			return status == http.StatusServiceUnavailable
+		}, patience, 20*time.Millisecond)
 		_, body := get(t, address, "/readyz", "")
 		require.Equal(t, "not ready\n", body)
 		_, body = get(t, address, "/readyz", token)

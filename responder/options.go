@@ -29,12 +29,27 @@ type Options struct {
 	// DatabaseURL is Postgres's connection string, such as
 	// "postgres://riposte@db/riposte?sslmode=verify-full". Needed.
 	DatabaseURL string
+	// MigrateURL is that of the database's owner, who migrates at the start and gives the
+	// role of DatabaseURL its rights. Default: the role of DatabaseURL migrates if it may
+	// make tables; otherwise the schema must be this version's.
+	MigrateURL string
 	// NATS is the bus's address, several parted by commas. Default: nats://127.0.0.1:4222.
 	NATS string
 	// NATSKeyFile holds the responder's nkey seed. Needed.
 	NATSKeyFile string
 	// OrderKeyFile holds the Ed25519 private key that signs orders, PEM in PKCS #8. Needed.
 	OrderKeyFile string
+	// CheckpointKeyFile holds the Ed25519 private key that signs checkpoints of the record,
+	// PEM in PKCS #8, the same for all replicas. OldCheckpointKeyFile is the one before,
+	// until it has handed over. Default: nothing is signed.
+	CheckpointKeyFile, OldCheckpointKeyFile string
+	// CheckpointFile gets a line for each checkpoint, beside the database and the bus.
+	// Default: no file.
+	CheckpointFile string
+	// CheckpointEvery is after how many entries a checkpoint is signed, CheckpointWithin
+	// after how long if there are fewer. Default: 1000 and a minute.
+	CheckpointEvery  int64
+	CheckpointWithin time.Duration
 	// TokenFile holds the API's token, at least 16 characters. Needed.
 	TokenFile string
 	// PeopleFile holds tokens of people, a line each: a name, a space, the token. Two
@@ -82,6 +97,10 @@ type Options struct {
 	IncidentWindow time.Duration
 	// SilentAfter is how long an agent may say nothing before that is an incident. Default: 1 min.
 	SilentAfter time.Duration
+	// Retention is how long the record is kept, AlertRetention how long alerts and
+	// decisions are: by whole months, 31 and 8 days at least. The record's needs a key
+	// for checkpoints. Default: 0, for ever.
+	Retention, AlertRetention time.Duration
 	// StreamReplicas is on how many NATS servers the stream of alerts is kept. Default: 1.
 	StreamReplicas int
 
@@ -135,6 +154,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.IncidentWindow < time.Minute || o.SilentAfter < 15*time.Second {
 		return o, errors.New("an incident's window is a minute at least, and an agent may say nothing for 15 s at least: it speaks every ten")
+	}
+	if o.Retention != 0 && o.Retention < 31*24*time.Hour || o.AlertRetention != 0 && o.AlertRetention < 8*24*time.Hour {
+		return o, errors.New("the record is kept for 31 days at least, alerts for 8: the stream may still deliver what is younger")
 	}
 	var missing []error
 	for _, need := range []struct{ name, value string }{

@@ -39,6 +39,7 @@ type Responder struct {
 	playbooks *playbook.Holder
 	guard     *guard.Guard
 	webhooks  *notify.Webhooks
+	signer    *audit.Signer // nil without a key
 
 	// intake is nil if nobody may send alerts over HTTP.
 	intake *intake.Identities
@@ -168,6 +169,7 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startBus(ctx); err != nil {
 		return err
 	}
+	r.startSigner()
 	actions, err := r.startActions(ctx)
 	if err != nil {
 		return err
@@ -202,7 +204,7 @@ func closing(l net.Listener) func(context.Context) error {
 }
 
 func (r *Responder) startStore(ctx context.Context) error {
-	if err := store.Migrate(ctx, r.o.DatabaseURL); err != nil {
+	if err := r.migrate(ctx); err != nil {
 		return err
 	}
 	s, err := store.Open(ctx, r.o.DatabaseURL)
@@ -239,7 +241,7 @@ func (r *Responder) startBus(ctx context.Context) error {
 // startActions registers what can be done. Without a cluster there are none of its
 // actions, and a playbook that proposes one gets a refused action.
 func (r *Responder) startActions(ctx context.Context) (action.Registry, error) {
-	all := append(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks)...)
+	all := slices.Concat(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks), ownActions(r.store))
 	more, err := r.startCluster(ctx)
 	if err != nil {
 		return nil, err
@@ -313,14 +315,14 @@ func (r *Responder) startChores() {
 }
 
 // housekeep ends the windows of incidents that nothing joined for long, and forgets
-// what the stream cannot deliver again, a day after it could, old dead letters, and
-// what no budget looks back to.
+// what the stream cannot deliver again, a day after it could, old dead letters,
+// what no budget looks back to, and the months that are kept no longer.
 func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
 	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
 	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)),
-		r.store.PruneAnswers(ctx, now.Add(-24*time.Hour)), r.store.PruneTokens(ctx, now.Add(-keepTokens)))
+		r.store.PruneAnswers(ctx, now.Add(-24*time.Hour)), r.store.PruneTokens(ctx, now.Add(-keepTokens)), r.store.MakeMonths(ctx), r.retire(ctx, now))
 }
 
 func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
@@ -329,7 +331,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Ready: r.ready.err, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

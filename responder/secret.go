@@ -26,6 +26,8 @@ const minToken = 16
 type secrets struct {
 	natsSeed []byte
 	orderKey ed25519.PrivateKey
+	// checkpointKey signs the record's checkpoints, nil for none; the old one hands over to it.
+	checkpointKey, oldCheckpointKey ed25519.PrivateKey
 	// principals are the bearer of the one token, and people with their own.
 	principals []access.Principal
 	// access says who of an issuer or the cluster may do what.
@@ -36,12 +38,20 @@ func readSecrets(o Options) (s secrets, err error) {
 	if s.natsSeed, err = readSecret("the NATS key", o.NATSKeyFile); err != nil {
 		return s, err
 	}
-	order, err := readSecret("the key that signs orders", o.OrderKeyFile)
-	if err != nil {
-		return s, err
-	}
-	if s.orderKey, err = parseOrderKey(order); err != nil {
-		return s, fmt.Errorf("the key that signs orders, %s: %w", o.OrderKeyFile, err)
+	for _, k := range []struct {
+		what, file string
+		into       *ed25519.PrivateKey
+	}{
+		{"the key that signs orders", o.OrderKeyFile, &s.orderKey},
+		{"the key that signs checkpoints", o.CheckpointKeyFile, &s.checkpointKey},
+		{"the old key that signed checkpoints", o.OldCheckpointKeyFile, &s.oldCheckpointKey},
+	} {
+		if k.file == "" {
+			continue // the order's is needed, which the options check
+		}
+		if *k.into, err = readKey(k.what, k.file); err != nil {
+			return s, err
+		}
 	}
 	token, err := readSecret("the API's token", o.TokenFile)
 	if err != nil {
@@ -175,7 +185,19 @@ func readSecret(what, file string) ([]byte, error) {
 	return b, nil
 }
 
-func parseOrderKey(b []byte) (ed25519.PrivateKey, error) {
+func readKey(what, file string) (ed25519.PrivateKey, error) {
+	b, err := readSecret(what, file)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseKey(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w", what, file, err)
+	}
+	return key, nil
+}
+
+func parseKey(b []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(b)
 	if block == nil || block.Type != "PRIVATE KEY" {
 		return nil, errors.New("it is no PEM private key; `openssl genpkey -algorithm ed25519` makes one")

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 // missing ends a test that lacks what CI must have.
-func missing(t *testing.T, what string) {
+func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("CI must have %s", what)
@@ -37,7 +37,7 @@ func missing(t *testing.T, what string) {
 	t.Skipf("this test needs %s", what)
 }
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "root, to load eBPF programs and to make a container")
@@ -45,7 +45,7 @@ func needRoot(t *testing.T) {
 }
 
 // dataDir is a throw-away folder that PostgreSQL's user can reach.
-func dataDir(t *testing.T) string {
+func dataDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "riposte-e2e-")
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func dataDir(t *testing.T) string {
 }
 
 // start runs everything on throw-away data until the test ends.
-func start(t *testing.T, change func(*standalone.Options)) *standalone.Stack {
+func start(t testing.TB, change func(*standalone.Options)) *standalone.Stack {
 	t.Helper()
 	needRoot(t)
 	log := &lines{}
@@ -96,7 +96,7 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-func cgroupRoot(t *testing.T) string {
+func cgroupRoot(t testing.TB) string {
 	t.Helper()
 	root, err := enrich.CgroupRoot()
 	require.NoError(t, err)

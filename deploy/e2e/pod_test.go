@@ -19,7 +19,7 @@ import (
 )
 
 // startPod runs a container in the cgroup that a kubelet gives a pod of that UID.
-func startPod(t *testing.T, uid string) (box *sandbox.Sandbox, kill func()) {
+func startPod(t testing.TB, uid string) (box *sandbox.Sandbox, kill func()) {
 	t.Helper()
 	layout := "kubepods/besteffort/pod" + uid + "/%s"
 	box, err := sandbox.Start(sandbox.Options{Root: cgroupRoot(t), Cgroup: layout})
@@ -32,7 +32,7 @@ func startPod(t *testing.T, uid string) (box *sandbox.Sandbox, kill func()) {
 }
 
 // awaitAction waits until the newest action about a container or pod is over.
-func awaitAction(t *testing.T, s *standalone.Stack, f client.ActionFilter, over func(api.Action) bool) (a api.Action) {
+func awaitAction(t testing.TB, s *standalone.Stack, f client.ActionFilter, over func(api.Action) bool) (a api.Action) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		actions, err := s.Client().Actions(t.Context(), f)

@@ -18,12 +18,13 @@ import (
 // Data is the data folder: what outlives a run, and how the command line finds
 // a running Riposte.
 //
-//	token          the API's token, for whoever may read it
-//	endpoint.json  where the API listens, while it runs
-//	keys/          nkeys of agent and responder, the key that signs orders
-//	kill-switch    there while the kill switch is on
-//	guard.yaml     the guard's limits, if somebody put it there; people, the same for people's tokens
-//	nats/ postgres/ agent/   what the parts keep
+//	token              the API's token, for whoever may read it
+//	endpoint.json      where the API listens, while it runs
+//	keys/              nkeys of agent and responder, the keys that sign orders and checkpoints
+//	checkpoints.jsonl  the record's checkpoints, only ever appended to
+//	kill-switch        there while the kill switch is on
+//	guard.yaml         the guard's limits, if somebody put it there; people, the same for people's tokens
+//	nats/ postgres/ agent/  what the parts keep
 type Data struct {
 	dir  string
 	lock *os.File
@@ -95,10 +96,13 @@ func (d *Data) Token() (file string, err error) {
 	return file, replace(file, []byte(rand.Text()+"\n"), 0o600)
 }
 
-// OrderKey makes sure that there is a key pair to sign and check orders with:
-// PEM files in PKCS #8 and PKIX, as openssl writes them.
-func (d *Data) OrderKey() (private, public string, err error) {
-	private, public = d.Path("keys", "order.key"), d.Path("keys", "order.pub")
+// OrderKey is the key pair of orders.
+func (d *Data) OrderKey() (private, public string, err error) { return d.KeyPair("order") }
+
+// KeyPair makes sure that there is a key pair of a name to sign and check with: PEM
+// files in PKCS #8 and PKIX, as openssl writes them.
+func (d *Data) KeyPair(name string) (private, public string, err error) {
+	private, public = d.Path("keys", name+".key"), d.Path("keys", name+".pub")
 	if _, err := os.Stat(private); err == nil {
 		return private, public, nil
 	}

@@ -73,6 +73,12 @@ type cleanup struct {
 	do   func(context.Context) error
 }
 
+// How long the record and the alerts are kept; the responder's command has the same.
+const (
+	retention      = 400 * 24 * time.Hour
+	alertRetention = 90 * 24 * time.Hour
+)
+
 // stopTime bounds Stop: whoever pressed Ctrl-C waits no longer.
 const stopTime = 5 * time.Second
 
@@ -147,7 +153,7 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 	s.onStop("NATS", func(context.Context) error { bus.Stop(); return nil })
 
 	o.Progress("starting the responder")
-	if err := s.startResponder(ctx, o, data, keys, db.URL()); err != nil {
+	if err := s.startResponder(ctx, o, data, keys, db); err != nil {
 		return err
 	}
 	if err := data.Announce(s.url); err != nil {
@@ -157,10 +163,11 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 	return s.startAgent(o, data, keys)
 }
 
-func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys keys, database string) error {
+func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys keys, db *postgres.Server) error {
 	r, err := responder.New(responder.Options{
-		Cluster: o.Cluster, Instance: "standalone", Version: o.Version, DatabaseURL: database,
+		Cluster: o.Cluster, Instance: "standalone", Version: o.Version, DatabaseURL: db.AppURL(), MigrateURL: db.URL(),
 		NATS: s.nats, NATSKeyFile: keys.responderFile, OrderKeyFile: keys.orderPrivate, TokenFile: keys.token, Listen: o.Listen,
+		CheckpointKeyFile: keys.checkpoint, CheckpointFile: data.Path("checkpoints.jsonl"), Retention: retention, AlertRetention: alertRetention,
 		Kubeconfig: o.Kubeconfig, PlaybookDir: o.Playbooks, KillSwitchFile: data.Path("kill-switch"),
 		GuardFile: data.optional("guard.yaml"), PeopleFile: data.optional("people"), Console: o.Console, Log: o.Log,
 	})

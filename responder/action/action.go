@@ -149,6 +149,10 @@ type Spec struct {
 	Example string
 	// Stage orders it among the others of its decision.
 	Stage Stage
+	// Momentary marks what leaves nothing behind in what it acts on: it tells or gathers.
+	// It is done once for each incident, playbook and target; anything else once, until
+	// it is lifted.
+	Momentary bool
 	// NodeWide marks what concerns every pod of a node: two people must agree.
 	NodeWide bool
 	// Slow marks what gathers evidence or otherwise takes seconds: it is executed in
@@ -206,6 +210,12 @@ type Leaser interface {
 func (r Registry) Undoable(kind string) bool {
 	_, ok := r[kind].(Undoer)
 	return ok
+}
+
+// Momentary says whether there is an action of this type that leaves nothing behind.
+func (r Registry) Momentary(kind string) bool {
+	a, ok := r[kind]
+	return ok && a.Spec().Momentary
 }
 
 // ErrorKind says what follows from an error.

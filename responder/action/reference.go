@@ -16,6 +16,7 @@ by another of its name, is left alone, and the record says so. After a crash an 
 - **Preview** says what would change, and changes nothing: a diff, as the API server's own dry run makes it.
 - **Undo** brings back what was, when the time of the action is over or a person asks. What somebody else has changed since stays as they made it.
 - **Stage** orders the actions of one decision: those that gather evidence end before those that destroy begin; of the others nothing waits.
+- What only tells, gathers or notes something is done once for each incident, playbook and target; everything else once, until it is lifted.
 - **Concerns a whole node** means that two people must agree.
 - **Permissions** are what the responder's service account needs in the cluster, exactly. The rules for all of them stand at the end.
 

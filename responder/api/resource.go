@@ -150,8 +150,10 @@ type AuditEntry struct {
 	Result   string    `json:"result"`
 	AlertID  string    `json:"alert_id,omitempty"`
 	ActionID string    `json:"action_id,omitempty"`
-	// Note, Reason and Params stand beside the body, which has their digests, so that
-	// they can be erased; they are missing then, and where there are none.
+	// IncidentID is the incident's, if it is about one.
+	IncidentID string `json:"incident_id,omitempty"`
+	// Note, Reason and Params stand beside the body, which has salted digests of them;
+	// empty once they were erased.
 	Note   string          `json:"note,omitempty"`
 	Reason string          `json:"reason,omitempty"`
 	Params json.RawMessage `json:"params,omitempty"`
@@ -175,9 +177,29 @@ type ChainVerification struct {
 	OK      bool   `json:"ok"`
 	Entries int64  `json:"entries"`
 	Head    string `json:"head"`
+	// First is the first entry that is kept; Signed the last one that a checkpoint
+	// vouches for, 0 for none; Erased how many values were erased.
+	First  int64 `json:"first"`
+	Signed int64 `json:"signed"`
+	Erased int64 `json:"erased"`
 	// BadSeq and Reason name the first entry that does not fit.
 	BadSeq int64  `json:"bad_seq,omitempty"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// VerificationProgress is one line of a verification that is still running.
+type VerificationProgress struct {
+	// Read is how many entries were read so far.
+	Read int64 `json:"read"`
+}
+
+// Redaction erases one value of one entry of the record, for good.
+type Redaction struct {
+	Cluster string `json:"cluster"`
+	Seq     int64  `json:"seq"`
+	// Field is note, reason or params.
+	Field  string `json:"field"`
+	Reason string `json:"reason"`
 }
 
 // Status is one look at everything.

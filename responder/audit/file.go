@@ -16,27 +16,23 @@ import (
 // on a disk, or with an attribute (chattr +a), that the database's owner cannot write.
 type File struct {
 	Path string
-	last map[string]*Point
 }
 
 // Name is the file's path.
 func (f *File) Name() string { return "the file " + f.Path }
 
-// Last reads the file the first time.
-func (f *File) Last(_ context.Context, cluster string) (*Point, error) {
-	if f.last == nil {
-		all, _, err := ReadFile(f.Path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		f.last = map[string]*Point{}
-		for i, p := range all {
-			if l := f.last[p.Cluster]; p.Kind == PointCheckpoint && (l == nil || p.Seq > l.Seq) {
-				f.last[p.Cluster] = &all[i]
-			}
+// Last reads the file: it is asked for at a start and at a verification.
+func (f *File) Last(_ context.Context, cluster string) (last *Point, err error) {
+	all, _, err := ReadFile(f.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for i, p := range all {
+		if p.Cluster == cluster && p.Kind == PointCheckpoint && (last == nil || p.Seq > last.Seq) {
+			last = &all[i]
 		}
 	}
-	return f.last[cluster], nil
+	return last, nil
 }
 
 // Put appends a line and syncs the disk. A line that a crash cut off is ended first.

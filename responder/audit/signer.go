@@ -113,13 +113,9 @@ func (s *Signer) Run(ctx context.Context) {
 
 // Round looks at every chain once; all signs to the last entry whether it is due or not.
 func (s *Signer) Round(ctx context.Context, all bool) error {
-	rows, err := s.Store.Pool().Query(ctx, `SELECT cluster FROM audit_heads ORDER BY cluster`)
+	clusters, err := s.clusters(ctx)
 	if err != nil {
-		return fmt.Errorf("read the audit heads: %w", err)
-	}
-	clusters, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("read the audit heads: %w", err)
+		return err
 	}
 	var errs []error
 	for _, c := range clusters {
@@ -173,6 +169,38 @@ func (s *Signer) lock(ctx context.Context, tx store.Tx, cluster string) error {
 		return fmt.Errorf("lock the checkpoints: %w", err)
 	}
 	return nil
+}
+
+// Newest is what the places have of each chain in the database.
+func (s *Signer) Newest(ctx context.Context) (all []Point, err error) {
+	clusters, err := s.clusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, place := range s.Places {
+		for _, c := range clusters {
+			p, err := place.Last(ctx, c)
+			if err != nil {
+				return nil, fmt.Errorf("ask %s for its last checkpoint: %w", place.Name(), err)
+			}
+			if p != nil {
+				all = append(all, *p)
+			}
+		}
+	}
+	return all, nil
+}
+
+func (s *Signer) clusters(ctx context.Context) ([]string, error) {
+	rows, err := s.Store.Pool().Query(ctx, `SELECT cluster FROM audit_heads ORDER BY cluster`)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit heads: %w", err)
+	}
+	clusters, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read the audit heads: %w", err)
+	}
+	return clusters, nil
 }
 
 // sign signs a chain's last entry, if that is due.

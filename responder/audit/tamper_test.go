@@ -24,7 +24,7 @@ import (
 
 // entriesInTamperTest is long enough that positions at and within the ends, and
 // numbers of one to four digits, all come up.
-const entriesInTamperTest, checkpointEvery = 2000, 200
+const entriesInTamperTest, checkpointEvery = 1000, 100
 
 // tamperings are done by somebody who owns the database: each gets the position
 // n (2 ≤ n < entries) and returns what Verify must name.

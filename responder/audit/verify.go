@@ -32,10 +32,10 @@ type Chain struct {
 	Cluster string
 	OK      bool
 	Entries int64
-	// First is the first entry that is kept: 1, unless retention took what was before.
-	First int64
 	// Head is the hash that the table of heads gives, as hexadecimal; empty if it gives none.
 	Head string
+	// First is the first entry that is kept: 1, unless retention took what was before.
+	First int64
 	// Signed is the last entry that a checkpoint vouches for, 0 without one.
 	Signed int64
 	// Erased counts the sealed values that were erased.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ func NewAudit() *cobra.Command {
 		Example: "  riposte audit list --action 6f0c2b7a91de\n  riposte audit verify",
 	}
 	ConnectFlags(c)
-	c.AddCommand(newAuditList(), newAuditVerify())
+	c.AddCommand(newAuditList(), newAuditVerify(), newAuditExport(), newAuditRedact())
 	return c
 }
 
@@ -85,50 +84,4 @@ func shortActor(actor string) string {
 		return actor
 	}
 	return name + "@" + revision[:min(len(revision), 12)]
-}
-
-// errChanged is the non-zero exit of a verification that found something.
-var errChanged = errors.New("somebody changed the record: compare it with a backup and with the hashes that you keep elsewhere")
-
-func newAuditVerify() *cobra.Command {
-	var p printer
-	c := &cobra.Command{
-		Use: "verify", Short: "Check every hash of the record", Args: cobra.NoArgs,
-		Long: `Check the record's chains from their first entries to their heads. The exit code
-is 1 if an entry was edited, removed, put in or moved. Keep a copy of the heads
-elsewhere: whoever can write the whole database can compute every hash anew.`,
-		Example: "  riposte audit verify\n  riposte audit verify -o json | jq -r '.chains[].head'",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := p.begin(cmd); err != nil {
-				return err
-			}
-			return call(cmd, func(ctx context.Context, c *client.Client) error { return verify(ctx, c, &p) })
-		},
-	}
-	printerFlags(c, &p)
-	return c
-}
-
-func verify(ctx context.Context, c *client.Client, p *printer) error {
-	v, err := c.Verify(ctx)
-	if err != nil {
-		return err
-	}
-	if p.form != "table" {
-		err = p.value(v)
-	} else {
-		rows := make([][]string, len(v.Chains))
-		for i, ch := range v.Chains {
-			result := "good"
-			if !ch.OK {
-				result = fmt.Sprintf("BAD at entry %d: %s", ch.BadSeq, ch.Reason)
-			}
-			rows[i] = []string{ch.Cluster, strconv.FormatInt(ch.Entries, 10), dash(ch.Head), result}
-		}
-		err = p.table([]string{"CLUSTER", "ENTRIES", "HEAD", "RESULT"}, rows)
-	}
-	if err == nil && !v.OK {
-		err = errChanged
-	}
-	return err
 }

@@ -94,13 +94,15 @@ func TestGoldens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, errOut, err := run(t, append(strings.Fields(line), "--data", data)...)
 			require.NoError(t, err)
-			if strings.HasPrefix(name, "audit_verify") { // a chain's head is another one each time
-				out = regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(out, strings.Repeat("0", 64))
+			if strings.HasPrefix(name, "audit_verify") { // a head's hash covers salts and the time of writing
+				out = head.ReplaceAllString(out, strings.Repeat("0", 64))
 			}
 			golden(t, name, "$ riposte "+line+"\n"+strings.ReplaceAll(out, e.URL, "http://API")+errOut)
 		})
 	}
 }
+
+var head = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()

@@ -1,5 +1,5 @@
 // Package command holds the commands of the responder half: "responder", which
-// runs it, the clients of its HTTP API, and "playbooks", which needs neither.
+// runs it, "migrate", which makes its tables, the clients of its HTTP API, and "playbooks", which needs neither.
 package command
 
 import (
@@ -12,6 +12,6 @@ import (
 // "responder" serves.
 func New(version string, console fs.FS) []*cobra.Command {
 	return []*cobra.Command{
-		NewAlerts(), NewIncidents(), NewActions(), NewAudit(), NewDeadLetters(), NewTokens(), NewKillSwitch(), NewGuard(), NewStatus(), NewPlaybooks(), NewResponder(version, console),
+		NewAlerts(), NewIncidents(), NewActions(), NewAudit(), NewDeadLetters(), NewTokens(), NewKillSwitch(), NewGuard(), NewStatus(), NewPlaybooks(), NewMigrate(), NewResponder(version, console),
 	}
 }

@@ -68,8 +68,9 @@ func TestPlaybooksCheck(t *testing.T) {
 	out, errs, err := run("check")
 	require.NoError(t, err)
 	require.Empty(t, errs)
-	require.Equal(t, "OK  delete_pod_on_critical      enforce  embedded:/response/delete_pod_on_critical.rego\n"+
-		"OK  kill_container_on_critical  enforce  embedded:/response/kill_container_on_critical.rego\n", out)
+	require.Contains(t, out, "OK  delete_pod_on_critical      enforce  embedded:/response/delete_pod_on_critical.rego\n")
+	require.Contains(t, out, "OK  kill_container_on_critical  enforce  embedded:/response/kill_container_on_critical.rego\n")
+	require.NotContains(t, out, "/lib/")
 
 	d := dir(t, "web.rego", goodPlaybook, "bad.rego", strings.NewReplacer("playbooks.web", "playbooks.bad", "approve", "ask").Replace(goodPlaybook),
 		"worse.rego", strings.NewReplacer("playbooks.web", "playbooks.worse", "input.alert.rule", "input.alert.rul").Replace(goodPlaybook))
@@ -77,7 +78,7 @@ func TestPlaybooksCheck(t *testing.T) {
 	require.EqualError(t, err, "2 errors in the playbooks: correct it and check again")
 	require.Equal(t, "OK  web  approve  "+d+"/web.rego\n", out)
 	require.Contains(t, errs, d+"/bad.rego:8:11: custom.mode: unknown \"ask\": use observe, approve, enforce\n")
-	require.Contains(t, errs, d+"/worse.rego:17:2: undefined ref: input.alert.rul\n")
+	require.Contains(t, errs, d+"/worse.rego:17:14: undefined ref: input.alert.rul: did you mean \"rule\"?\n")
 
 	_, _, err = run("check", dir(t))
 	require.ErrorContains(t, err, "no playbook in ")

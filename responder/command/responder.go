@@ -22,7 +22,7 @@ import (
 // NewResponder is the command "responder", which runs one replica.
 func NewResponder(version string, console fs.FS) *cobra.Command {
 	o := responder.Options{Version: version, Console: console}
-	var databaseFile, level string
+	var databaseFile, migrateFile, level string
 	c := &cobra.Command{
 		Use: "responder", Short: "Run the responder: decide about alerts, act, keep the record, serve the API", Args: cobra.NoArgs,
 		Long: `Run one replica of the responder: it takes alerts from NATS, asks the playbooks
@@ -51,6 +51,9 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 			if o.DatabaseURL, err = database(o.DatabaseURL, databaseFile); err != nil {
 				return err
 			}
+			if o.MigrateURL, err = database(o.MigrateURL, migrateFile); err != nil {
+				return err
+			}
 			return serve(cmd.Context(), o)
 		},
 	}
@@ -59,9 +62,16 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.Instance, "instance", "", "name of this replica, the same after a restart (default: the host's name)")
 	f.StringVar(&o.DatabaseURL, "database", "", "Postgres's connection string, without a password")
 	f.StringVar(&databaseFile, "database-file", "", "file with Postgres's connection string")
+	f.StringVar(&o.MigrateURL, "migrate-url", "", "the same of the database's owner, who migrates at the start (or: riposte migrate)")
+	f.StringVar(&migrateFile, "migrate-url-file", "", "file with it")
 	f.StringVar(&o.NATS, "nats", "", `address of NATS (default "nats://127.0.0.1:4222")`)
 	f.StringVar(&o.NATSKeyFile, "nats-key", "", "file with the responder's nkey seed")
 	f.StringVar(&o.OrderKeyFile, "order-key", "", "file with the Ed25519 private key that signs orders (PEM)")
+	f.StringVar(&o.CheckpointKeyFile, "checkpoint-key", "", "file with the Ed25519 private key that signs the record's checkpoints (PEM; default: nothing is signed)")
+	f.StringVar(&o.OldCheckpointKeyFile, "old-checkpoint-key", "", "file with the key before it, which hands over to it")
+	f.StringVar(&o.CheckpointFile, "checkpoint-file", "", "file that gets a line for each checkpoint")
+	f.Int64Var(&o.CheckpointEvery, "checkpoint-every", 1000, "entries of the record after which a checkpoint is signed")
+	f.DurationVar(&o.CheckpointWithin, "checkpoint-within", time.Minute, "time after which one is signed if there are fewer")
 	f.StringVar(&o.TokenFile, "token-file", "", "file with the API's token")
 	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line, and perhaps a role")
 	f.StringVar(&o.AccessFile, "access-file", "", "YAML file that says who of an OpenID Connect issuer or of the cluster may do what")
@@ -80,11 +90,14 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.IntakeClientCA, "intake-client-ca", "", "authority of the senders' client certificates (PEM)")
 	f.DurationVar(&o.IncidentWindow, "incident-window", time.Hour, "how long an incident waits for its next alert")
 	f.DurationVar(&o.SilentAfter, "silent-after", time.Minute, "how long an agent may say nothing before that is an incident")
+	f.DurationVar(&o.Retention, "retention", 400*24*time.Hour, "how long the record is kept, by whole months; 0 for ever")
+	f.DurationVar(&o.AlertRetention, "alert-retention", 90*24*time.Hour, "how long alerts and decisions are kept, by whole months; 0 for ever")
 	f.IntVar(&o.StreamReplicas, "stream-replicas", 1, "on how many NATS servers the stream of alerts is kept")
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
+	c.MarkFlagsMutuallyExclusive("migrate-url", "migrate-url-file")
 	for _, file := range []string{
-		"database-file", "nats-key", "order-key", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
+		"database-file", "migrate-url-file", "nats-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
 		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
 	} {
 		must(c.MarkFlagFilename(file))

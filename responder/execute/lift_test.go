@@ -72,7 +72,7 @@ func isLifted(r liftRow) bool { return r.Lifted != nil }
 // liftEntries are the record's entries about lifting, as "kind result actor reason".
 func liftEntries(t testing.TB, s *store.Store, id string) (list []string) {
 	t.Helper()
-	rows, err := s.Pool().Query(t.Context(), `SELECT concat_ws(' ', kind, nullif(result, ''), actor, convert_from(body, 'UTF8')::jsonb #>> '{why,reason}')
+	rows, err := s.Pool().Query(t.Context(), `SELECT concat_ws(' ', kind, nullif(result, ''), actor, reason)
 		FROM audit WHERE action_id = $1 AND kind LIKE 'action.lift%' ORDER BY seq`, id)
 	require.NoError(t, err)
 	defer rows.Close()

@@ -133,7 +133,10 @@ func TestLabelsAreBounded(t *testing.T) {
 		f.Stored(stored(func(a *alert.Alert) { a.Rule, a.Hostname = fmt.Sprint("rule ", i), fmt.Sprint("host ", i) }))
 	}
 	for i := range 5000 {
-		f.Stored(stored(func(a *alert.Alert) { a.Riposte.Node = fmt.Sprint("n", i); a.Rule = "bad \xff\n\"" + strings.Repeat("x", 500) }))
+		f.Stored(stored(func(a *alert.Alert) {
+			a.Riposte.Node = fmt.Sprint("n", i)
+			a.Rule = "bad \xff\n\"" + strings.Repeat("x", 500)
+		}))
 	}
 	for i := range 2000 {
 		s := stored()

@@ -67,7 +67,7 @@ func TestTwoPeople(t *testing.T) {
 	require.NoError(t, d.answer(waits.ID, "tom", true))
 	require.Equal(t, "planned/", d.row(waits.ID))
 	require.Equal(t, []string{"approval approved 1 of 2 user:jane", "approval approved user:tom", "action.intent planned playbook:p@r1"}, d.entries(waits.ID))
-	require.Contains(t, d.text(`SELECT convert_from(body, 'UTF8') FROM audit WHERE kind = 'action.intent'`), "approved by user:jane, user:tom")
+	require.Contains(t, d.text(`SELECT note FROM audit WHERE kind = 'action.intent'`), "approved by user:jane, user:tom")
 	require.Equal(t, "allow", outcome{Verdict: d.release(waits.ID, q)}.String())
 }
 

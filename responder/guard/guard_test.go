@@ -186,7 +186,7 @@ func TestNewRefusesBadRego(t *testing.T) {
 		"a library":         {"package riposte.lib.target\n", "belongs in package riposte.guard.<name>"},
 		"no refuse":         {"package riposte.guard.x\n\nallow := true\n", "site/site.rego:1:1: there is no rule `refuse contains"},
 		"refuse is no set":  {"package riposte.guard.x\n\nrefuse := []\n", "there is no rule `refuse contains"},
-		"a misspelt field":  {"package riposte.guard.x\n\nrefuse contains {\"rule\": \"a\", \"reason\": input.playbok}\n", "site/site.rego:3:41: undefined ref: input.playbok"},
+		"a misspelt field":  {"package riposte.guard.x\n\nrefuse contains {\"rule\": \"a\", \"reason\": input.playbok}\n", "site/site.rego:3:47: undefined ref: input.playbok"},
 		"another's rules":   {"package riposte.guard.x\n\nrefuse contains data.riposte.guard.refuse\n", "data.riposte.guard.refuse is defined nowhere"},
 		"the network":       {"package riposte.guard.x\n\nrefuse contains http.send({})\n", "undefined function http.send"},
 		"no Rego":           {"package", "site/site.rego:1"},

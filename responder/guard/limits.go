@@ -60,7 +60,7 @@ func DefaultLimits() Limits {
 		Cooldown: 5 * time.Minute, LoopSettle: time.Minute, LoopWindow: 30 * time.Minute,
 		ReadyShare: 30, CordonedNodes: 1,
 		ErrorShare: 50, ErrorActions: 5, ErrorWindow: window,
-		MaxMode: playbook.Enforce, Uncounted: []string{"notify", "webhook"},
+		MaxMode: playbook.Enforce, Uncounted: []string{"notify", "webhook", "acknowledge_incident"},
 	}
 }
 

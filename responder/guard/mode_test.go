@@ -36,7 +36,7 @@ func TestModes(t *testing.T) {
 	d.mode(guard.Mode{Mode: playbook.Observe, Reason: "too eager"})
 	require.Equal(t, "refuse mode-observe", outcome{Verdict: d.release(planned.ID, about(5))}.String(), "what is not done yet is not done")
 	require.Equal(t, "playbook.mode observe user:jane", d.text(`SELECT kind || ' ' || result || ' ' || actor FROM audit ORDER BY seq DESC LIMIT 1`))
-	require.Contains(t, d.text(`SELECT convert_from(body, 'UTF8') FROM audit ORDER BY seq DESC LIMIT 1`), "too eager")
+	require.Contains(t, d.text(`SELECT concat_ws(' ', note, reason) FROM audit ORDER BY seq DESC LIMIT 1`), "too eager")
 }
 
 // Another responder learns of it; and if it has not yet, its Reserve has.

@@ -140,6 +140,9 @@ func (a actions) Check(kind string, target action.Target, _ json.RawMessage) err
 // Undoable: what begins with "do_" can be undone.
 func (a actions) Undoable(kind string) bool { return strings.HasPrefix(kind, "do_") }
 
+// Momentary: what begins with "tell_" leaves nothing behind.
+func (a actions) Momentary(kind string) bool { return strings.HasPrefix(kind, "tell_") }
+
 // pods is a binder in Go.
 type pods func(node, uid string) (playbook.Binding, *playbook.Pod)
 

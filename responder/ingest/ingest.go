@@ -87,11 +87,12 @@ type Guard interface {
 	Reserve(ctx context.Context, tx store.Tx, all []guard.Proposed) (guard.Reserved, error)
 }
 
-// Checker refuses what an action could not work with, and knows which can be lifted,
-// see action.Registry.
+// Checker refuses what an action could not work with, and knows which can be lifted
+// and which leave nothing behind, see action.Registry.
 type Checker interface {
 	Check(kind string, target action.Target, params json.RawMessage) error
 	Undoable(kind string) bool
+	Momentary(kind string) bool
 }
 
 // Enqueue has planned actions executed when tx commits, see execute.Enqueue.

@@ -209,7 +209,7 @@ func TestInput(t *testing.T) {
 	for i, in := range inputs[:3] {
 		require.Equal(t, playbook.Bound, in.Binding)
 		require.Equal(t, "web-1", in.Pod.Name)
-		require.Equal(t, playbook.Incident{ID: id, Alerts: int64(i + 1), FirstAt: in.Incident.FirstAt}, *in.Incident)
+		require.Equal(t, playbook.Incident{ID: id, Alerts: int64(i + 1), Priority: "Critical", FirstAt: in.Incident.FirstAt, History: in.Incident.History}, *in.Incident)
 	}
 	require.Empty(t, inputs[0].History)
 	require.Len(t, inputs[2].History, 1)
@@ -332,7 +332,7 @@ func TestAPoisonousAlert(t *testing.T) {
 		require.Zero(t, d.acks)
 	}
 	require.EqualValues(t, 2, b.Counts()["dead_letters"])
-	notes := b.texts("SELECT convert_from(body, 'UTF8') FROM audit WHERE kind = 'deadletter' AND result = 'unstorable' ORDER BY seq")
+	notes := b.texts("SELECT note FROM audit WHERE kind = 'deadletter' AND result = 'unstorable' ORDER BY seq")
 	require.Len(t, notes, 2)
 	require.Contains(t, strings.Join(notes, "\n"), "not to be borne")
 	require.Contains(t, strings.Join(notes, "\n"), "alerts_pkey")

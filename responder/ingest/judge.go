@@ -36,7 +36,7 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 		Playbook: answer.Playbook, Revision: answer.Revision, Mode: string(answer.Mode), Reason: p.Reason, State: "refused",
 	}
 	n.Target, _ = json.Marshal(target) // a struct of texts and numbers
-	n.EffectKey = bounded(p.Type + " " + target.Identity())
+	n.EffectKey = bounded(in.effectKey(d, answer.Playbook, p.Type, target))
 	var effect *guard.Effect
 	if err != nil {
 		n.RefusedBy, n.Note = ruleTarget, err.Error()
@@ -52,24 +52,23 @@ func (in *Ingest) judge(ctx context.Context, d *draft, decision store.NewDecisio
 	return proposed{NewAction: n, target: target, effect: effect}
 }
 
+// effectKey is equal for proposals that have one effect. What leaves nothing behind
+// has a new one in each incident: people are told again, evidence is gathered anew.
+func (in *Ingest) effectKey(d *draft, playbook, kind string, target action.Target) string {
+	if key := kind + " " + target.Identity(); !in.Actions.Momentary(kind) {
+		return key
+	}
+	return kind + " " + d.newIncident + " " + playbook + " " + target.Identity()
+}
+
 // verdict sets the action's state, and returns what the guard will count of it.
 func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, target action.Target, p playbook.Proposal) *guard.Effect {
-	if err := in.Actions.Check(p.Type, target, p.Params); err != nil {
-		n.RefusedBy, n.Note = ruleAction, err.Error()
+	ttl, rule, err := admit(in.Actions, target, p)
+	if err != nil {
+		n.RefusedBy, n.Note = rule, err.Error()
 		return nil
 	}
-	if p.TTL != "" {
-		ttl, err := time.ParseDuration(p.TTL)
-		if err != nil {
-			n.RefusedBy, n.Note = ruleAction, "ttl: "+err.Error()
-			return nil
-		}
-		if !in.Actions.Undoable(p.Type) {
-			n.RefusedBy, n.Note = ruleTTL, fmt.Sprintf("%s cannot be undone: leave ttl out", p.Type)
-			return nil
-		}
-		n.TTLNS = int64(ttl)
-	}
+	n.TTLNS = int64(ttl)
 	v := in.Guard.Judge(ctx, guard.Question{
 		Playbook: n.Playbook, Mode: playbook.Mode(n.Mode), RequiresApproval: p.RequiresApproval, Type: p.Type, Target: target,
 		Alert: d.alert, Binding: d.binding, Pod: d.input.Pod,
@@ -84,6 +83,24 @@ func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, tar
 		n.RefusedBy = ""
 	}
 	return v.Effect
+}
+
+// admit says by which rule ingest itself refuses a proposal about a target, and how
+// long its effect is to hold, 0 until somebody lifts it.
+func admit(actions Checker, target action.Target, p playbook.Proposal) (ttl time.Duration, rule string, err error) {
+	if err := actions.Check(p.Type, target, p.Params); err != nil {
+		return 0, ruleAction, err
+	}
+	if p.TTL == "" {
+		return 0, "", nil
+	}
+	if ttl, err = time.ParseDuration(p.TTL); err != nil {
+		return 0, ruleAction, fmt.Errorf("ttl: %w", err)
+	}
+	if !actions.Undoable(p.Type) {
+		return 0, ruleTTL, fmt.Errorf("%s cannot be undone: leave ttl out", p.Type)
+	}
+	return ttl, "", nil
 }
 
 // resolve finds the object that a proposal means. It can only be the alert's own

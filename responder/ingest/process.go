@@ -10,7 +10,6 @@ import (
 
 	"riposte/responder/action"
 	"riposte/responder/guard"
-	"riposte/responder/incident"
 	"riposte/responder/playbook"
 	"riposte/responder/store"
 )
@@ -100,52 +99,6 @@ type proposed struct {
 	effect *guard.Effect
 	// again: an equal decision asked for it before.
 	again bool
-}
-
-// draft reads what the playbooks may know beside the alert.
-func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
-	now := in.Now().UTC()
-	var keys []store.IncidentKey
-	var objects []string
-	drafts := make([]draft, len(fresh))
-	for i, a := range fresh {
-		drafts[i] = draft{arrival: a, incident: store.IncidentKey{Cluster: a.origin.Cluster, Key: incident.Key(a.alert, a.binding, a.pod)}}
-		keys = append(keys, drafts[i].incident)
-		objects = append(objects, a.objects()...)
-	}
-	open, err := in.Store.OpenIncidents(ctx, keys, now.Add(-in.Window))
-	if err != nil {
-		return nil, err
-	}
-	history := map[string][]store.Past{}
-	if len(objects) > 0 {
-		if history, err = in.Store.History(ctx, objects, historyLength); err != nil {
-			return nil, err
-		}
-	}
-	for i := range drafts {
-		d := &drafts[i]
-		joined, there := open[d.incident]
-		if !there {
-			joined = store.OpenIncident{ID: newID(), FirstAt: now}
-		}
-		joined.Alerts++
-		open[d.incident] = joined // the batch's next alert of this key comes after this one
-		d.newIncident = joined.ID
-		d.input = playbook.Input{
-			Schema: playbook.InputSchema, Alert: d.alert, Binding: d.binding,
-			Node: playbook.Identified{Name: d.origin.Node}, Cluster: playbook.Named{Name: d.origin.Cluster},
-			Incident: &playbook.Incident{ID: joined.ID, Alerts: joined.Alerts, FirstAt: joined.FirstAt.UTC()},
-			History:  past(history, d.objects()), Now: now,
-		}
-		if d.binding == playbook.Bound {
-			d.input.Pod = d.pod
-		}
-		in.locate(ctx, d)
-	}
-	return drafts, nil
 }
 
 // objects are the identities of what the alert's playbooks may act on, as the

@@ -94,6 +94,6 @@ func TestRefusedWhileCounting(t *testing.T) {
 	require.NoError(t, err)
 	b.handle(deliver(t, anAlert(2, inContainer("a1"))))
 	require.Equal(t, 1, b.count(`actions WHERE state = 'refused' AND refused_by = 'cooldown'`))
-	require.Equal(t, 1, b.count(`audit WHERE kind = 'action.refused' AND convert_from(body, 'UTF8') LIKE '%cooldown: kill_container was done%'`))
+	require.Equal(t, 1, b.count(`audit WHERE kind = 'action.refused' AND note LIKE '%cooldown: kill_container was done%'`))
 	require.Equal(t, 1, b.count(`guard_effects`))
 }

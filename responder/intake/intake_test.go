@@ -93,6 +93,8 @@ func (allow) Reserve(_ context.Context, _ store.Tx, all []guard.Proposed) (guard
 
 func (allow) Undoable(string) bool { return false }
 
+func (allow) Momentary(string) bool { return false }
+
 func (allow) Check(string, action.Target, json.RawMessage) error { return nil }
 
 // bench is an intake on a real ingest.

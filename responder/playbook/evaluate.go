@@ -64,8 +64,8 @@ func (s *Set) encode(in Input) (body json.RawMessage, value ast.Value, refusal s
 	if err != nil {
 		return none, nil, fmt.Sprintf("the input cannot be written as JSON: %v", err)
 	}
-	if len(body) > s.options.MaxInput {
-		return none, nil, fmt.Sprintf("the input has %d bytes, %d are allowed", len(body), s.options.MaxInput)
+	if refusal := s.tooLarge(body); refusal != "" {
+		return none, nil, refusal
 	}
 	value, err = ast.ValueFromReader(bytes.NewReader(body))
 	if err != nil {

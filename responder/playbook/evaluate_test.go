@@ -62,7 +62,7 @@ func TestDrill(t *testing.T) {
 	require.NoError(t, err)
 
 	got := s.Evaluate(context.Background(), drill(t))
-	require.Len(t, got, 2)
+	require.Equal(t, []string{"delete_pod_on_critical", "kill_container_on_critical", "node_under_attack"}, asked(got))
 	require.Equal(t, "delete_pod_on_critical", got[0].Playbook)
 	require.Empty(t, got[0].Proposals)
 	require.Empty(t, got[0].Refusal)
@@ -86,7 +86,7 @@ func TestPodIsDeletedByUID(t *testing.T) {
 	s, err := playbook.Load(patient, playbook.Embedded())
 	require.NoError(t, err)
 	got := s.Evaluate(context.Background(), podAlert(t))
-	require.Len(t, got, 2)
+	require.Equal(t, []string{"delete_pod_on_critical", "kill_container_on_critical", "node_under_attack"}, asked(got))
 	require.Equal(t, []playbook.Proposal{{
 		Type: "delete_pod", Reason: `Critical alert "Sensitive file read in a container"`,
 		Target: playbook.Target{Kind: "pod", Namespace: "shop", Name: "web-0", UID: "7d0c"},
@@ -95,7 +95,16 @@ func TestPodIsDeletedByUID(t *testing.T) {
 
 	in := podAlert(t)
 	in.Alert.Priority = alert.Error
-	require.Empty(t, s.Evaluate(context.Background(), in), "below Critical nobody is asked")
+	require.Equal(t, []string{"node_under_attack"}, asked(s.Evaluate(context.Background(), in)), "below Critical the others are not asked")
+}
+
+// asked are the names of the playbooks that decided.
+func asked(decisions []playbook.Decision) []string {
+	out := make([]string, len(decisions))
+	for i, d := range decisions {
+		out[i] = d.Playbook
+	}
+	return out
 }
 
 func TestTrigger(t *testing.T) {
@@ -275,7 +284,7 @@ func TestHistoryIsCut(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	s := load(t, patient, many(5)...)
 	want := s.Evaluate(context.Background(), podAlert(t))
-	require.Len(t, want, 7)
+	require.Len(t, want, 8)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

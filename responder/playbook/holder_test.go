@@ -56,6 +56,7 @@ func TestWatch(t *testing.T) {
 		synctest.Wait()
 
 		first := h.Set()
+		ours := len(first.Playbooks())
 		// Half a second off the ticks, so that none falls together with a write.
 		time.Sleep(10500 * time.Millisecond)
 		require.Same(t, first, h.Set(), "nothing was changed, nothing is loaded")
@@ -66,18 +67,18 @@ func TestWatch(t *testing.T) {
 		require.Same(t, first, h.Set(), "the change has not settled")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Len(t, h.Playbooks(), 3)
+		require.Len(t, h.Playbooks(), ours+1)
 
 		write(t, dir, "a.rego", "nonsense")
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		require.Len(t, h.Playbooks(), 3)
+		require.Len(t, h.Playbooks(), ours+1)
 		require.Error(t, h.Last().Err)
 
 		require.NoError(t, os.Remove(filepath.Join(dir, "a.rego")))
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		require.Len(t, h.Playbooks(), 2)
+		require.Len(t, h.Playbooks(), ours)
 		require.NoError(t, h.Last().Err)
 		cancel()
 		wg.Wait()

@@ -29,8 +29,11 @@ type Input struct {
 	Cluster   Named       `json:"cluster"`
 	Incident  *Incident   `json:"incident,omitempty"`
 	// History is the latest actions on the same target, newest first, twenty at most.
-	History []Past    `json:"history"`
-	Now     time.Time `json:"now"`
+	History []Past `json:"history"`
+	// Neighbours are the other incidents with alerts of the same node within the last
+	// ten minutes, those with the latest alerts first, twenty at most.
+	Neighbours []Neighbour `json:"neighbours,omitempty"`
+	Now        time.Time   `json:"now"`
 }
 
 // Binding is the responder's own check of an alert's pod.
@@ -84,8 +87,23 @@ type Named struct {
 type Incident struct {
 	ID string `json:"id"`
 	// Alerts counts this one too.
-	Alerts  int64     `json:"alerts"`
-	FirstAt time.Time `json:"first_at"`
+	Alerts int64 `json:"alerts"`
+	// Priority is that of its most severe alert, by Falco's name.
+	Priority string    `json:"priority,omitempty"`
+	FirstAt  time.Time `json:"first_at"`
+	// History is the latest actions of the incident, on whichever of its objects,
+	// newest first, twenty at most.
+	History []Past `json:"history,omitempty"`
+}
+
+// Neighbour is another incident with alerts of the same node.
+type Neighbour struct {
+	Incident string `json:"incident"`
+	// About is what the incident's alerts have in common, see incident.Key.
+	About string `json:"about"`
+	// Priority is that of the most severe of the node's recent alerts in it.
+	Priority string    `json:"priority"`
+	LastAt   time.Time `json:"last_at"`
 }
 
 // Past is an earlier action on the same target.

@@ -180,7 +180,7 @@ func (b *block) mapping(n *yaml.Node, what string, known ...string) map[string]*
 		key := n.Content[i]
 		switch {
 		case !slices.Contains(known, key.Value):
-			b.errorf(key, "%s: unknown key %q: use %s", what, key.Value, strings.Join(known, ", "))
+			b.errorf(key, "%s: unknown key %q: use %s%s", what, key.Value, strings.Join(known, ", "), hint(key.Value, known))
 		case out[key.Value] != nil:
 			b.errorf(key, "%s: %s is given twice", what, key.Value)
 		default:
@@ -235,7 +235,7 @@ func (b *block) texts(n *yaml.Node, what string) []string {
 func (b *block) oneOf(n *yaml.Node, what string, known []string) string {
 	s := b.text(n, what, maxTitle)
 	if s != "" && !slices.Contains(known, s) {
-		b.errorf(n, "%s: unknown %q: use %s", what, s, strings.Join(known, ", "))
+		b.errorf(n, "%s: unknown %q: use %s%s", what, s, strings.Join(known, ", "), hint(s, known))
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package playbook
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +32,11 @@ func (r Report) Failed() int {
 // libraries that come with Riposte can be imported, and need not be among the
 // sources. An error means that the tests could not run.
 func Test(ctx context.Context, sources ...sandbox.Source) (Report, error) {
+	return TestOnly(ctx, nil, sources...)
+}
+
+// TestOnly is Test for the tests of which a pattern fits "package.name"; nil for all.
+func TestOnly(ctx context.Context, run *regexp.Regexp, sources ...sandbox.Source) (Report, error) {
 	if _, err := Load(Options{}, withEmbedded(sources)...); err != nil {
 		return Report{}, err
 	}
@@ -38,6 +44,14 @@ func Test(ctx context.Context, sources ...sandbox.Source) (Report, error) {
 	own := all.tests
 	if !slices.Contains(names(sources), Embedded().Name) {
 		own = slices.DeleteFunc(own, func(f *sandbox.File) bool { return f.Source == Embedded().Name })
+	}
+	o := sandbox.TestOptions{Run: run, Fixtures: map[string]any{}}
+	var errs sandbox.Errors
+	for _, src := range sources {
+		errs = errs.Append(sandbox.ReadFixtures(src, o.Fixtures))
+	}
+	if len(errs) > 0 {
+		return Report{}, errs
 	}
 	var report Report
 	for _, part := range []struct {
@@ -65,7 +79,7 @@ func Test(ctx context.Context, sources ...sandbox.Source) (Report, error) {
 		if err != nil {
 			return Report{}, err
 		}
-		tests, coverage, err := sandbox.RunTests(ctx, files, schema)
+		tests, coverage, err := sandbox.RunTests(ctx, files, schema, o)
 		if err != nil {
 			return Report{}, err
 		}

@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,15 +23,41 @@ type Trigger struct {
 
 // Matches says whether the trigger fits an alert.
 func (t Trigger) Matches(a *alert.Alert) bool {
-	switch {
-	case len(t.Rules) > 0 && !slices.Contains(t.Rules, a.Rule):
-	case t.Priority != nil && a.Priority > *t.Priority:
-	case len(t.Sources) > 0 && !slices.Contains(t.Sources, a.Source):
-	case len(t.Tags) > 0 && !slices.ContainsFunc(t.Tags, func(tag string) bool { return slices.Contains(a.Tags, tag) }):
-	default:
-		return true
+	return t.fitsRule(a) && t.fitsPriority(a) && t.fitsSource(a) && t.fitsTags(a)
+}
+
+func (t Trigger) fitsRule(a *alert.Alert) bool {
+	return len(t.Rules) == 0 || slices.Contains(t.Rules, a.Rule)
+}
+
+func (t Trigger) fitsPriority(a *alert.Alert) bool {
+	return t.Priority == nil || a.Priority <= *t.Priority
+}
+
+func (t Trigger) fitsSource(a *alert.Alert) bool {
+	return len(t.Sources) == 0 || slices.Contains(t.Sources, a.Source)
+}
+
+func (t Trigger) fitsTags(a *alert.Alert) bool {
+	return len(t.Tags) == 0 || slices.ContainsFunc(t.Tags, func(tag string) bool { return slices.Contains(a.Tags, tag) })
+}
+
+// Misses says, for each key that does not fit an alert, why.
+func (t Trigger) Misses(a *alert.Alert) []string {
+	var out []string
+	if !t.fitsRule(a) {
+		out = append(out, fmt.Sprintf("rules: %q is none of %s", a.Rule, strings.Join(t.Rules, ", ")))
 	}
-	return false
+	if !t.fitsTags(a) {
+		out = append(out, fmt.Sprintf("tags: [%s] has none of %s", strings.Join(a.Tags, ", "), strings.Join(t.Tags, ", ")))
+	}
+	if !t.fitsPriority(a) {
+		out = append(out, fmt.Sprintf("priority: %s is less severe than %s", a.Priority.Token(), t.Priority.Token()))
+	}
+	if !t.fitsSource(a) {
+		out = append(out, fmt.Sprintf("sources: %q is none of %s", a.Source, strings.Join(t.Sources, ", ")))
+	}
+	return out
 }
 
 // String is the trigger in one line, for a person.

@@ -16,9 +16,11 @@ type IncidentKey struct{ Cluster, Key string }
 
 // OpenIncident is an incident that alerts may join.
 type OpenIncident struct {
-	ID      string
-	Alerts  int64
-	FirstAt time.Time
+	ID     string
+	Alerts int64
+	// Priority is that of its most severe alert.
+	Priority int
+	FirstAt  time.Time
 }
 
 // Join is what some alerts of one key add to their incident.
@@ -46,7 +48,7 @@ type Joined struct {
 // whose last alert is not older than idle.
 func (s *Store) OpenIncidents(ctx context.Context, keys []IncidentKey, idle time.Time) (map[IncidentKey]OpenIncident, error) {
 	clusters, names := splitKeys(keys)
-	rows, err := s.pool.Query(ctx, `SELECT cluster, key, id::text, alerts, first_at FROM incidents
+	rows, err := s.pool.Query(ctx, `SELECT cluster, key, id::text, alerts, priority, first_at FROM incidents
 		WHERE joinable AND last_at >= $3 AND (cluster, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))`, clusters, names, idle)
 	if err != nil {
 		return nil, fmt.Errorf("read open incidents: %w", err)
@@ -54,7 +56,7 @@ func (s *Store) OpenIncidents(ctx context.Context, keys []IncidentKey, idle time
 	open := map[IncidentKey]OpenIncident{}
 	var k IncidentKey
 	var i OpenIncident
-	_, err = pgx.ForEachRow(rows, []any{&k.Cluster, &k.Key, &i.ID, &i.Alerts, &i.FirstAt}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&k.Cluster, &k.Key, &i.ID, &i.Alerts, &i.Priority, &i.FirstAt}, func() error {
 		open[k] = i
 		return nil
 	})

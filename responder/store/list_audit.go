@@ -27,8 +27,8 @@ type AuditRow struct {
 	Result   string
 	AlertID  string
 	ActionID string
-	// Note, Reason and Params stand beside the body, which has their digests alone: they
-	// can be erased. Empty where there is none, or none any more.
+	// IncidentID is empty where there is none; Note, Reason and Params too, and once they were erased.
+	IncidentID           string
 	Note, Reason, Params string
 	Body                 []byte
 	Prev                 []byte
@@ -36,7 +36,7 @@ type AuditRow struct {
 }
 
 const selectAudit = `SELECT cluster, seq, at, kind, actor, result, coalesce(alert_id::text, ''), coalesce(action_id::text, ''),
-	coalesce(note, ''), coalesce(reason, ''), coalesce(params, ''), body, prev, hash FROM audit`
+	coalesce(incident_id::text, ''), coalesce(note, ''), coalesce(reason, ''), coalesce(params, ''), body, prev, hash FROM audit`
 
 // Audit returns one page of the record within a scope, newest first, and the next
 // page's cursor.

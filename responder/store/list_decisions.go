@@ -2,72 +2,127 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 )
 
-// DecisionFilter chooses decisions; zero fields choose all.
+// decisionPage is how many alerts the export of decisions reads at once: few, for
+// one may come with a megabyte of input.
+const decisionPage = 100
+
+// DecisionFilter chooses the alerts of an export; zero fields choose all.
 type DecisionFilter struct {
-	Playbook, State string
-	// Alert is an alert's id or its last group.
-	Alert string
-	// Since is the oldest decision.
+	// Since is the oldest receipt.
 	Since time.Time
+	// Playbook leaves out the alerts about which it was not asked, and the others' decisions.
+	Playbook string
+	// Alert is one alert's id, or its last group.
+	Alert string
 }
 
-// DecisionRow is what a playbook answered to an alert.
+// DecidedAlert is an alert with all decisions about it.
+type DecidedAlert struct {
+	AlertRow
+	Decisions []DecisionRow
+}
+
+// DecisionRow is a stored decision.
 type DecisionRow struct {
-	ID, AlertID, Playbook, Revision, Mode, State, Reason string
-	// Result is the playbook's answer as JSON, or empty.
-	Result    string
-	Count     int64
-	DecidedNS int64
-	// The alert's part.
-	Cluster, Namespace, Rule string
+	ID, AlertID              string
+	Playbook, Revision, Mode string
+	State, Reason            string
+	// Input and Result are the exact JSON; Result is empty if there was none.
+	Input, Result string
+	DecidedNS     int64
+	Count         int64
+	Actions       []DecidedAction `db:"-"`
 }
 
-const selectDecisions = `SELECT d.id::text, d.alert_id::text, d.playbook, d.revision, d.mode, d.state, d.reason, d.result, d.count, d.decided_ns,
-	a.cluster, a.namespace, a.rule FROM decisions d JOIN alerts a ON a.id = d.alert_id`
+// DecidedAction is what became of one action of a decision. ExecutedNS is 0 if it
+// was not executed.
+type DecidedAction struct {
+	DecisionID, ID         string
+	Type, State, RefusedBy string
+	ExecutedNS             int64
+}
 
-// Decisions returns one page of the decisions about alerts within a scope, newest
-// first, and the next page's cursor.
-func (s *Store) Decisions(ctx context.Context, in Scope, f DecisionFilter, p Paging) ([]DecisionRow, string, error) {
+// Decided tells each alert of the filter within a scope with its decisions, the oldest
+// receipt first, and stops at tell's error. No connection is held while tell runs.
+func (s *Store) Decided(ctx context.Context, in Scope, f DecisionFilter, tell func(DecidedAlert) error) error {
+	var after AlertRow
+	for {
+		alerts, err := s.decidedPage(ctx, in, f, after)
+		if err != nil {
+			return fmt.Errorf("read decisions: %w", err)
+		}
+		for _, a := range alerts {
+			if err := tell(a); err != nil {
+				return err
+			}
+		}
+		if len(alerts) < decisionPage {
+			return nil
+		}
+		after = alerts[len(alerts)-1].AlertRow
+	}
+}
+
+func (s *Store) decidedPage(ctx context.Context, in Scope, f DecisionFilter, after AlertRow) ([]DecidedAlert, error) {
 	var w where
-	w.scope(in, func() (string, []any) { return in.alerts("a") })
-	w.text("d.playbook", f.Playbook)
-	w.text("d.state", f.State)
-	if err := w.id("d.alert_id", f.Alert); err != nil {
-		return nil, "", err
+	w.alertScope(in)
+	if err := w.id("id", f.Alert); err != nil {
+		return nil, err
 	}
 	if !f.Since.IsZero() {
-		w.add("d.decided_ns >= ?", unixNS(f.Since))
+		w.add("received_ns >= ?", unixNS(f.Since))
 	}
-	if p.Before != "" {
-		ns, id, err := parseNSCursor(p.Before)
-		if err != nil {
-			return nil, "", err
-		}
-		w.add("(d.decided_ns, d.id) < (?, ?::text::uuid)", ns, id)
+	if f.Playbook != "" {
+		w.add("EXISTS (SELECT FROM decisions d WHERE d.alert_id = alerts.id AND d.playbook = ?)", f.Playbook)
 	}
-	limit := p.limit()
-	w.args = append(w.args, limit+1)
-	rows, err := collect[DecisionRow](ctx, s.pool, selectDecisions+w.String()+" ORDER BY d.decided_ns DESC, d.id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
+	if after.ID != "" {
+		w.add("(received_ns, id) > (?, ?::text::uuid)", after.ReceivedNS, after.ID)
+	}
+	rows, err := collect[AlertRow](ctx, s.pool, selectAlerts+w.String()+" ORDER BY received_ns, id LIMIT "+strconv.Itoa(decisionPage), w.args...)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	rows, next := cut(rows, limit, func(d DecisionRow) string { return nsCursor(d.DecidedNS, d.ID) })
-	return rows, next, nil
+	alerts := make([]DecidedAlert, len(rows))
+	at := make(map[string]*DecidedAlert, len(rows))
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		alerts[i].AlertRow, ids[i] = r, r.ID
+		at[r.ID] = &alerts[i]
+	}
+	return alerts, s.addDecisions(ctx, in, f.Playbook, ids, at)
 }
 
-// Decision returns one by its id or its id's last group, or ErrNotFound.
-func (s *Store) Decision(ctx context.Context, in Scope, id string) (DecisionRow, error) {
+func (s *Store) addDecisions(ctx context.Context, in Scope, playbook string, ids []string, at map[string]*DecidedAlert) error {
+	decisions, err := collect[DecisionRow](ctx, s.pool, `SELECT id::text, alert_id::text, playbook, revision, mode, state, reason, input, result, decided_ns, count
+		FROM decisions WHERE alert_id = ANY($1::text[]::uuid[]) AND ($2 = '' OR playbook = $2) ORDER BY decided_ns, id`, ids, playbook)
+	if err != nil {
+		return err
+	}
+	of := make(map[string]*DecisionRow, len(decisions))
+	ids = make([]string, len(decisions))
+	for i := range decisions {
+		of[decisions[i].ID], ids[i] = &decisions[i], decisions[i].ID
+	}
 	var w where
-	w.scope(in, func() (string, []any) { return in.alerts("a") })
-	return byID[DecisionRow](ctx, s.pool, selectDecisions, "d.id", id, w)
-}
-
-// DecisionInput returns what the playbook was asked, by the decision's whole id.
-func (s *Store) DecisionInput(ctx context.Context, id string) (input string, err error) {
-	row, err := byID[struct{ Input string }](ctx, s.pool, "SELECT input FROM decisions", "id", id, where{})
-	return row.Input, err
+	w.add("c.decision_id = ANY(?::text[]::uuid[])", ids)
+	w.scope(in, in.actions)
+	actions, err := collect[DecidedAction](ctx, s.pool, `SELECT c.decision_id::text, c.id::text, c.type, c.state, c.refused_by, coalesce(c.executed_ns, 0)
+		FROM actions c LEFT JOIN alerts a ON a.id = c.alert_id`+w.String()+" ORDER BY c.planned_ns, c.id", w.args...)
+	if err != nil {
+		return err
+	}
+	for _, a := range actions {
+		d := of[a.DecisionID]
+		d.Actions = append(d.Actions, a)
+	}
+	for _, d := range decisions {
+		a := at[d.AlertID]
+		a.Decisions = append(a.Decisions, d)
+	}
+	return nil
 }

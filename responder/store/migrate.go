@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,27 +28,78 @@ const migrateLock = 7_221_030_442_611_902
 
 // Migrate brings the database that url names to this version's schema: first
 // ours, then River's. It may run in many processes at once. A database that a
-// newer version has migrated is refused.
+// newer version has migrated is refused. A role that may make no tables has nothing
+// migrated, and gets an error unless the schema is this version's already: then the
+// database's owner migrates, see Grant.
 func Migrate(ctx context.Context, url string) error {
+	config, err := connConfig(url)
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	var may bool
+	if err := db.QueryRowContext(ctx, "SELECT has_schema_privilege(current_schema(), 'CREATE')").Scan(&may); err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	if !may {
+		return checkSchema(ctx, db)
+	}
+	if err := migrateOurs(ctx, db); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	if err := migrateRiver(ctx, db, url); err != nil {
+		return fmt.Errorf("migrate the job queue's schema: %w", err)
+	}
+	return nil
+}
+
+// connConfig reads a connection string that may be a pool's.
+func connConfig(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return fmt.Errorf("database URL: %w", err)
+		return nil, fmt.Errorf("database URL: %w", err)
 	}
 	for name := range config.RuntimeParams {
-		if len(name) > 5 && name[:5] == "pool_" { // the pool's, unknown to the server
+		if strings.HasPrefix(name, "pool_") { // the pool's, unknown to the server
 			delete(config.RuntimeParams, name)
 		}
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
-	db := stdlib.OpenDB(*config)
-	defer db.Close()
-	if err := migrateOurs(ctx, db); err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
+	return config, nil
+}
+
+func connect(ctx context.Context, url string) (*pgx.Conn, error) {
+	config, err := connConfig(url)
+	if err != nil {
+		return nil, err
 	}
-	if err := migrateRiver(ctx, db, url); err != nil {
-		return fmt.Errorf("migrate the job queue's schema: %w", err)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return conn, nil
+}
+
+// checkSchema is what a role without the owner's rights can do.
+func checkSchema(ctx context.Context, db *sql.DB) error {
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	sources := provider.ListSources()
+	known := sources[len(sources)-1].Version
+	var current int64
+	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&current)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at the schema's version: %w; the database's owner makes it with `riposte migrate`", err)
+	case current < known:
+		return fmt.Errorf("the schema is at version %d and this program needs %d: the database's owner brings it there with `riposte migrate`", current, known)
+	case current > known:
+		return fmt.Errorf("the schema is at version %d and this program knows %d: run the newer version", current, known)
 	}
 	return nil
 }

@@ -83,3 +83,52 @@ func TestDowngradeOfLiftedEffects(t *testing.T) {
 	_, err = provider.UpTo(t.Context(), lift)
 	require.NoError(t, err)
 }
+
+// A database with rows in every table that is kept by month from now on: they are all
+// there, the chain's hashes still fit, and the way back and forth loses none.
+func TestUpgradeToMonths(t *testing.T) {
+	db, err := sql.Open("pgx", storetest.Empty(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	const before, months = 5, 8
+	_, err = provider.UpTo(t.Context(), before)
+	require.NoError(t, err)
+	// 3,000 alerts over 20 months, the last of them by a node whose clock is of the year
+	// 9999; each with a decision and an action; a chain whose times go back once.
+	_, err = db.ExecContext(t.Context(), `
+		INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) SELECT gen_random_uuid(), 'c', 'k' || n, 't', 2, now(), now() FROM generate_series(1, 30) AS n;
+		UPDATE incidents SET joinable = false;
+		INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint)
+			SELECT gen_random_uuid(), (SELECT id FROM incidents WHERE key = 'k' || (n % 30 + 1)), 'c', 'n', 'r', 2, 's', 'o', 'none', false, CASE n WHEN 3000 THEN 9223372036854775807 ELSE 1 END, 0,
+				(extract(epoch FROM now() - n * interval '5 hours') * 1e9)::bigint, '{}', decode(lpad(to_hex(n), 8, '0'), 'hex') FROM generate_series(1, 3000) AS n;
+		INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns, digest) SELECT gen_random_uuid(), id, 'p', 'r1', 'enforce', 'decided', '{}', received_ns + 1, 'x' FROM alerts;
+		INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
+			SELECT gen_random_uuid(), d.id, d.alert_id, 'c', 'n', 'freeze', '{}', d.id::text, 'p', 'r1', 'enforce', 'r', 'succeeded', d.decided_ns, 9 FROM decisions d;
+		INSERT INTO guard_effects SELECT id, '{}' FROM actions;
+		INSERT INTO audit (cluster, seq, at, kind, actor, result, body, prev, hash)
+			SELECT 'c', n, now() - (CASE n WHEN 500 THEN 2500 ELSE 3000 - n END) * interval '5 hours', 'startup', 'system:a', '', convert_to('entry ' || n, 'UTF8'), sha256(int8send(n - 1)), sha256(int8send(n)) FROM generate_series(1, 3000) AS n;
+		INSERT INTO audit_heads VALUES ('c', 3000, sha256(int8send(3000)))`)
+	require.NoError(t, err)
+	is := func(want, query string) {
+		t.Helper()
+		var got string
+		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&got))
+		require.Equal(t, want, got, query)
+	}
+	for range 2 {
+		_, err = provider.UpTo(t.Context(), months)
+		require.NoError(t, err)
+		is("3000 3000 3000", `SELECT (SELECT count(*) FROM alerts a JOIN decisions d ON d.alert_id = a.id AND d.month = a.month) || ' ' || count(*) || ' ' ||
+			(SELECT count(*) FROM guard_effects JOIN actions ON id = action_id) FROM actions c JOIN alerts a ON a.id = c.alert_id JOIN decisions d ON d.id = c.decision_id`)
+		is("3000 0", `SELECT count(*) || ' ' || count(*) FILTER (WHERE month < last) FROM (SELECT month, lag(month) OVER (ORDER BY seq) AS last FROM audit) AS a`)
+		is("true", `SELECT count(*) BETWEEN 20 AND 25 FROM pg_inherits WHERE inhparent = 'alerts'::regclass`)
+		is("0", `SELECT count(*) FROM alerts a WHERE month <> date_trunc('month', to_timestamp(received_ns / 1e9) AT TIME ZONE 'UTC')::date`)
+		is("true", `SELECT bool_and(hash = sha256(int8send(seq)) AND convert_from(body, 'UTF8') = 'entry ' || seq) FROM audit`)
+		is("true", `SELECT written_ns <= extract(epoch FROM now()) * 1e9 AND written_ns > 0 FROM audit_heads`)
+		_, err = provider.DownTo(t.Context(), before)
+		require.NoError(t, err)
+		is("3000 3000 3000", `SELECT (SELECT count(*) FROM alerts) || ' ' || (SELECT count(*) FROM decisions) || ' ' || count(*) FROM audit`)
+	}
+}

@@ -30,16 +30,18 @@ func agent(cluster, node string) *server.Permissions {
 	}
 }
 
-// responder lets the responder keep the one stream, read it, send orders and
-// standing orders and hear heartbeats. It cannot delete or purge the stream, nor write an alert.
+// responder lets the responder keep the stream of alerts, read it, send orders and
+// standing orders and hear heartbeats, and put checkpoints into the stream AUDIT. It
+// can delete, purge or loosen neither, nor write an alert.
 func responder() *server.Permissions {
-	const stream = alert.Stream
+	const stream, record = alert.Stream, "AUDIT"
 	return &server.Permissions{
 		Publish: &server.SubjectPermission{Allow: []string{
 			"$JS.API.INFO", "$JS.API.STREAM.CREATE." + stream, "$JS.API.STREAM.UPDATE." + stream, "$JS.API.STREAM.INFO." + stream,
 			"$JS.API.CONSUMER.CREATE." + stream + ".>", "$JS.API.CONSUMER.DURABLE.CREATE." + stream + ".>",
 			"$JS.API.CONSUMER.INFO." + stream + ".>", "$JS.API.CONSUMER.MSG.NEXT." + stream + ".>",
 			"$JS.ACK." + stream + ".>", "orders.>", "standing.*", "switch.*",
+			"audit.*.checkpoint", "$JS.API.STREAM.CREATE." + record, "$JS.API.STREAM.INFO." + record, "$JS.API.STREAM.MSG.GET." + record,
 		}},
 		Subscribe: &server.SubjectPermission{Allow: []string{alert.ResponderInboxPrefix + ".>", "agents.>"}},
 	}

@@ -34,8 +34,11 @@ type Server struct {
 	once    sync.Once
 }
 
-// database and role have the product's name.
-const database = "riposte"
+// database and its owner have the product's name; the application's role owns nothing.
+const (
+	database    = "riposte"
+	application = "riposte_app"
+)
 
 // Start returns when the server takes connections and the database exists.
 func Start(ctx context.Context, o Options) (*Server, error) {
@@ -63,20 +66,32 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := c.init(ctx); err != nil {
 		return nil, err
 	}
+	if err := c.admit(); err != nil {
+		return nil, err
+	}
 	s, err := c.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.createDatabase(ctx); err != nil {
+	if err := c.create(ctx, "created", "createdb", database); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	if err := c.create(ctx, "created-role", "createuser", application); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-// URL is the database's connection string. It holds no secret: the server knows
-// its client by the operating system's user.
-func (s *Server) URL() string {
-	return "postgres:///" + database + "?host=" + s.socket + "&user=" + database
+// URL is the connection string of the database's owner. It holds no secret: the server
+// knows its client by the operating system's user.
+func (s *Server) URL() string { return s.url(database) }
+
+// AppURL is that of the role that may do what a responder needs, once it was granted
+// (store.Grant), and no more.
+func (s *Server) AppURL() string { return s.url(application) }
+
+func (s *Server) url(role string) string {
+	return "postgres:///" + database + "?host=" + s.socket + "&user=" + role
 }
 
 // Exited is closed when the server has ended, wanted or not.
@@ -123,16 +138,20 @@ func (c *cluster) init(ctx context.Context) error {
 	if out, err := c.command(ctx, "initdb", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, lastLine(out))
 	}
-	// Whoever runs Riposte, and nobody else, is the database's owner.
-	hba := "local all " + database + " peer map=owner\n"
-	ident := fmt.Sprintf("owner %q %s\n", c.user.client, database)
-	if err := os.WriteFile(filepath.Join(fresh, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(fresh, "pg_ident.conf"), []byte(ident), 0o600); err != nil {
-		return err
-	}
 	return os.Rename(fresh, c.data)
+}
+
+// admit says who may connect, at each start: whoever runs Riposte, and nobody else, is
+// the database's owner and the application.
+func (c *cluster) admit() error {
+	hba := "local all " + database + "," + application + " peer map=owner\n"
+	ident := fmt.Sprintf("owner %[1]q %[2]s\nowner %[1]q %[3]s\n", c.user.client, database, application)
+	for name, text := range map[string]string{"pg_hba.conf": hba, "pg_ident.conf": ident} {
+		if err := os.WriteFile(filepath.Join(c.data, name), []byte(text), 0o600); err != nil { // the file and its owner are the server's
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
@@ -202,15 +221,16 @@ func (c *cluster) ready(ctx context.Context, s *Server) error {
 	}
 }
 
-func (c *cluster) createDatabase(ctx context.Context) error {
-	made := filepath.Join(c.Dir, "created")
+// create makes a database or a role, once: the file made remembers that it is there.
+func (c *cluster) create(ctx context.Context, made, program, name string) error {
+	made = filepath.Join(c.Dir, made)
 	if _, err := os.Stat(made); err == nil {
 		return nil
 	}
-	cmd := c.command(ctx, "createdb", "-h", c.socket, "-U", database, database)
+	cmd := c.command(ctx, program, "-h", c.socket, "-U", database, name)
 	cmd.SysProcAttr.Credential = nil // as the client, whom the server trusts
 	if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "already exists") {
-		return fmt.Errorf("createdb: %w: %s", err, lastLine(out))
+		return fmt.Errorf("%s: %w: %s", program, err, lastLine(out))
 	}
 	return os.WriteFile(made, nil, 0o600)
 }

@@ -48,7 +48,7 @@ func binaries() (string, error) {
 }
 
 func isBin(dir string) bool {
-	for _, program := range []string{"initdb", "postgres", "createdb"} {
+	for _, program := range []string{"initdb", "postgres", "createdb", "createuser"} {
 		if info, err := os.Stat(filepath.Join(dir, program)); err != nil || info.Mode()&0o111 == 0 {
 			return false
 		}

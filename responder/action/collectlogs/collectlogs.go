@@ -42,9 +42,10 @@ var spec = action.Spec{
 		{Name: "lines", Type: "number", Default: "1000", Desc: "How many of the last lines, from 1 to 10000."},
 		{Name: "bytes", Type: "number", Default: "65536", Desc: "How many bytes of each log at most, from 1 to 262144."},
 	},
-	Example: `{"lines": 500}`,
-	Stage:   action.Gather,
-	Slow:    true,
+	Example:   `{"lines": 500}`,
+	Momentary: true,
+	Stage:     action.Gather,
+	Slow:      true,
 }
 
 type params struct {

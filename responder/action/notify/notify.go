@@ -43,7 +43,8 @@ var spec = action.Spec{
 		{Name: "text", Type: "text", Default: "the action's reason", Desc: "What to say, 4096 bytes at most."},
 		{Name: "to", Type: "list", Default: "log", Desc: "Names: log, or webhooks of the configuration."},
 	},
-	Example: `{"text": "A shell runs in a pod of the shop.", "to": ["log"]}`,
+	Momentary: true,
+	Example:   `{"text": "A shell runs in a pod of the shop.", "to": ["log"]}`,
 }
 
 type params struct {

@@ -39,9 +39,10 @@ var spec = action.Spec{
 		kubeobject.Permissions("get", append([]string{kubeobject.Pods, kubeobject.Nodes}, resources...)...),
 		kubeobject.Permissions("list", kubeobject.Events)...,
 	),
-	Example: `{}`,
-	Stage:   action.Gather,
-	Slow:    true,
+	Example:   `{}`,
+	Momentary: true,
+	Stage:     action.Gather,
+	Slow:      true,
 }
 
 // Action is the action.Action.

@@ -31,7 +31,8 @@ var spec = action.Spec{
 		{Name: "to", Type: "text", Required: true, Desc: "The webhook's name in the configuration. An address cannot be given."},
 		{Name: "data", Type: "map", Desc: "What else the receiver should know."},
 	},
-	Example: `{"to": "ticket-system", "data": {"queue": "security"}}`,
+	Momentary: true,
+	Example:   `{"to": "ticket-system", "data": {"queue": "security"}}`,
 }
 
 type params struct {

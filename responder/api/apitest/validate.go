@@ -90,12 +90,13 @@ func (r *recorder) Write(b []byte) (int, error) {
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (r *recorder) streams() bool {
-	return strings.HasPrefix(r.Header().Get("Content-Type"), "text/event-stream")
+	kind := r.Header().Get("Content-Type")
+	return strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/x-ndjson")
 }
 
 func (r *recorder) check(router routers.Router, req *http.Request) error {
 	if !strings.HasPrefix(req.URL.Path, "/api/v1/") || r.status == 0 || r.streams() {
-		return nil // the console, a client that left, or events, which have tests of their own
+		return nil // the console, a client that left, or a stream, which has tests of its own
 	}
 	route, values, err := router.FindRoute(req)
 	if err != nil {

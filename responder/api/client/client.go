@@ -212,12 +212,6 @@ func (c *Client) Audit(ctx context.Context, f AuditFilter) (p api.Page[api.Audit
 		"since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
 }
 
-// Verify has the responder check every chain of the record. That the record is
-// bad is in the answer, not an error.
-func (c *Client) Verify(ctx context.Context) (v api.Verification, err error) {
-	return v, c.get(ctx, "audit/verify", nil, &v)
-}
-
 // Status returns one look at everything.
 func (c *Client) Status(ctx context.Context) (s api.Status, err error) {
 	return s, c.get(ctx, "status", nil, &s)

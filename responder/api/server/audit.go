@@ -3,6 +3,10 @@ package server
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
 
 	"riposte/responder/api"
 	"riposte/responder/audit"
@@ -27,21 +31,93 @@ func auditKinds() []string {
 	return names
 }
 
-// verifyAudit reads the whole record, so one at a time is enough.
-func (s *Server) verifyAudit(ctx context.Context, _ *call) (any, error) {
+// verifyAudit reads the whole record, so one at a time is enough. Whoever accepts
+// lines of JSON is told how far it is, and gets the result as the last one.
+func (s *Server) verifyAudit(w http.ResponseWriter, c *call) {
 	if !s.verifying.TryLock() {
-		return nil, problemf("verification_running", "a verification is running; try again when it is done")
+		s.refuse(w, c.Request, problemf("verification_running", "a verification is running; try again when it is done"))
+		return
 	}
 	defer s.verifying.Unlock()
-	report, err := s.verify(ctx)
-	v := api.Verification{OK: report.OK, Entries: report.Entries, Chains: []api.ChainVerification{}}
-	for _, c := range report.Chains {
-		v.Chains = append(v.Chains, api.ChainVerification{Cluster: c.Cluster, OK: c.OK, Entries: c.Entries, Head: c.Head, BadSeq: c.BadSeq, Reason: c.Reason})
+	ctx, cancel := long(w, c.Request)
+	defer cancel()
+	if c.Header.Get("Accept") != ndjson {
+		report, err := s.verify(ctx, nil)
+		if err != nil {
+			s.refuse(w, c.Request, err)
+			return
+		}
+		a, err := responseOf(VerificationOf(report), nil)
+		if err != nil {
+			s.refuse(w, c.Request, err)
+			return
+		}
+		a.write(w)
+		return
 	}
-	return v, err
+	w.Header().Set("Content-Type", ndjson)
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w).Flush
+	told := time.Now()
+	report, err := s.verify(ctx, func(read int64) {
+		if now := time.Now(); now.Sub(told) > progressEvery {
+			told = now
+			_ = lines.Encode(api.VerificationProgress{Read: read}) // whoever is gone cancels the context
+			_ = flush()
+		}
+	})
+	if err != nil {
+		s.Log.Error("verify the record", "error", err)
+		_ = lines.Encode(api.Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "the record could not be read; the log says why"})
+		return
+	}
+	_ = lines.Encode(VerificationOf(report))
 }
 
-func (s *Server) verify(ctx context.Context) (audit.Report, error) {
+// ndjson is one JSON value a line.
+const ndjson = "application/x-ndjson"
+
+// progressEvery is how often somebody who waits is told how far it is.
+const progressEvery = time.Second
+
+// long gives a request that reads the whole record the time for it: the server's own
+// deadlines are for short answers.
+func long(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})
+	_ = control.SetWriteDeadline(time.Now().Add(verifyTimeout + writeTimeout))
+	return context.WithTimeout(r.Context(), verifyTimeout)
+}
+
+// exportAudit streams the whole record, see audit.Export. An error in the middle cuts
+// the answer off, so that nobody takes it for the whole.
+func (s *Server) exportAudit(w http.ResponseWriter, c *call) {
+	ctx, cancel := long(w, c.Request)
+	defer cancel()
+	w.Header().Set("Content-Type", ndjson)
+	if err := audit.Export(ctx, s.Store.Pool(), w); err != nil {
+		s.Log.Error("export the record", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// redactAudit erases a value of an entry.
+func (s *Server) redactAudit(ctx context.Context, c *call) (any, error) {
+	d := c.body.(*api.Redaction)
+	reason, err := needReason(d.Reason)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.InTx(ctx, func(tx store.Tx) error { return audit.Redact(ctx, tx, d.Cluster, d.Seq, d.Field, c.actor(), reason) })
+	switch {
+	case errors.Is(err, audit.ErrNoField):
+		err = problemf("bad_body", "field: %v", err)
+	case errors.Is(err, store.ErrNotFound):
+		err = problemf("not_found", "entry %d of cluster %.100q has no %s, or no more", d.Seq, d.Cluster, d.Field)
+	}
+	return d, err
+}
+
+func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report, error) {
 	var e audit.Evidence
 	if s.Evidence != nil {
 		var err error
@@ -49,6 +125,7 @@ func (s *Server) verify(ctx context.Context) (audit.Report, error) {
 			return audit.Report{}, err
 		}
 	}
+	e.Progress = progress
 	return audit.Verify(ctx, s.Store.Pool(), e)
 }
 
@@ -61,6 +138,6 @@ func (s *Server) record(ctx context.Context, e audit.Entry) error {
 func auditResource(a store.AuditRow) api.AuditEntry {
 	return api.AuditEntry{
 		Cluster: a.Cluster, Seq: a.Seq, At: a.At.UTC(), Kind: a.Kind, Actor: a.Actor, Result: a.Result, AlertID: a.AlertID,
-		ActionID: a.ActionID, Note: a.Note, Reason: a.Reason, Params: maybeJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
+		ActionID: a.ActionID, IncidentID: a.IncidentID, Note: a.Note, Reason: a.Reason, Params: maybeJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
 	}
 }

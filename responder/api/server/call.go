@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"time"
 
 	"riposte/responder/api/access"
 	"riposte/responder/audit"
@@ -68,13 +67,7 @@ func (s *Server) handle(e route) http.HandlerFunc {
 
 // respond runs the handler, once for an idempotency key, and writes its answer.
 func (s *Server) respond(w http.ResponseWriter, c *call, e route, body []byte) {
-	if e.timeout > 0 {
-		// The server's own read deadline would cancel the request while it is answered.
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Time{})
-		_ = control.SetWriteDeadline(time.Now().Add(e.timeout + writeTimeout))
-	}
-	ctx, cancel := context.WithTimeout(c.Context(), max(e.timeout, queryTimeout))
+	ctx, cancel := context.WithTimeout(c.Context(), queryTimeout)
 	defer cancel()
 	work := func() (response, error) {
 		v, err := e.serve(ctx, c)

@@ -128,12 +128,16 @@ func (d describer) responses(e route) object {
 	all := object{"default": object{"description": "What went wrong.", "content": object{"application/problem+json": object{"schema": ref("Problem")}}}}
 	switch {
 	case e.answer != nil:
-		ok := object{"description": "Done.", "content": object{"application/json": object{"schema": d.schema(reflect.TypeOf(e.answer), false)}}}
+		content := object{"application/json": object{"schema": d.schema(reflect.TypeOf(e.answer), false)}}
+		if e.kind != "" {
+			content[e.kind] = object{"schema": object{"type": "string"}}
+		}
+		ok := object{"description": "Done.", "content": content}
 		if e.tagged() {
 			ok["headers"] = object{"ETag": object{"schema": object{"type": "string"}}}
 		}
 		all["200"] = ok
-		if e.body == nil {
+		if e.tagged() && e.body == nil {
 			all["304"] = object{"description": "Not changed."}
 		}
 	case e.kind == "application/json":

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"reflect"
-	"time"
 
 	"riposte/responder/api/access"
 )
@@ -27,21 +26,20 @@ type route struct {
 	serve        handler
 	// secret: the answer is not kept for an idempotency key.
 	secret bool
-	// timeout is longer than the usual one.
-	timeout time.Duration
-	// raw serves in place of serve what is no JSON of ours, of the content type kind.
+	// raw serves in place of serve what is no JSON of ours, or not always, of the content
+	// type kind.
 	raw  func(http.ResponseWriter, *call)
 	kind string
 }
 
 // tagged says that its answers have entity tags: those that show a state.
 func (e route) tagged() bool {
-	return e.answer != nil && e.body == nil || len(e.pattern) > 4 && e.pattern[:4] == "PUT "
+	return e.raw == nil && e.answer != nil && e.body == nil || len(e.pattern) > 4 && e.pattern[:4] == "PUT "
 }
 
 // parameters are those of the query, with fields where a resource is shown.
 func (e route) parameters() []parameter {
-	if e.answer == nil || e.body != nil {
+	if e.answer == nil || e.body != nil || e.raw != nil {
 		return e.query
 	}
 	return append(e.query[:len(e.query):len(e.query)], fieldsParameter(reflect.TypeOf(e.answer)))

@@ -74,6 +74,8 @@ type Server struct {
 	handler  http.Handler
 	// verifying: the record is read once at a time.
 	verifying sync.Mutex
+	// exporting: one export of decisions at a time.
+	exporting sync.Mutex
 	// cancel ends the requests that are still there after Stop's time, done waits for
 	// the feed and the server.
 	cancel context.CancelFunc

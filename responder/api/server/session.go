@@ -152,7 +152,7 @@ func (s *Server) signIn(w http.ResponseWriter, c *call) error {
 func (s *Server) logout(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(c.Context(), queryTimeout)
 	defer cancel()
-	if err := s.record(ctx, audit.Entry{Kind: audit.Logout, Actor: c.actor(), Note: "signed out at the console"}); err != nil {
+	if err := s.record(ctx, audit.Entry{Kind: audit.Logout, Actor: c.actor(), Result: "accepted", Note: "signed out at the console"}); err != nil {
 		s.refuse(w, c.Request, err)
 		return
 	}

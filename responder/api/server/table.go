@@ -49,6 +49,10 @@ func (s *Server) table() []route {
 			answer: api.Decision{}, serve: s.showDecision,
 		},
 		{
+			pattern: "GET /api/v1/decisions/export", name: "exportDecisions", says: "Stream alerts with what was decided about them, one a line, the oldest first, and a line with end when that is all.", role: v,
+			query: []parameter{sinceParameter, {name: "playbook"}, {name: "alert", says: "An alert's id or its last twelve digits."}}, raw: s.exportDecisions, kind: ndjson,
+		},
+		{
 			pattern: "GET /api/v1/actions", name: "listActions", says: "List actions, the newest plan first.", role: v,
 			query: actionParameters, answer: api.Page[api.Action]{}, serve: list(actionFilter, s.Store.Actions, actionResource),
 		},
@@ -126,7 +130,15 @@ func (s *Server) table() []route {
 		},
 		{
 			pattern: "GET /api/v1/audit/verify", name: "verifyAudit", says: "Check every chain of the record; that it is bad is in the answer.", role: v, whole: true,
-			answer: api.Verification{}, serve: s.verifyAudit, timeout: verifyTimeout,
+			answer: api.Verification{}, raw: s.verifyAudit, kind: ndjson,
+		},
+		{
+			pattern: "GET /api/v1/audit/export", name: "exportAudit", says: "Stream the whole record, one entry a line; docs/audit.md describes the format.", role: v, whole: true,
+			raw: s.exportAudit, kind: ndjson,
+		},
+		{
+			pattern: "POST /api/v1/audit/redactions", name: "redactAudit", says: "Erase one value of one entry of the record, for good.", role: admin, whole: true,
+			body: api.Redaction{}, answer: api.Redaction{}, serve: s.redactAudit,
 		},
 		{
 			pattern: "GET /api/v1/deadletters", name: "listDeadLetters", says: "List messages that could not be processed, the latest first, without their bodies.", role: v,

@@ -100,6 +100,14 @@ func (es Errors) Unique() Errors {
 	})
 }
 
+// Suggest is "did you mean ..." with the nearest of some names, empty if none is near.
+func Suggest(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
 // At makes an error with a place in a file.
 func At(loc *ast.Location, format string, args ...any) *Error {
 	e := &Error{Message: fmt.Sprintf(format, args...)}
@@ -112,6 +120,7 @@ func At(loc *ast.Location, format string, args ...any) *Error {
 // located drops OPA's error code: the message says the same in words.
 func located(e *ast.Error) *Error {
 	out := At(e.Location, "%s", e.Message)
+	explainRef(out, e.Details)
 	if e.Details != nil {
 		for _, line := range e.Details.Lines() {
 			if strings.TrimSpace(line) != "" {

@@ -142,11 +142,15 @@ func storeOf(data map[string]any) storage.Store {
 // undefined. Out of time it returns ErrDeadline, and ctx's own error when the
 // caller gave up; any other error is the policy's.
 func (q *Query) Eval(ctx context.Context, input ast.Value, now time.Time, limit time.Duration) (ast.Value, error) {
+	return q.eval(ctx, input, now, limit)
+}
+
+func (q *Query) eval(ctx context.Context, input ast.Value, now time.Time, limit time.Duration, more ...opa.EvalOption) (ast.Value, error) {
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var value ast.Value
-	rs, err := q.q.Eval(bounded, opa.EvalParsedInput(input), opa.EvalTime(now),
-		opa.EvalGenerateJSON(func(t *ast.Term, _ *opa.EvalContext) (any, error) { return t.Value, nil }))
+	rs, err := q.q.Eval(bounded, append(more, opa.EvalParsedInput(input), opa.EvalTime(now),
+		opa.EvalGenerateJSON(func(t *ast.Term, _ *opa.EvalContext) (any, error) { return t.Value, nil }))...)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:

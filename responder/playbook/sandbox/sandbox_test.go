@@ -83,7 +83,7 @@ func TestOnlyTheClockIsNondeterministic(t *testing.T) {
 
 func TestCompileErrors(t *testing.T) {
 	tests := map[string]struct{ text, want string }{
-		"misspelt input": {"package a.b.c\n\nx if input.alert.rul == \"a\"\n", "f0.rego:3:6: undefined ref: input.alert.rul"},
+		"misspelt input": {"package a.b.c\n\nx if input.alert.rul == \"a\"\n", "f0.rego:3:18: undefined ref: input.alert.rul"},
 		"wrong type":     {"package a.b.c\n\nx if input.alert.rule == 7\n", "f0.rego:3:6: match error"},
 		"unused import":  {"package a.b.c\n\nimport data.a.b.d\n\nx := 1\n", "f0.rego:3:1: import data.a.b.d unused"},
 		"unused variable": {
@@ -98,7 +98,7 @@ func TestCompileErrors(t *testing.T) {
 		"dynamic":     {"package a.b.c\n\nx if data[input.name]\n", "recursive"},
 		"own schema": {
 			"package a.b.c\n\n# METADATA\n# schemas:\n# - input: {type: object}\nx if input.alert.rul == \"a\"\n",
-			"f0.rego:6:6: undefined ref: input.alert.rul",
+			"f0.rego:6:18: undefined ref: input.alert.rul: did you mean \"rule\"?",
 		},
 	}
 	for name, tt := range tests {
@@ -245,7 +245,7 @@ test_cases[name] if {
 	}
 	all, err := Read(Source{FS: fs})
 	require.NoError(t, err)
-	results, coverage, err := RunTests(context.Background(), all, schema(t))
+	results, coverage, err := RunTests(context.Background(), all, schema(t), TestOptions{})
 	require.NoError(t, err)
 	byName := map[string]TestResult{}
 	for _, r := range results {
@@ -269,6 +269,6 @@ func TestRunTestsCompilesAgainstTheSchema(t *testing.T) {
 	fs := fstest.MapFS{"a_test.rego": {Data: []byte("package p.q.a_test\n\ntest_x if input.nam == \"a\"\n")}}
 	all, err := Read(Source{FS: fs})
 	require.NoError(t, err)
-	_, _, err = RunTests(context.Background(), all, schema(t))
-	require.ErrorContains(t, err, "a_test.rego:3:11: undefined ref: input.nam")
+	_, _, err = RunTests(context.Background(), all, schema(t), TestOptions{})
+	require.ErrorContains(t, err, "a_test.rego:3:17: undefined ref: input.nam")
 }

@@ -53,6 +53,16 @@ type Coverage struct {
 	Covered, Missed int
 	// MissedAt are the missed lines, as "12" or "12-14".
 	MissedAt []string
+	// Lines says of each line that can be evaluated, counted from 1, whether it was.
+	Lines map[int]bool
+}
+
+// TestOptions choose and feed the tests.
+type TestOptions struct {
+	// Run, if not nil, chooses tests by package and name: "playbooks.web_test.test_it".
+	Run *regexp.Regexp
+	// Fixtures are what the tests find under data.fixtures, by name; see ReadFixtures.
+	Fixtures map[string]any
 }
 
 // Percent is 100 for a file without anything to cover.
@@ -66,14 +76,21 @@ func (c Coverage) Percent() float64 {
 // RunTests compiles files with their tests and runs every rule whose name begins
 // with test_. It returns the results sorted by place and the coverage of the
 // files that are no tests. Errors means that it could not be compiled.
-func RunTests(ctx context.Context, files []*File, s Schema) ([]TestResult, []Coverage, error) {
+func RunTests(ctx context.Context, files []*File, s Schema, o TestOptions) ([]TestResult, []Coverage, error) {
+	if err := missingFixtures(files, o.Fixtures); err != nil {
+		return nil, nil, err
+	}
 	covered := cover.New()
 	mods := modules(files, true)
 	data, err := documents(files)
 	if err != nil {
 		return nil, nil, err
 	}
-	raw, err := runTests(ctx, newRunner(mods, data, s).SetCoverageQueryTracer(covered).SetCoverageRuns(nil))
+	first := newRunner(mods, data, s, o).SetCoverageQueryTracer(covered).SetCoverageRuns(nil)
+	if o.Run != nil {
+		first = first.Filter(o.Run.String())
+	}
+	raw, err := runTests(ctx, first)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +104,7 @@ func RunTests(ctx context.Context, files []*File, s Schema) ([]TestResult, []Cov
 	}
 	// What failed runs a second time with a trace, which tells where.
 	if len(failed) > 0 {
-		traced, err := runTests(ctx, newRunner(mods, data, s).EnableTracing(true).Filter("^("+strings.Join(failed, "|")+")$"))
+		traced, err := runTests(ctx, newRunner(mods, data, s, o).EnableTracing(true).Filter("^("+strings.Join(failed, "|")+")$"))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -115,13 +132,14 @@ func RunTests(ctx context.Context, files []*File, s Schema) ([]TestResult, []Cov
 	return results, coverage(covered.Report(mods), slices.Sorted(maps.Keys(mods))), nil
 }
 
-func newRunner(mods map[string]*ast.Module, data map[string]any, s Schema) *tester.Runner {
+func newRunner(mods map[string]*ast.Module, data map[string]any, s Schema, o TestOptions) *tester.Runner {
 	c := compiler(s).WithEnablePrintStatements(true)
 	fresh := make(map[string]*ast.Module, len(mods))
 	for name, m := range mods {
 		fresh[name] = m.Copy()
 	}
-	return tester.NewRunner().SetStore(storeOf(data)).SetCompiler(c).SetModules(fresh).SetTimeout(testTimeout).RaiseBuiltinErrors(true).CapturePrintOutput(true)
+	data["fixtures"] = o.Fixtures
+	return tester.NewRunner().SetCompiler(c).SetStore(storeOf(data)).SetModules(fresh).SetTimeout(testTimeout).RaiseBuiltinErrors(true).CapturePrintOutput(true)
 }
 
 func runTests(ctx context.Context, r *tester.Runner) ([]*tester.Result, error) {
@@ -194,7 +212,14 @@ func coverage(r cover.Report, names []string) []Coverage {
 		if f == nil {
 			continue
 		}
-		c := Coverage{File: name, Covered: f.CoveredLines, Missed: f.NotCoveredLines}
+		c := Coverage{File: name, Covered: f.CoveredLines, Missed: f.NotCoveredLines, Lines: map[int]bool{}}
+		for _, ranges := range [][]cover.Range{f.NotCovered, f.Covered} { // a line in both was evaluated
+			for _, m := range ranges {
+				for row := m.Start.Row; row <= m.End.Row; row++ {
+					c.Lines[row] = f.IsCovered(row)
+				}
+			}
+		}
 		for _, m := range f.NotCovered {
 			at := strconv.Itoa(m.Start.Row)
 			if m.End.Row > m.Start.Row {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,6 +81,10 @@ func Empty(t testing.TB) string {
 	t.Cleanup(func() { admin(t, pg, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	return in(pg.URL(), name)
 }
+
+// App is a database's connection string for the role that a responder needs. It has no
+// rights until store.Grant gives it some.
+func App(url string) string { return strings.Replace(url, "user=riposte", "user=riposte_app", 1) }
 
 // start returns the running server. Where PostgreSQL is not installed the test
 // is skipped, and fails under CI=true.

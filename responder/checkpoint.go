@@ -1,0 +1,72 @@
+package responder
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+
+	"riposte/responder/audit"
+)
+
+// startSigner signs the record's checkpoints, if there is a key. It stops before the
+// bus and the database, and signs what has come until then.
+func (r *Responder) startSigner() {
+	if r.secrets.checkpointKey == nil {
+		return
+	}
+	log := r.o.Log.With("component", "checkpoints")
+	places := []audit.Place{r.bus.Checkpoints()}
+	if r.o.CheckpointFile != "" {
+		places = append(places, &audit.File{Path: r.o.CheckpointFile})
+	}
+	r.signer = audit.NewSigner(audit.SignerOptions{
+		Store: r.store, Key: r.secrets.checkpointKey, OldKey: r.secrets.oldCheckpointKey, Every: r.o.CheckpointEvery, Within: r.o.CheckpointWithin,
+		Places: places, Log: log,
+	})
+	running := background(r.signer.Run)
+	r.cleanups.add("the checkpoints", func(ctx context.Context) error {
+		return errors.Join(running(ctx), r.signer.Round(ctx, true))
+	})
+}
+
+// evidence is what the record is compared with: the newest checkpoint of each place,
+// whatever the database says. It must be read before the record is.
+func (r *Responder) evidence(ctx context.Context) (e audit.Evidence, err error) {
+	if r.signer == nil {
+		return e, nil
+	}
+	for _, key := range []ed25519.PrivateKey{r.secrets.checkpointKey, r.secrets.oldCheckpointKey} {
+		if key != nil {
+			e.Keys = append(e.Keys, key.Public().(ed25519.PublicKey))
+		}
+	}
+	e.Checkpoints, err = r.signer.Newest(ctx)
+	return e, err
+}
+
+// retire takes out of the database what is kept for so long and no longer.
+func (r *Responder) retire(ctx context.Context, now time.Time) error {
+	var errs []error
+	if r.o.AlertRetention > 0 {
+		gone, err := r.store.RetireAlerts(ctx, now.Add(-r.o.AlertRetention))
+		errs = append(errs, err)
+		r.retired("alerts", gone)
+	}
+	if r.o.Retention > 0 && r.signer != nil {
+		gone, err := r.signer.Retire(ctx, now.Add(-r.o.Retention))
+		if err != nil {
+			err = fmt.Errorf("retire the record's oldest months: %w", err)
+		}
+		errs = append(errs, err)
+		r.retired("audit", gone)
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Responder) retired(what string, gone []string) {
+	if len(gone) > 0 {
+		r.o.Log.Info("months are retired", "of", what, "tables", gone)
+	}
+}

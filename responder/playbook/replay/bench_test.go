@@ -1,0 +1,45 @@
+package replay_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"riposte/responder/api/client"
+	"riposte/responder/playbook/replay"
+)
+
+// BenchmarkReplay replays a hundred thousand decisions of seven playbooks: real lines
+// of the export, over and over.
+func BenchmarkReplay(b *testing.B) {
+	dir := folder(b, nil)
+	from := newBench(b, load(b, dir))
+	from.take(3000)
+	var lines [][]byte
+	var bytes int64
+	for line, err := range from.export(client.DecisionFilter{}) {
+		require.NoError(b, err)
+		lines = append(lines, line)
+		bytes += int64(len(line))
+	}
+	const decisions = 100_000
+	rounds := decisions/int(from.count("SELECT count(*) FROM decisions")) + 1
+	set := load(b, dir)
+	b.SetBytes(bytes * int64(rounds))
+	b.ResetTimer()
+	for range b.N {
+		r, err := replay.Run(b.Context(), func(yield func([]byte, error) bool) {
+			for range rounds {
+				for _, l := range lines {
+					if !yield(l, nil) {
+						return
+					}
+				}
+			}
+		}, replay.Options{Set: set, Actions: registry})
+		require.NoError(b, err)
+		require.GreaterOrEqual(b, r.Decisions, int64(decisions))
+		require.Zero(b, r.Added+r.Removed+r.Changed)
+		b.ReportMetric(float64(r.Decisions)/r.Took.Seconds(), "decisions/s")
+	}
+}
