@@ -68,7 +68,7 @@ var importRules = []struct {
 		name:   "CRI and gRPC stay with the runtimes' metadata",
 		of:     []string{"riposte"},
 		exempt: []string{"riposte/agent/enrich/runtime"},
-		direct: true, forbid: []string{"k8s.io/cri-api", "google.golang.org/grpc"},
+		direct: true, forbid: []string{"k8s.io/cri-api", "google.golang.org/grpc", "github.com/containerd"},
 	},
 	{
 		name:   "OPA stays with playbook and guard",
@@ -81,6 +81,12 @@ var importRules = []struct {
 		of:     []string{"riposte"},
 		exempt: []string{"riposte/agent/bus", "riposte/responder/bus", "riposte/deploy/standalone", "riposte/deploy/e2e"},
 		direct: true, forbid: []string{"github.com/nats-io"},
+	},
+	{
+		name:   "Prometheus stays with the figures, OpenTelemetry with the traces",
+		of:     []string{"riposte"},
+		exempt: []string{"riposte/responder/figures", "riposte/responder/trace"},
+		direct: true, forbid: []string{"github.com/prometheus", "go.opentelemetry.io"},
 	},
 	{
 		name:   "what belongs to no half sees neither",

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -23,8 +24,17 @@ func main() {
 	sandbox.Init() // the drill's container starts as this program
 	if err := newRoot().Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "riposte:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is 1, unless the error says another one.
+func exitCode(err error) int {
+	var coded interface{ ExitStatus() int }
+	if errors.As(err, &coded) {
+		return coded.ExitStatus()
+	}
+	return 1
 }
 
 func newRoot() *cobra.Command {

@@ -43,6 +43,7 @@ const cluster, node = "lab", "n1.example"
 
 // lab is the other side: a bus, and the responder's keys.
 type lab struct {
+	server   *natsd.Server
 	nc       *nats.Conn
 	consumer jetstream.Consumer
 	beats    chan *nats.Msg
@@ -62,7 +63,7 @@ func newLab(t testing.TB) *lab {
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 
-	l := &lab{beats: make(chan *nats.Msg, 64)}
+	l := &lab{server: s, beats: make(chan *nats.Msg, 64)}
 	option, err := nats.NkeyOptionFromSeed(seed("responder"))
 	require.NoError(t, err)
 	l.nc, err = nats.Connect(s.URL(), option, nats.CustomInboxPrefix(alert.ResponderInboxPrefix))
@@ -128,6 +129,7 @@ func (l *lab) next(t testing.TB, want func(*alert.Alert) bool) *alert.Alert {
 		require.NoError(t, a.Validate())
 		require.Equal(t, alert.Subject(cluster, node, a.Priority), m.Subject())
 		require.Equal(t, a.Riposte.MessageID(), m.Headers().Get("Nats-Msg-Id"))
+		require.NotEmpty(t, m.Headers().Get(alert.HeaderTrace))
 		if want(&a) {
 			return &a
 		}

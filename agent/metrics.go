@@ -59,6 +59,7 @@ func (a *Agent) metrics() []health.Metric {
 			health.One(counter, own+"events_unmaskable_total", "Events of processes that the kernel has no room to keep a mask for.", float64(unkept)),
 			health.One(counter, own+"masks_refused_total", "Masks that the kernel did not take.", float64(a.interest.failed.Load())))
 	}
+	all = append(all, a.busMetrics()...)
 	all = append(all, a.held()...)
 	return append(all, hostMetrics(a.started)...)
 }

@@ -7,7 +7,7 @@
 // The two simplest kinds are here: calls that are told by their arguments alone, and
 // those that change what the caller is.
 #include "headers/state.h"
-#include "headers/call.h"
+#include "headers/object.h"
 #include "headers/syscall_x86.h"
 
 #define PR_SET_NAME 15
@@ -44,14 +44,19 @@ enum interest {
 	WANTED,
 };
 
+// fd is the call's first argument, which a call on a socket has as its descriptor.
 static __always_inline enum interest interest_in(const bool typed, struct task_struct *task,
-						 const struct wire_shape *shape)
+						 const struct wire_shape *shape, __u32 fd)
 {
 	if (!shape || !shape->call)
 		return DROPPED;
 	if (!masked(typed, task, shape))
 		return WANTED;
-	return shape->flags & SHAPE_ROLE ? HIDDEN : DROPPED;
+	if (!(shape->flags & SHAPE_ROLE))
+		return DROPPED;
+	if (shape->special >= SPECIAL_SENDTO && tells_no_role(typed, task, fd))
+		return DROPPED;
+	return HIDDEN;
 }
 
 // socketcall is many calls in one: the first argument says which, the second is an
@@ -135,7 +140,7 @@ static __always_inline void dispatch(const bool typed, __u64 *ctx)
 	if (!shape || !shape->call || own())
 		return;
 	if (!(shape->flags & SHAPE_MULTIPLEX))
-		interest = interest_in(typed, task, shape);
+		interest = interest_in(typed, task, shape, argument(typed, regs, compat, 0));
 	if (interest == DROPPED || shed(shape->tier))
 		return;
 	s = acquire(SLOT_SYSCALL);
@@ -150,7 +155,7 @@ static __always_inline void dispatch(const bool typed, __u64 *ctx)
 	s->args[5] = argument(typed, regs, compat, 5);
 	if (shape->flags & SHAPE_MULTIPLEX) {
 		shape = demultiplex(s);
-		interest = interest_in(typed, task, shape);
+		interest = interest_in(typed, task, shape, s->args[0]);
 	}
 	if (shape && interest != DROPPED) {
 		s->shape = *shape;

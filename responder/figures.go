@@ -10,6 +10,7 @@ import (
 	"riposte/responder/execute"
 	"riposte/responder/figures"
 	"riposte/responder/ingest"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/trace"
 )
 
@@ -47,11 +48,10 @@ func (r *Responder) startTraces(ctx context.Context) (err error) {
 func (r *Responder) sources() figures.Sources {
 	s := figures.Sources{
 		Version: r.o.Version, Ready: r.ready.works, Ingest: r.counts.ingest, Intake: r.counts.intake, Bus: r.bus.Counts, Connected: r.bus.Connected, Backlog: r.bus.Backlog,
-		Playbooks: func() figures.Playbooks {
-			last := r.playbooks.Last()
-			return figures.Playbooks{Loaded: len(r.playbooks.Playbooks()), LastAttempt: last.At, ReloadFailed: last.Err != nil}
-		},
-		Guard: r.guard.Counts, Switches: r.guard.Switches, Execute: r.counts.execute, Immediate: r.counts.immediate, Webhooks: r.webhooks.Counts,
+		Playbooks: func() int { return len(r.playbooks.Playbooks()) },
+		Reloads:   map[string]func() sandbox.Loads{"playbooks": r.playbooks.Loads, "guard_policies": r.guard.PolicyLoads, "guard_file": r.guard.FileLoads},
+		Guard:     r.guard.Counts, Switches: r.guard.Switches, Execute: r.counts.execute, Immediate: r.counts.immediate, Webhooks: r.webhooks.Counts,
+		Verifications: r.api.Verifications, Events: r.api.Events,
 		Database: r.store, SilentAfter: r.o.SilentAfter, Traces: r.observers.traces.Counts,
 	}
 	if r.binder != nil {

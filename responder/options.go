@@ -74,12 +74,26 @@ type Options struct {
 	// PlaybookDir is a folder of playbooks beside the built-in ones; changes in it
 	// are taken over. Default: the built-in ones alone.
 	PlaybookDir string
+	// Bundle is an OPA bundle of playbooks beside them, a file or an http(s) URL. Default: none.
+	Bundle string
+	// BundleKeyFile holds the public key that the bundle's signature is verified with, see
+	// bundle.SignedBy. Needed with Bundle, unless BundleUnsigned takes every bundle.
+	BundleKeyFile  string
+	BundleUnsigned bool
+	// BundleTokenFile holds the bearer token for the bundle's server. Default: none.
+	BundleTokenFile string
+	// BundleEvery is how often the server is asked for news, a tenth sooner or later.
+	// Default: 30 s.
+	BundleEvery time.Duration
 	// KillSwitchFile is there while the kill switch is on; those of a cluster or a
 	// playbook stand beside it. Default: there is no kill switch to turn.
 	KillSwitchFile string
-	// GuardFile holds the guard's budgets and limits, see docs/guard.md. Default:
-	// guard.DefaultLimits.
+	// GuardFile holds the guard's budgets and limits, see docs/guard.md; changes in it are
+	// taken over. Default: guard.DefaultLimits.
 	GuardFile string
+	// GuardPolicyDir is a folder of guard rules in Rego, see docs/guard.md; changes in it
+	// are taken over. Default: none.
+	GuardPolicyDir string
 	// ProtectedNamespaces are never acted in. Default: guard.Options' own.
 	ProtectedNamespaces []string
 
@@ -115,8 +129,8 @@ const InCluster = "in-cluster"
 
 // How often things that nobody waits for are looked at.
 const (
-	watchPlaybooks = 2 * time.Second
-	housekeeping   = 10 * time.Minute
+	watchFiles   = 2 * time.Second
+	housekeeping = 10 * time.Minute
 	// keepDeadLetters is how long a message that could not be processed is kept.
 	keepDeadLetters = 30 * 24 * time.Hour
 	// keepTokens is how long a token that ended is listed.
@@ -145,6 +159,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.SilentAfter == 0 {
 		o.SilentAfter = time.Minute
 	}
+	if o.BundleEvery == 0 {
+		o.BundleEvery = defaultBundleEvery
+	}
 	if o.Instance == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -172,5 +189,5 @@ func (o Options) withDefaults() (Options, error) {
 	if (o.IntakeListen == "") != (o.IntakeIdentities == "") {
 		missing = append(missing, errors.New("the intake needs an address and a file of identities, both or none"))
 	}
-	return o, errors.Join(missing...)
+	return o, errors.Join(append(missing, o.checkBundle())...)
 }

@@ -25,7 +25,7 @@ import (
 	"riposte/responder/kube"
 	"riposte/responder/notify"
 	"riposte/responder/playbook"
-	"riposte/responder/playbook/sandbox"
+	"riposte/responder/playbook/bundle"
 	"riposte/responder/store"
 )
 
@@ -37,6 +37,7 @@ type Responder struct {
 	o         Options
 	secrets   secrets
 	playbooks *playbook.Holder
+	remote    *bundle.Remote // nil unless a bundle is fetched
 	guard     *guard.Guard
 	webhooks  *notify.Webhooks
 	signer    *audit.Signer // nil without a key
@@ -92,10 +93,11 @@ func New(o Options) (*Responder, error) {
 			return nil, err
 		}
 	}
-	sources := []playbook.Source{playbook.Embedded()}
-	if o.PlaybookDir != "" {
-		sources = append(sources, playbook.Dir(o.PlaybookDir))
+	sources, remote, err := playbookSources(o)
+	if err != nil {
+		return nil, err
 	}
+	r.remote = remote
 	if r.playbooks, err = playbook.NewHolder(playbook.Options{}, sources...); err != nil {
 		return nil, fmt.Errorf("load the playbooks: %w", err)
 	}
@@ -187,6 +189,7 @@ func (r *Responder) start(ctx context.Context) error {
 	if err := r.startHTTPIntake(ctx); err != nil {
 		return err
 	}
+	r.startSources()
 	r.startChores()
 	r.startAPI(listener, actions)
 	r.startMetrics(metrics)
@@ -295,9 +298,6 @@ func (r *Responder) startIntake(actions action.Registry) {
 // startChores does what nobody waits for.
 func (r *Responder) startChores() {
 	log := r.o.Log.With("component", "chores")
-	if r.o.PlaybookDir != "" {
-		r.cleanups.add("the watch of the playbooks", background(func(ctx context.Context) { r.playbooks.Watch(ctx, watchPlaybooks, func(sandbox.Reload) {}) }))
-	}
 	r.cleanups.add("the housekeeping", background(func(ctx context.Context) {
 		tick := time.NewTicker(housekeeping)
 		defer tick.Stop()
@@ -331,7 +331,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

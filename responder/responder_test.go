@@ -245,6 +245,14 @@ func TestNewRefusesBadFiles(t *testing.T) {
 		"order key no PEM":  {func(o *responder.Options) { o.OrderKeyFile = file("key", "abc", 0o600) }, "no PEM private key"},
 		"large key":         {func(o *responder.Options) { o.OrderKeyFile = file("large", strings.Repeat("x", 70<<10), 0o600) }, "more than"},
 		"no playbooks":      {func(o *responder.Options) { o.PlaybookDir = dir + "/none" }, "none"},
+		"guard rules":       {func(o *responder.Options) { o.GuardPolicyDir = dir + "/norules" }, "norules"},
+		"no signer":         {func(o *responder.Options) { o.Bundle = "/b.tar.gz" }, "a bundle needs the file of the public key"},
+		"both":              {func(o *responder.Options) { o.Bundle, o.BundleKeyFile, o.BundleUnsigned = "/b.tar.gz", "/k", true }, "one of the two"},
+		"no bundle":         {func(o *responder.Options) { o.BundleTokenFile = "/t" }, "and no bundle"},
+		"bundle key":        {func(o *responder.Options) { o.Bundle, o.BundleKeyFile = "/b.tar.gz", file("pub", "abc", 0o600) }, "no PEM public key"},
+		"bundle file":       {func(o *responder.Options) { o.Bundle, o.BundleUnsigned = dir+"/b.tar.gz", true }, "b.tar.gz: no such file"},
+		"bundle server":     {func(o *responder.Options) { o.Bundle, o.BundleUnsigned = "http://127.0.0.1:1/b", true }, "fetch the bundle: dial tcp 127.0.0.1:1"},
+		"bundle address":    {func(o *responder.Options) { o.Bundle, o.BundleUnsigned = "ftp://x", true }, "no http(s) URL"},
 		"NATS key is a dir": {func(o *responder.Options) { o.NATSKeyFile = t.TempDir() }, "NATS key"},
 	} {
 		t.Run(name, func(t *testing.T) {

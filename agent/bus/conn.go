@@ -199,6 +199,9 @@ func (c *Conn) connected(nc *nats.Conn) {
 // Up has a value whenever the connection has come (back). One reader.
 func (c *Conn) Up() <-chan struct{} { return c.up }
 
+// Connected says whether the server can be reached at the moment.
+func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
 // Close takes no more orders, waits for those being handled, sends what is
 // written and ends the connection. It is bounded by closeTimeout.
 func (c *Conn) Close() error {

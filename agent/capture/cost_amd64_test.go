@@ -32,10 +32,19 @@ func onCPU(b *testing.B, pid int) time.Duration {
 // BenchmarkOpenClose is what a tight loop of open and close costs its process, in its
 // own CPU time (cpu-ns/op): without hooks, with hooks that want neither call, with a
 // mask that leaves the open out, and with the open reported.
-func BenchmarkOpenClose(b *testing.B) {
+func BenchmarkOpenClose(b *testing.B) { cost(b, event.Openat, "open", "/etc/hostname") }
+
+// BenchmarkSend is so a loop of sends over a connection, and of reads that nobody wants.
+func BenchmarkSend(b *testing.B) { cost(b, event.Sendto, "send", "stream") }
+
+// BenchmarkSendDatagram is so with datagrams: of these it is remembered which end of
+// its conversation a socket is, also where nobody is told of them.
+func BenchmarkSendDatagram(b *testing.B) { cost(b, event.Sendto, "send", "datagram") }
+
+func cost(b *testing.B, typ event.Type, order, what string) {
 	run := func(b *testing.B, a *actortest.Actor) {
 		before := onCPU(b, a.PID)
-		a.Do("open", "/etc/hostname", strconv.Itoa(b.N))
+		a.Do(order, what, strconv.Itoa(b.N))
 		b.ReportMetric(float64(onCPU(b, a.PID)-before)/float64(b.N), "cpu-ns/op")
 	}
 	b.Run("alone", func(b *testing.B) { run(b, actortest.Start(b, "")) })
@@ -45,8 +54,8 @@ func BenchmarkOpenClose(b *testing.B) {
 		masked bool
 	}{
 		{"unwanted", []event.Type{event.Unlinkat}, false},
-		{"masked", []event.Type{event.Openat}, true},
-		{"reported", []event.Type{event.Openat}, false},
+		{"masked", []event.Type{typ}, true},
+		{"reported", []event.Type{typ}, false},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			src := open(b, capture.Options{Types: c.types}).(*capture.Live)
@@ -57,7 +66,7 @@ func BenchmarkOpenClose(b *testing.B) {
 			go func() {
 				done <- src.Run(ctx, func(e *event.Event) {
 					// Again after each change of an ancestor, as the agent does.
-					if c.masked && e.Task.PID == int32(a.PID) && e.Type == event.Openat {
+					if c.masked && e.Task.PID == int32(a.PID) && e.Type == typ {
 						assert.NoError(b, src.SetInterest(without(e)))
 					}
 				})
@@ -68,7 +77,7 @@ func BenchmarkOpenClose(b *testing.B) {
 			cancel()
 			require.NoError(b, <-done)
 			lost := src.Lost()
-			b.ReportMetric(float64(lost["ring_full"]+lost["shed"])/float64(b.N), "lost/op")
+			b.ReportMetric(float64(lost["ring_full"]+lost["shed"]+lost["shed_low"])/float64(b.N), "lost/op")
 			b.ReportMetric(float64(after-before)/float64(b.N), "masked/op")
 		})
 	}

@@ -80,7 +80,9 @@ func without(e *event.Event) *capture.Interest {
 		PID: e.Task.PID, StartNS: e.Task.StartNS, Gen: e.Gen, Epoch: e.Epoch, CgroupID: e.Task.CgroupID, PPID: e.Task.PPID,
 		UID: e.Task.UID, GID: e.Task.GID, Comm: e.Task.Comm, Wanted: [4]uint64{all, all, all, all},
 	}
-	i.Wanted[event.Openat>>6] &^= 1 << (event.Openat & 63)
+	for _, t := range []event.Type{event.Openat, event.Sendto} {
+		i.Wanted[t>>6] &^= 1 << (t & 63)
+	}
 	return i
 }
 

@@ -53,6 +53,8 @@ type Handler struct {
 	keep   keeper
 	holds  *holds
 	counts counts
+	// answered are the receipts.
+	answered answers
 
 	// mu guards ledger and running.
 	mu     sync.Mutex
@@ -129,6 +131,12 @@ func (h *Handler) Answer(ctx context.Context, message []byte) []byte {
 // may run several times at once. The receipt has no outcome if ctx ended while
 // another call was still carrying out the same order: nothing is known then.
 func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
+	r := h.handle(ctx, message)
+	h.answered.add(r.Outcome)
+	return r
+}
+
+func (h *Handler) handle(ctx context.Context, message []byte) order.Receipt {
 	o, err := order.Open(h.opt.Key, message, h.opt.Cluster, h.opt.Node, h.opt.Now())
 	if err != nil && !errors.Is(err, order.ErrExpired) {
 		h.opt.Log.Warn("an order is refused", "error", err)

@@ -20,7 +20,7 @@ func offered(root string) map[string]bool {
 	if err != nil {
 		return here
 	}
-	for _, c := range strings.Fields(string(b)) {
+	for c := range strings.FieldsSeq(string(b)) {
 		here[c] = true
 	}
 	return here

@@ -130,6 +130,8 @@ type Table struct {
 	// orphans have lost their parent and wait for the kernel to give them another.
 	orphans []*entry
 
+	sweeper sweeper
+
 	// clock orders all changes that a rule about a process can see.
 	clock event.Clock
 
@@ -169,7 +171,7 @@ func New(o Options) (*Table, error) {
 		byPID:      map[int32]*entry{},
 		exited:     map[key]*entry{},
 		containers: map[string]*container{},
-		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "cgroup_unknown": 0, "metadata_forgotten": 0, "container_forgotten_early": 0},
+		counts:     map[string]uint64{"process_not_kept": 0, "process_forgotten_early": 0, "exit_missed": 0, "cgroup_unknown": 0, "metadata_forgotten": 0, "container_forgotten_early": 0},
 		groups:     map[uint64]*container{},
 		early:      map[string]*event.Container{},
 		named:      map[string]string{},
@@ -197,6 +199,7 @@ func New(o Options) (*Table, error) {
 // absolute name of its file, and the texts of the parameters that name files.
 func (t *Table) Apply(e *event.Event) {
 	t.forget(e.KernelNS)
+	t.sweep(e)
 	if e.Cgroup != nil && e.Cgroup.Path != "" {
 		t.cgroups.learn(e.Cgroup.ID, e.Cgroup.Path)
 		t.askEarly(e.Cgroup.Path)

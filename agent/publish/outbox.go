@@ -118,7 +118,9 @@ type Outbox struct {
 	queuedBytes atomic.Int64
 	// depth counts what has left the queue and has not arrived.
 	depth atomic.Int64
-	lost  struct{ queue, full, torn, foreign, large, unencodable, unreadable, unsaved atomic.Uint64 }
+	// spooled is the spool's size in bytes.
+	spooled atomic.Int64
+	lost    struct{ queue, full, torn, foreign, large, unencodable, unreadable, unsaved atomic.Uint64 }
 }
 
 type queued struct {
@@ -214,6 +216,9 @@ func (o *Outbox) Put(a *alert.Alert) error {
 // Queued counts the bytes that wait in memory, neither sent nor on disk.
 func (o *Outbox) Queued() int64 { return o.queuedBytes.Load() }
 
+// Spooled are the bytes of the spool on disk, and how many it may have.
+func (o *Outbox) Spooled() (bytes, limit int64) { return o.spooled.Load(), o.opt.MaxBytes }
+
 // Waiting counts the alerts that have not arrived and the losses not yet announced.
 func (o *Outbox) Waiting() uint64 {
 	return uint64(len(o.queue)) + uint64(o.depth.Load()) + uint64(o.losses.len())
@@ -241,6 +246,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	for {
 		o.send()
 		o.depth.Store(int64(len(o.pending) + o.inflight))
+		o.spooled.Store(o.spool.size)
 		select {
 		case m := <-o.queue:
 			o.take(m)

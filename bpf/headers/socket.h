@@ -8,7 +8,6 @@
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
-#define SOCK_STREAM 1
 #define TCP_ESTABLISHED 1
 #define ADDR_MAX 128
 
@@ -90,18 +89,6 @@ static __always_inline void put_tuple(const bool typed, struct scratch *s, __u32
 	e->remote_port = __builtin_bswap16(GET(sk, __sk_common.skc_dport));
 	if (GET(sk, __sk_common.skc_state) == TCP_ESTABLISHED && e->remote_port)
 		e->call.marks |= MARK_CONNECTED;
-}
-
-// The socket's own structure behind a file, 0 if the file is none.
-static __always_inline __u64 sock_of(const bool typed, struct file *file)
-{
-	struct inode *inode = GET(file, f_inode);
-	struct socket *socket;
-
-	if ((GET(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	socket = CAST(struct socket, ADDRESS(file, private_data));
-	return ADDRESS(socket, sk);
 }
 
 static __always_inline void clear_socket(struct wire_socket *e)

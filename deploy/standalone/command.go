@@ -90,6 +90,7 @@ func addFlags(cmd *cobra.Command, o *Options) {
 	f.StringVar(&o.Cluster, "cluster", "local", "this cluster's name in alerts and in the record")
 	f.StringVar(&o.Node, "node", "", "this node's name (default: the host's name)")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:7411", "address of the API and the console")
+	f.StringVar(&o.MetricsListen, "metrics-listen", "", "address of the responder's metrics and health checks, which nobody signs in for (default: none)")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "act on this cluster's pods")
 	f.StringArrayVar(&o.RuleFiles, "rules", nil, "rule file in Falco's language instead of the built-in rules (repeatable, in order)")
 	f.StringVar(&o.Playbooks, "playbooks", "", "folder of playbooks beside the built-in ones")

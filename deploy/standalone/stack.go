@@ -35,6 +35,9 @@ type Options struct {
 	Cluster, Node string
 	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
 	Listen string
+	// MetricsListen is the address of the responder's metrics and health checks, which
+	// nobody signs in for. Default: nowhere.
+	MetricsListen string
 	// Kubeconfig lets alerts about pods act on that cluster. Default: none.
 	Kubeconfig string
 	// RuleFiles replace the built-in rules.
@@ -166,10 +169,10 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys keys, db *postgres.Server) error {
 	r, err := responder.New(responder.Options{
 		Cluster: o.Cluster, Instance: "standalone", Version: o.Version, DatabaseURL: db.AppURL(), MigrateURL: db.URL(),
-		NATS: s.nats, NATSKeyFile: keys.responderFile, OrderKeyFile: keys.orderPrivate, TokenFile: keys.token, Listen: o.Listen,
+		NATS: s.nats, NATSKeyFile: keys.responderFile, OrderKeyFile: keys.orderPrivate, TokenFile: keys.token, Listen: o.Listen, MetricsListen: o.MetricsListen,
 		CheckpointKeyFile: keys.checkpoint, CheckpointFile: data.Path("checkpoints.jsonl"), Retention: retention, AlertRetention: alertRetention,
 		Kubeconfig: o.Kubeconfig, PlaybookDir: o.Playbooks, KillSwitchFile: data.Path("kill-switch"),
-		GuardFile: data.optional("guard.yaml"), PeopleFile: data.optional("people"), Console: o.Console, Log: o.Log,
+		GuardFile: data.optional("guard.yaml"), GuardPolicyDir: data.optional("guard"), PeopleFile: data.optional("people"), Console: o.Console, Log: o.Log,
 	})
 	if err != nil {
 		return err

@@ -218,6 +218,17 @@ func (r Registry) Momentary(kind string) bool {
 	return ok && a.Spec().Momentary
 }
 
+// Lease is how long an action's effect lasts that ends by itself; false if there is no
+// such action, or the params are wrong.
+func (r Registry) Lease(kind string, params json.RawMessage) (time.Duration, bool) {
+	l, ok := r[kind].(Leaser)
+	if !ok {
+		return 0, false
+	}
+	lease, err := l.Lease(params)
+	return lease, err == nil
+}
+
 // ErrorKind says what follows from an error.
 type ErrorKind string
 

@@ -211,7 +211,10 @@ type Status struct {
 	Agents     []Agent          `json:"agents"`
 	AgentsMore bool             `json:"agents_more,omitempty"`
 	Playbooks  []PlaybookStatus `json:"playbooks"`
-	Events     EventsStatus     `json:"events"`
+	// PlaybookLoads and GuardLoads are about the files of the playbooks and of the guard's rules.
+	PlaybookLoads Loads        `json:"playbook_loads"`
+	GuardLoads    Loads        `json:"guard_loads"`
+	Events        EventsStatus `json:"events"`
 }
 
 // EventsStatus counts this replica's readers of the event stream.
@@ -337,6 +340,8 @@ type PlaybookStatus struct {
 	Mode     string `json:"mode"`
 	Declared string `json:"declared,omitempty"`
 	Revision string `json:"revision"`
+	// Source is where it is from: a folder, a bundle, or "embedded:".
+	Source string `json:"source,omitempty"`
 	// SteppedBack is the guard's rule that made it step back to observe.
 	SteppedBack string `json:"stepped_back,omitempty"`
 	// Namespaces and Labels are the canary: outside of them the playbook observes.

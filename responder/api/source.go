@@ -5,5 +5,5 @@ import "embed"
 // Source is this package's resources as they are written: their comments are the
 // descriptions in the API's document.
 //
-//go:embed resource.go incident.go request.go decision.go
+//go:embed *.go
 var Source embed.FS

@@ -31,6 +31,8 @@ const (
 	ActionRefused Kind = "action.refused"
 	// ActionJoined: the same effect on the same object was planned before.
 	ActionJoined Kind = "action.joined"
+	// ActionProlonged: another decision made the effect of an action last longer.
+	ActionProlonged Kind = "action.prolonged"
 	// ActionHeld: the last gate keeps a planned action waiting, for instance while the kill switch is on.
 	ActionHeld Kind = "action.held"
 	// ActionResult: how an action ended.
@@ -47,8 +49,12 @@ const (
 	Approval Kind = "approval"
 	// PlaybookMode: somebody set a playbook's mode, or the guard made it step back.
 	PlaybookMode Kind = "playbook.mode"
-	// PlaybookReload: the set of playbooks changed or could not be read.
+	// PlaybookReload: playbooks were loaded, with what changed, or could not be.
 	PlaybookReload Kind = "playbook.reload"
+	// GuardReload: the user's guard rules changed or could not be read.
+	GuardReload Kind = "guard.reload"
+	// Configuration: a file that says what may be done was read anew.
+	Configuration Kind = "configuration"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
 	// Token: a token of the API was made or revoked.
@@ -67,8 +73,8 @@ const (
 // Kinds lists all kinds, in the order of an event's way.
 func Kinds() []Kind {
 	return []Kind{
-		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, Login, Logout, Token, Redaction, Retention, Startup, Shutdown,
+		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionProlonged, ActionHeld,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Configuration, Login, Logout, Token, Redaction, Retention, Startup, Shutdown,
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	MaxBatchBytes = 4 << 20
 )
 
+// drainTime is how long the end of taking alerts waits for the broker.
+const drainTime = time.Second
+
 // buffered is how many messages wait in this process, so that the next batch is
 // there when one is done.
 const buffered = 2 * MaxBatch
@@ -96,7 +99,10 @@ func (b *Bus) consume(ctx context.Context, handle func(context.Context, []*Messa
 	defer func() {
 		close(stop)
 		consuming.Drain()
-		<-consuming.Closed()
+		select {
+		case <-consuming.Closed():
+		case <-time.After(drainTime): // the broker is away: what it has delivered it delivers again
+		}
 		for {
 			select {
 			case m := <-queue:

@@ -3,18 +3,21 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/guard"
 )
 
 // NewGuard is the command "guard".
 func NewGuard() *cobra.Command {
 	c := &cobra.Command{
-		Use: "guard", Short: "Show how much of the guard's budgets is used", Args: cobra.NoArgs, RunE: help, Example: "  riposte guard budgets",
+		Use: "guard", Short: "Show how much of the guard's budgets is used, check rules for it", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte guard budgets\n  riposte guard check ./guard",
 	}
 	ConnectFlags(c)
 	var p printer
@@ -41,6 +44,27 @@ func NewGuard() *cobra.Command {
 		},
 	}
 	printerFlags(budgets, &p)
-	c.AddCommand(budgets)
+	c.AddCommand(budgets, newGuardCheck())
 	return c
+}
+
+func newGuardCheck() *cobra.Command {
+	return &cobra.Command{
+		Use: "check DIR...", Short: "Compile guard rules of your own", Args: cobra.MinimumNArgs(1),
+		Long:    "Compile guard rules as the responder does with --guard-policy. Every error is printed\nwith its file and line, and the exit code is then 1.",
+		Example: "  riposte guard check ./guard",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names, err := guard.CheckRego(sources(args)...)
+			if err != nil {
+				return explainIn(cmd.ErrOrStderr(), err, "the guard rules")
+			}
+			for _, name := range names {
+				fmt.Fprintf(cmd.OutOrStdout(), "OK  %s\n", name)
+			}
+			if len(names) == 0 {
+				return fmt.Errorf("no guard rules in %s: one is a .rego file of package riposte.guard.<name>", strings.Join(args, ", "))
+			}
+			return nil
+		},
+	}
 }

@@ -28,11 +28,11 @@ mode above what the guard's file allows is refused. Every change is recorded, an
 takes back a step back to observe.`,
 		Example: `  riposte playbooks mode kill_container_on_critical enforce --canary-namespace staging
   riposte playbooks mode kill_container_on_critical observe --reason "INC-1234"`,
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
-				return []string{"observe", "approve", "enforce", "default"}, cobra.ShellCompDirectiveNoFileComp
+				return append(slices.Clone(modes), "default"), cobra.ShellCompDirectiveNoFileComp
 			}
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return completePlaybooks(cmd, args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Mode = args[1]
@@ -88,8 +88,8 @@ func listLoaded(cmd *cobra.Command, form string) error {
 		if err != nil {
 			return err
 		}
-		return list(&p, []string{"NAME", "MODE", "DECLARED", "REVISION", "TITLE", "WHY THIS MODE"}, all, func(b api.PlaybookStatus) []string {
-			return []string{b.Name, b.Mode, b.Declared, fmt.Sprintf("%.12s", b.Revision), b.Title, whyMode(b)}
+		return list(&p, []string{"NAME", "MODE", "DECLARED", "REVISION", "SOURCE", "TITLE", "WHY THIS MODE"}, all, func(b api.PlaybookStatus) []string {
+			return []string{b.Name, b.Mode, b.Declared, fmt.Sprintf("%.12s", b.Revision), dash(b.Source), b.Title, whyMode(b)}
 		})
 	})
 }

@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,58 +15,104 @@ import (
 	"riposte/responder/playbook/sandbox"
 )
 
+// testRun is how "test" was asked to run.
+type testRun struct {
+	run       string
+	verbose   bool
+	covered   bool
+	threshold float64
+	form      string
+	watch     bool
+}
+
 func newPlaybooksTest() *cobra.Command {
-	var (
-		covered   bool
-		threshold float64
-	)
+	var t testRun
 	c := &cobra.Command{
 		Use:   "test [DIR...]",
 		Short: "Run the Rego tests of playbooks",
 		Long: "Run every rule whose name begins with test_ in the files *_test.rego, after the\n" +
-			"checks of `playbooks check`. The exit code is 1 if a test fails, if there is none,\n" +
+			"checks of `playbooks check`. A test finds the JSON and YAML files beside it under\n" +
+			"data.fixtures, by their names. The exit code is 1 if a test fails, if there is none,\n" +
 			"or if the coverage is below the threshold. In a test a failing built-in is an error,\n" +
 			"as it is in the responder.",
-		Example: "  riposte playbooks test ./playbooks\n  riposte playbooks test --coverage --threshold 90 ./playbooks",
+		Example: "  riposte playbooks test ./playbooks\n  riposte playbooks test -v --run 'web_test.*pod' ./playbooks\n  riposte playbooks test --threshold 90 -o junit ./playbooks",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if threshold < 0 || threshold > 100 {
-				return fmt.Errorf("--threshold %g: give a percentage from 0 to 100", threshold)
+			if t.threshold < 0 || t.threshold > 100 {
+				return fmt.Errorf("--threshold %g: give a percentage from 0 to 100", t.threshold)
 			}
-			report, err := playbook.Test(cmd.Context(), sources(args)...)
-			if err != nil {
-				return explain(cmd.ErrOrStderr(), err)
+			if !slices.Contains(testForms, t.form) {
+				return fmt.Errorf("--output: there is no form %q: use %s", t.form, strings.Join(testForms, ", "))
 			}
-			if err := printTests(cmd.OutOrStdout(), report.Tests); err != nil {
-				return err
+			if t.watch {
+				return t.follow(cmd, args)
 			}
-			total, err := sum(report.Coverage), error(nil)
-			if covered || threshold > 0 {
-				err = printCoverage(cmd.OutOrStdout(), report.Coverage, total)
-			}
-			switch {
-			case err != nil:
-				return err
-			case len(report.Tests) == 0:
-				return fmt.Errorf("no tests in %s: a test is a rule test_... in a file *_test.rego", strings.Join(args, ", "))
-			case report.Failed() > 0:
-				return fmt.Errorf("%s of %d failed", count(report.Failed(), "test"), len(report.Tests))
-			case total.Percent() < threshold:
-				return fmt.Errorf("the coverage is %.1f %%, --threshold wants %g %%", total.Percent(), threshold)
-			}
-			return nil
+			return t.once(cmd, args)
 		},
 	}
-	c.Flags().BoolVar(&covered, "coverage", false, "print how many lines of each file the tests evaluated")
-	c.Flags().Float64Var(&threshold, "threshold", 0, "fail below this coverage, in percent; implies --coverage")
+	f := c.Flags()
+	f.StringVar(&t.run, "run", "", "only the tests of whose package and name this pattern fits a part")
+	f.BoolVarP(&t.verbose, "verbose", "v", false, "print the tests that pass too")
+	f.BoolVar(&t.covered, "coverage", false, "print how many lines of each file the tests evaluated")
+	f.Float64Var(&t.threshold, "threshold", 0, "fail below this coverage, in percent; implies --coverage")
+	f.StringVarP(&t.form, "output", "o", "text", "form of the output: text, json or junit")
+	f.BoolVarP(&t.watch, "watch", "w", false, "run them again whenever a file changes, until Ctrl-C")
+	complete(c, "output", testForms)
 	return c
 }
 
-func printTests(out io.Writer, tests []sandbox.TestResult) error {
+// once runs the tests. Its error is the exit code's reason.
+func (t testRun) once(cmd *cobra.Command, args []string) error {
+	run, err := regexp.Compile(t.run)
+	if err != nil {
+		return fmt.Errorf("--run: %w", err)
+	}
+	if t.run == "" {
+		run = nil
+	}
+	report, err := playbook.TestOnly(cmd.Context(), run, sources(args)...)
+	if err != nil {
+		return explain(cmd.ErrOrStderr(), err)
+	}
+	total := sum(report.Coverage)
+	if err := t.print(cmd.OutOrStdout(), report, total); err != nil {
+		return err
+	}
+	switch {
+	case len(report.Tests) == 0 && run != nil:
+		return fmt.Errorf("--run: no test fits %q", t.run)
+	case len(report.Tests) == 0:
+		return fmt.Errorf("no tests in %s: a test is a rule test_... in a file *_test.rego", strings.Join(args, ", "))
+	case report.Failed() > 0:
+		return fmt.Errorf("%s of %d failed", count(report.Failed(), "test"), len(report.Tests))
+	case total.Percent() < t.threshold:
+		return fmt.Errorf("the coverage is %.1f %%, --threshold wants %g %%", total.Percent(), t.threshold)
+	}
+	return nil
+}
+
+func (t testRun) print(out io.Writer, report playbook.Report, total sandbox.Coverage) error {
+	covered := t.covered || t.threshold > 0
+	switch t.form {
+	case "json":
+		return writeTestsJSON(out, report, covered)
+	case "junit":
+		return writeJUnit(out, report.Tests)
+	}
+	if err := printTests(out, report.Tests, t.verbose); err != nil || !covered {
+		return err
+	}
+	return printCoverage(out, report.Coverage, total)
+}
+
+func printTests(out io.Writer, tests []sandbox.TestResult, verbose bool) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	passed := 0
 	for _, t := range tests {
 		if t.Outcome == sandbox.Pass {
 			passed++
+			if !verbose {
+				continue
+			}
 		}
 		fmt.Fprintf(w, "%s\t%s.%s\t%s\t%s:%d\n", t.Outcome, t.Package, t.Name, t.Duration.Round(10*time.Microsecond), t.File, t.Line)
 	}
@@ -72,7 +120,7 @@ func printTests(out io.Writer, tests []sandbox.TestResult) error {
 		return err
 	}
 	for _, t := range tests {
-		if t.Outcome == sandbox.Pass && t.Output == "" {
+		if t.Outcome == sandbox.Pass && (t.Output == "" || !verbose) {
 			continue
 		}
 		for line := range strings.SplitSeq(strings.TrimSpace(t.Message+"\n"+t.Output), "\n") {

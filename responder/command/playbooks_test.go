@@ -88,7 +88,7 @@ func TestPlaybooksCheck(t *testing.T) {
 }
 
 func TestPlaybooksTest(t *testing.T) {
-	out, _, err := run("test", "--coverage", "--threshold", "100")
+	out, _, err := run("test", "-v", "--coverage", "--threshold", "100")
 	require.NoError(t, err)
 	require.Contains(t, out, "PASS  playbooks.delete_pod_on_critical_test.test_deletes_the_bound_pod_by_uid")
 	require.Contains(t, out, "100.0 %  total")

@@ -80,8 +80,14 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", `cluster on whose pods to act, a file or "in-cluster" (default: none)`)
 	f.StringVar(&o.WebhooksFile, "webhooks", "", "YAML file with the webhooks that actions may use")
 	f.StringVar(&o.PlaybookDir, "playbooks", "", "folder of playbooks beside the built-in ones; changes are taken over")
+	f.StringVar(&o.Bundle, "bundle", "", "OPA bundle of playbooks, a tar.gz file or its http(s) URL; changes are taken over")
+	f.StringVar(&o.BundleKeyFile, "bundle-key", "", "file with the public key that the bundle must be signed by (PEM)")
+	f.BoolVar(&o.BundleUnsigned, "bundle-unsigned", false, "take the bundle without a signature: whoever can write it decides what is done")
+	f.StringVar(&o.BundleTokenFile, "bundle-token-file", "", "file with the bearer token for the bundle's server")
+	f.DurationVar(&o.BundleEvery, "bundle-every", 30*time.Second, "how often the bundle's server is asked for news, a tenth sooner or later")
 	f.StringVar(&o.KillSwitchFile, "kill-switch-file", "", "file that is there while the kill switch is on")
 	f.StringVar(&o.GuardFile, "guard-file", "", "file with the guard's budgets and limits (YAML, see docs/guard.md)")
+	f.StringVar(&o.GuardPolicyDir, "guard-policy", "", "folder of guard rules in Rego, which can only refuse more; changes are taken over")
 	f.StringSliceVar(&o.ProtectedNamespaces, "protected-namespaces", nil, "namespaces in which nothing is ever done (default kube-system,kube-public,kube-node-lease,riposte)")
 	f.StringVar(&o.IntakeListen, "intake-listen", "", "address that takes alerts of Falco and Falcosidekick over HTTP (default: none)")
 	f.StringVar(&o.IntakeIdentities, "intake-identities", "", "YAML file that says who may send there")
@@ -96,13 +102,16 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
 	c.MarkFlagsMutuallyExclusive("migrate-url", "migrate-url-file")
+	c.MarkFlagsMutuallyExclusive("bundle-key", "bundle-unsigned")
 	for _, file := range []string{
 		"database-file", "migrate-url-file", "nats-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
+		"bundle", "bundle-key", "bundle-token-file",
 		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
 	} {
 		must(c.MarkFlagFilename(file))
 	}
 	must(c.MarkFlagDirname("playbooks"))
+	must(c.MarkFlagDirname("guard-policy"))
 	complete(c, "log-level", []string{"debug", "info", "warn", "error"})
 	return c
 }

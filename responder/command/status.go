@@ -18,7 +18,7 @@ func NewStatus() *cobra.Command {
 	var p printer
 	c := &cobra.Command{
 		Use: "status", Short: "Show agents, playbooks and the kill switch", Args: cobra.NoArgs,
-		Long:    "Show the running Riposte: its agents with when each was last heard and what it lost,\nthe loaded playbooks with their modes, and the kill switch.",
+		Long:    "Show the running Riposte: its agents with when each was last heard and what it lost,\nthe loaded playbooks with their modes and when they were read, and the kill switch.",
 		Example: "  riposte status\n  riposte status -o json | jq .agents",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.begin(cmd); err != nil {
@@ -42,7 +42,14 @@ func NewStatus() *cobra.Command {
 }
 
 func printStatus(p *printer, server string, s api.Status) error {
-	if _, err := fmt.Fprintf(p.out, "Riposte %s at %s, cluster %s\n%s\n\n", visible(s.Version), server, visible(s.Cluster), visible(sayKillSwitch(s.KillSwitch))); err != nil {
+	if _, err := fmt.Fprintf(p.out, "Riposte %s at %s, cluster %s\n%s\n", visible(s.Version), server, visible(s.Cluster), visible(sayKillSwitch(s.KillSwitch))); err != nil {
+		return err
+	}
+	read := sayLoads(p, "playbooks", s.PlaybookLoads)
+	if s.GuardLoads.Good+s.GuardLoads.Bad > 1 { // else the guard's rules are those of the start
+		read += sayLoads(p, "guard rules", s.GuardLoads)
+	}
+	if _, err := fmt.Fprintln(p.out, read); err != nil {
 		return err
 	}
 	agents := make([][]string, len(s.Agents))
@@ -64,6 +71,18 @@ func printStatus(p *printer, server string, s api.Status) error {
 		books[i] = []string{b.Name, mode, fmt.Sprintf("%.12s", b.Revision), b.Title}
 	}
 	return p.table([]string{"PLAYBOOK", "MODE", "REVISION", "TITLE"}, books)
+}
+
+// sayLoads says when files were read last, and what was wrong with them last.
+func sayLoads(p *printer, what string, l api.Loads) string {
+	s := fmt.Sprintf("%s: loaded %s", what, p.time(l.GoodAt))
+	switch {
+	case l.Failing:
+		s += fmt.Sprintf(", NOT RELOADED since %s: %s", p.time(*l.ErrorAt), visible(l.Error))
+	case l.Error != "":
+		s += fmt.Sprintf("; the last error, %s: %s", p.time(*l.ErrorAt), visible(l.Error))
+	}
+	return s + "\n"
 }
 
 // lost lists the places that lost something.

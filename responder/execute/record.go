@@ -51,14 +51,15 @@ func (e *Executor) finish(ctx context.Context, c *claim, end ending) error {
 		sql := `UPDATE actions SET state = $3, note = $4, refused_by = $5, executed_ns = $6, verified_ns = $7, audited_ns = $8,
 			lease_holder = CASE WHEN $9::boolean THEN lease_holder ELSE '' END,
 			lease_until = CASE WHEN $9 THEN clock_timestamp() + make_interval(secs => $10::float8) END
-			WHERE id = $1 AND lease_until = $2 AND lease_holder = $11`
-		tag, err := tx.Exec(ctx, sql, c.ID, c.lease, end.state, end.note, end.refusedBy, orNull(c.when.ExecutedNS), orNull(c.when.VerifiedNS),
-			time.Now().UnixNano(), look, (e.o.VerifyTimeout + 2*recordTimeout).Seconds(), e.o.Instance)
+			WHERE id = $1 AND lease_until = $2 AND lease_holder = $11 RETURNING ttl_ns`
+		// Another decision may have made it longer since the claim.
+		err := tx.QueryRow(ctx, sql, c.ID, c.lease, end.state, end.note, end.refusedBy, orNull(c.when.ExecutedNS), orNull(c.when.VerifiedNS),
+			time.Now().UnixNano(), look, (e.o.VerifyTimeout + 2*recordTimeout).Seconds(), e.o.Instance).Scan(&c.ttl)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errLost
+		}
 		if err != nil {
 			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return errLost
 		}
 		if end.kind == audit.ActionResult {
 			if err := e.keep(ctx, tx, c, end); err != nil {

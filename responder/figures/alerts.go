@@ -18,7 +18,7 @@ var (
 	long  = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 )
 
-// Names of Falcosidekick since 2.30.
+// sidekick begins Falcosidekick's names since 2.30.
 const sidekick = "falcosecurity_falcosidekick_"
 
 func (f *Figures) alertMetrics() {

@@ -12,9 +12,9 @@ const other = "other"
 const (
 	maxLabel     = 128
 	maxPlaybooks = 500
-	// maxNodes and maxOfNode bound the series of one metric about rules.
-	maxNodes  = 500
+	// maxOfNode and maxOfAll bound the series about rules.
 	maxOfNode = 100
+	maxOfAll  = 20_000
 )
 
 // label makes a text fit for a label's value.
@@ -44,32 +44,30 @@ func (b *bounded) value(s string) string {
 	return s
 }
 
-// perNode bounds combinations of labels for each node by itself, and the nodes.
+// perNode bounds combinations of labels for each node by itself, and all together.
 type perNode struct {
 	mu    sync.Mutex
-	nodes map[string]*bounded
+	nodes map[string]map[string]bool
+	all   int
 }
 
-func newPerNode() *perNode { return &perNode{nodes: map[string]*bounded{}} }
+func newPerNode() *perNode { return &perNode{nodes: map[string]map[string]bool{}} }
 
 // room says whether the node may have this combination of labels.
 func (p *perNode) room(node, combination string) bool {
 	p.mu.Lock()
-	b := p.nodes[node]
-	if b == nil {
-		if len(p.nodes) >= maxNodes {
-			p.mu.Unlock()
-			return false
-		}
-		b = newBounded(maxOfNode)
-		p.nodes[node] = b
-	}
-	p.mu.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.seen[combination] && len(b.seen) >= b.max {
+	defer p.mu.Unlock()
+	own := p.nodes[node]
+	switch {
+	case own[combination]:
+		return true
+	case len(own) >= maxOfNode || p.all >= maxOfAll:
 		return false
+	case own == nil:
+		own = map[string]bool{}
+		p.nodes[node] = own
 	}
-	b.seen[combination] = true
+	own[combination] = true
+	p.all++
 	return true
 }

@@ -6,21 +6,32 @@ import (
 
 	"riposte/responder/guard"
 	"riposte/responder/kube"
+	"riposte/responder/playbook/sandbox"
 )
 
 func (f *Figures) decidingSources(s *Sources) {
-	playbooks := func(read func(Playbooks, set)) func(set) {
+	f.pull(Gauge, "riposte_playbooks_loaded", "Playbooks that are loaded.", nil, func(set set) {
+		if s.Playbooks != nil {
+			set(float64(s.Playbooks()))
+		}
+	})
+	reloads := func(read func(what string, l sandbox.Loads, set set)) func(set) {
 		return func(set set) {
-			if s.Playbooks != nil {
-				read(s.Playbooks(), set)
+			for what, loads := range s.Reloads {
+				read(what, loads(), set)
 			}
 		}
 	}
-	f.pull(Gauge, "riposte_playbooks_loaded", "Playbooks that are loaded.", nil, playbooks(func(p Playbooks, set set) { set(float64(p.Loaded)) }))
-	f.pull(Gauge, "riposte_playbooks_reload_failed", "1 if the playbooks that lie in the sources cannot be loaded, so that the last good ones stay in use.", nil,
-		playbooks(func(p Playbooks, set set) { set(number(p.ReloadFailed)) }))
-	f.pull(Gauge, "riposte_playbooks_reload_timestamp_seconds", "When it was last tried to load the playbooks, Unix time.", nil,
-		playbooks(func(p Playbooks, set set) { set(float64(p.LastAttempt.Unix())) }))
+	const ofFiles = " The label what is playbooks, guard_file or guard_policies."
+	f.pull(Counter, "riposte_reloads_total", "Attempts to read changed files, the first one at the start included: good, or bad if the last good ones stay in use."+ofFiles,
+		[]string{"what", "result"}, reloads(func(what string, l sandbox.Loads, set set) {
+			set(float64(l.Good), what, "good")
+			set(float64(l.Bad), what, "bad")
+		}))
+	f.pull(Gauge, "riposte_reload_failed", "1 if the files as they are now have an error, so that the last good ones stay in use."+ofFiles, []string{"what"},
+		reloads(func(what string, l sandbox.Loads, set set) { set(number(l.ErrAt.After(l.GoodAt)), what) }))
+	f.pull(Gauge, "riposte_reload_timestamp_seconds", "When the files that are in use were read, Unix time."+ofFiles, []string{"what"},
+		reloads(func(what string, l sandbox.Loads, set set) { set(float64(l.GoodAt.Unix()), what) }))
 
 	f.pull(Counter, "riposte_guard_verdicts_total", "Verdicts of the guard by the rule that spoke; \"allow\" is no rule. docs/guard.md has the rules.", []string{"rule"},
 		func(set set) { each(s.Guard, set) })

@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"riposte/responder/api"
 	"riposte/responder/execute"
 	"riposte/responder/figures"
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
 	"riposte/responder/kube"
 	"riposte/responder/notify"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 	"riposte/responder/store/storetest"
 )
@@ -37,12 +39,13 @@ func full(t *testing.T, db *store.Store) figures.Sources {
 		Version: "1.2.3", Ready: func(context.Context) map[string]bool { return map[string]bool{"bus": true} },
 		Ingest: map[string]figures.Counts{"bus": in.Counts, "http": in.Counts}, Intake: counts, Bus: counts, Connected: func() bool { return true },
 		Backlog:   func(context.Context) (uint64, uint64, error) { return 3, 4, nil },
-		Playbooks: func() figures.Playbooks { return figures.Playbooks{Loaded: 2, LastAttempt: time.Unix(5, 0)} },
-		Guard:     func() map[string]uint64 { return map[string]uint64{"kill-switch": 1} }, Switches: func() []guard.Switch { return []guard.Switch{{Scope: guard.ScopeAll, On: true}} },
+		Playbooks: func() int { return 2 }, Reloads: map[string]func() sandbox.Loads{"guard_file": func() sandbox.Loads { return sandbox.Loads{Good: 1, GoodAt: time.Unix(5, 0)} }},
+		Guard: func() map[string]uint64 { return map[string]uint64{"kill-switch": 1} }, Switches: func() []guard.Switch { return []guard.Switch{{Scope: guard.ScopeAll, On: true}} },
 		Execute: func() execute.Stats {
 			return execute.Stats{Attempts: 3, FirstAttempts: 2, Errors: map[execute.Count]uint64{{Type: "delete_pod", What: "retryable"}: 1}}
 		},
 		Immediate: counts, Webhooks: func() map[string]notify.Count { return map[string]notify.Count{"chat": {OK: 1, Failed: 2}} },
 		Database: db, SilentAfter: time.Minute, Kube: func() kube.Stats { return kube.Stats{Pods: 7} }, Traces: counts,
+		Verifications: counts, Events: func() api.EventsStatus { return api.EventsStatus{Dropped: 1} },
 	}
 }

@@ -32,7 +32,7 @@ const head = `<!-- Made by "make generate" from responder/figures. Do not edit. 
 
 # Metrics of the responder
 
-` + "`riposte responder --metrics-listen 127.0.0.1:7412`" + ` serves Prometheus's metrics at ` + "`/metrics`" + `, and ` + "`/healthz`" + ` and
+` + "`--metrics-listen 127.0.0.1:7413`" + `, of ` + "`riposte responder`" + ` and ` + "`riposte up`" + `, serves Prometheus's metrics at ` + "`/metrics`" + `, and ` + "`/healthz`" + ` and
 ` + "`/readyz`" + ` for Kubernetes' probes, on an address of their own. Without the flag there is no such address. Nothing else is
 served there, and nobody has to sign in: bind it to 127.0.0.1, or to the pod's address behind a NetworkPolicy that lets
 Prometheus alone in.
@@ -46,7 +46,7 @@ Prometheus alone in.
 - Counters begin at 0 with the process. What holds for all responders together is read from the database, at most every 5 s;
   while that cannot be read it is left out. Take ` + "`max by`" + `, not ` + "`sum by`" + `, of those.
 - Rules, namespaces and hosts come from alerts, which a node's owner can make up. So each node has room for 100
-  combinations, and 500 nodes have room; what comes beyond is counted as "other".
+  combinations, and all together for 20,000; what comes beyond is counted as "other".
 - ` + "`falcosecurity_falcosidekick_*`" + ` are Falcosidekick's names and labels since 2.30, so that its dashboards go on working. Its
   ` + "`k8s_pod_name`" + ` is always empty here: a series for each pod there ever was grows without end.
 - The agent's metrics are in [agent-configuration.md](agent-configuration.md). How an alert's way is traced: [tracing.md](tracing.md).

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"time"
 
+	"riposte/responder/api"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
 	"riposte/responder/kube"
 	"riposte/responder/notify"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -33,7 +35,11 @@ type Sources struct {
 	Connected func() bool
 	Backlog   func(context.Context) (waiting, unanswered uint64, err error)
 
-	Playbooks func() Playbooks
+	// Playbooks is how many are loaded.
+	Playbooks func() int
+	// Reloads are by what is read from files and read anew when they change: "playbooks",
+	// "guard_file" or "guard_policies".
+	Reloads map[string]func() sandbox.Loads
 	// Guard counts verdicts by rule, Switches are the kill switches that are on.
 	Guard    Counts
 	Switches func() []guard.Switch
@@ -42,6 +48,10 @@ type Sources struct {
 	Immediate Counts
 	Webhooks  func() map[string]notify.Count
 
+	// Verifications counts those of the record that somebody asked for, by their result.
+	Verifications Counts
+	Events        func() api.EventsStatus
+
 	Database Database
 	// SilentAfter is after how long an agent counts as silent.
 	SilentAfter time.Duration
@@ -49,14 +59,6 @@ type Sources struct {
 	Traces      Counts
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
-}
-
-// Playbooks says how many are loaded, since when, and whether the last change could
-// not be loaded.
-type Playbooks struct {
-	Loaded       int
-	LastAttempt  time.Time
-	ReloadFailed bool
 }
 
 // Database is store.Store's.
@@ -84,6 +86,7 @@ func (f *Figures) sources(s *Sources) {
 	f.decidingSources(s)
 	f.actingSources(s)
 	f.databaseSources(s)
+	f.apiSources(s)
 }
 
 // counted makes a metric of each counter in the table. Its name is the prefix, the

@@ -34,11 +34,12 @@ func (g *Guard) limits(e *Effect, claim bool) []limit {
 	if !e.Counted {
 		return nil
 	}
-	l := &g.options.Limits
+	set := g.settings()
+	l := &set.limits
 	var all []limit
 	for _, k := range e.keys() {
 		budgets := k.Scope
-		if claim && e.Limits == g.fingerprint {
+		if claim && e.Limits == set.fingerprint {
 			budgets = ""
 		}
 		switch budgets {
@@ -94,18 +95,19 @@ func budget(rule string, k store.CountKey, b Budget, whose string) limit {
 // share is about a workload's ready replicas. Those that were just killed may or
 // may not be missing among the ready ones already; they count as ready before.
 func (g *Guard) share(e *Effect, k store.CountKey) limit {
+	most := g.settings().limits.ReadyShare
 	return limit{RuleShare, store.Tally{CountKey: k, Kills: true, Span: shareSpan, Limit: many}, func(others int, _ map[string]bool) Verdict {
-		allowed := max(1, (e.facts.ready+others)*g.options.Limits.ReadyShare/100)
+		allowed := max(1, (e.facts.ready+others)*most/100)
 		if others < allowed {
 			return Verdict{}
 		}
 		return ask(RuleShare, "%d replicas of %s were killed within a minute, %d are ready, and %d %% may go at once", others, e.Workload,
-			e.facts.ready, g.options.Limits.ReadyShare)
+			e.facts.ready, most)
 	}}
 }
 
 func (g *Guard) cordons(e *Effect, k store.CountKey) limit {
-	most := g.options.Limits.CordonedNodes
+	most := g.settings().limits.CordonedNodes
 	return limit{RuleCordoned, store.Tally{CountKey: k, Span: cordonSpan, Limit: many}, func(off int, ours map[string]bool) Verdict {
 		for _, n := range e.facts.cordoned {
 			if s := nodeSubject(e.Cluster, n); s != e.Subject && !ours[s] {

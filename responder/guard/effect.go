@@ -78,8 +78,8 @@ func (g *Guard) effect(q *Question) *Effect {
 	e := &Effect{
 		Playbook: q.Playbook, Mode: q.Mode, Type: q.Type, Cluster: t.Cluster, Node: t.Node, Namespace: t.Namespace, Name: t.Name,
 		Target: t.Identity(), Subject: t.Identity(), Kills: known && spec.Stage == action.Destroy && slices.Contains(mortal, t.Kind), NodeWide: spec.NodeWide,
-		Counted: spec.Stage != action.Gather && !slices.Contains(g.options.Limits.Uncounted, q.Type),
-		Cordons: slices.Contains(cordoning, q.Type), Wanted: q.RequiresApproval, Limits: g.fingerprint,
+		Counted: spec.Stage != action.Gather && !slices.Contains(g.settings().limits.Uncounted, q.Type),
+		Cordons: slices.Contains(cordoning, q.Type), Wanted: q.RequiresApproval, Limits: g.settings().fingerprint,
 	}
 	if t.Kind == action.KindNode {
 		e.Node, e.Subject = t.Name, nodeSubject(t.Cluster, t.Name)

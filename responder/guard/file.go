@@ -30,19 +30,43 @@ type Config struct {
 // nobody knows is an error with its line: a budget with a misspelt name must not
 // be no budget.
 func ReadConfig(file string) (Config, error) {
+	b, err := readFile(file)
+	if err != nil {
+		return Config{}, err
+	}
+	return parseFile(file, b)
+}
+
+func readFile(file string) ([]byte, error) {
+	if err := regular(file); err != nil {
+		return nil, fmt.Errorf("the guard's file %s: %w", file, err)
+	}
 	f, err := os.Open(file)
 	if err != nil {
-		return Config{}, fmt.Errorf("the guard's file: %w", err)
+		return nil, fmt.Errorf("the guard's file: %w", err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
-		return Config{}, fmt.Errorf("the guard's file: %w", err)
+		return nil, fmt.Errorf("the guard's file: %w", err)
 	case len(b) > maxFile:
-		return Config{}, fmt.Errorf("the guard's file %s has more than %d bytes", file, maxFile)
+		return nil, fmt.Errorf("the guard's file %s has more than %d bytes", file, maxFile)
 	}
-	c, err := ParseConfig(b)
+	return b, nil
+}
+
+// regular keeps what is no file, such as a named pipe, from holding us up.
+func regular(file string) error {
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		return errors.New("it is no regular file")
+	}
+	return err
+}
+
+func parseFile(file string, text []byte) (Config, error) {
+	c, err := ParseConfig(text)
 	if err != nil {
 		return c, fmt.Errorf("the guard's file %s: %w", file, err)
 	}

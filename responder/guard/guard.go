@@ -5,7 +5,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,6 +27,9 @@ type Options struct {
 	ProtectedNames []string
 	// Limits are the budgets and the like; DefaultLimits if no MaxMode is set.
 	Limits Limits
+	// File is the guard's file, see ReadConfig: its limits take the place of Limits, what
+	// it protects is protected on top. Without it there is none.
+	File string
 	// ActionTTL is how long an approved action may wait for its execution; 5 minutes.
 	ActionTTL time.Duration
 	// KillSwitchFile is where the kill switch is kept; without it there is none.
@@ -58,9 +60,8 @@ type Guard struct {
 	rego    *sandbox.Keeper[[]policy]
 	kill    files
 	parts   Parts
-	// fingerprint is the limits'.
-	fingerprint string
-	last        atomic.Pointer[known]
+	file    *sandbox.Keeper[settings]
+	last    atomic.Pointer[known]
 	// refreshing lets one read of the database at a time change the files.
 	refreshing sync.Mutex
 
@@ -88,11 +89,11 @@ func New(o Options) (*Guard, error) {
 	if o.Limits.MaxMode == "" {
 		o.Limits = DefaultLimits()
 	}
-	if err := errors.Join(o.Limits.check(), checkNames(o.ProtectedNames)); err != nil {
+	g := &Guard{options: o, kill: files{base: o.KillSwitchFile}, counts: map[string]uint64{}}
+	var err error
+	if g.file, err = keepSettings(o); err != nil {
 		return nil, err
 	}
-	g := &Guard{options: o, kill: files{base: o.KillSwitchFile}, counts: map[string]uint64{}, fingerprint: o.Limits.fingerprint()}
-	var err error
 	g.rego, err = keepRego(o.Rego)
 	return g, err
 }
@@ -100,7 +101,8 @@ func New(o Options) (*Guard, error) {
 // Protected is what is protected, for those who must know it without asking: the
 // agents, which contain by themselves.
 func (g *Guard) Protected() (namespaces, names []string, labels map[string]string) {
-	return slices.Clone(g.options.ProtectedNamespaces), slices.Clone(g.options.ProtectedNames), maps.Clone(g.options.ProtectedLabels)
+	s := g.settings()
+	return slices.Clone(s.namespaces), slices.Clone(s.names), maps.Clone(s.labels)
 }
 
 // rule is one rule in Go: the zero Verdict means that it has nothing to say.

@@ -41,7 +41,7 @@ var ErrMode = errors.New("mode")
 // step back to observe. A mode above the configured maximum is refused with ErrMode,
 // one of which If is not true with store.ErrChanged.
 func (g *Guard) SetMode(ctx context.Context, m Mode) error {
-	ceiling := g.options.Limits.ceiling(m.Playbook)
+	ceiling := g.settings().limits.ceiling(m.Playbook)
 	switch {
 	case m.Mode != "" && rank(m.Mode) < 0:
 		return fmt.Errorf("%w: %q is none of observe, approve, enforce", ErrMode, string(m.Mode))
@@ -102,7 +102,7 @@ func (g *Guard) effective(name string, declared playbook.Mode, row store.ModeRow
 	if rank(declared) < 0 {
 		return declared // unknown: it is refused, not lowered
 	}
-	return lower(declared, g.options.Limits.ceiling(name))
+	return lower(declared, g.settings().limits.ceiling(name))
 }
 
 // inMode says what the playbook's mode makes of an effect: nothing, Watch or Ask.

@@ -43,7 +43,7 @@ func namespaces(q *Question) []string {
 }
 
 func (g *Guard) namespace(ns string) Verdict {
-	if slices.Contains(g.options.ProtectedNamespaces, ns) {
+	if slices.Contains(g.settings().namespaces, ns) {
 		return refuse(RuleNamespace, "namespace %s is protected", ns)
 	}
 	return Verdict{}
@@ -69,8 +69,9 @@ func protectedLabel(_ context.Context, g *Guard, q *Question) Verdict {
 }
 
 func (g *Guard) labelled(labels map[string]string) Verdict {
-	for _, key := range slices.Sorted(maps.Keys(g.options.ProtectedLabels)) {
-		if got, ok := labels[key]; ok && strings.EqualFold(got, g.options.ProtectedLabels[key]) {
+	protecting := g.settings().labels
+	for _, key := range slices.Sorted(maps.Keys(protecting)) {
+		if got, ok := labels[key]; ok && strings.EqualFold(got, protecting[key]) {
 			return refuse(RuleLabel, "the pod's label %s=%s protects it", key, got)
 		}
 	}
@@ -78,7 +79,7 @@ func (g *Guard) labelled(labels map[string]string) Verdict {
 }
 
 func protectedName(_ context.Context, g *Guard, q *Question) Verdict {
-	if len(g.options.ProtectedNames) == 0 {
+	if len(g.settings().names) == 0 {
 		return Verdict{}
 	}
 	e := g.effect(q)
@@ -100,7 +101,7 @@ func (g *Guard) named(e *Effect) Verdict {
 		if name == "" {
 			continue
 		}
-		for _, p := range g.options.ProtectedNames {
+		for _, p := range g.settings().names {
 			whole := name
 			if strings.Contains(p, "/") {
 				whole = e.Namespace + "/" + name

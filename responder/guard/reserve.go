@@ -95,7 +95,7 @@ func (g *Guard) survey(ctx context.Context, tx store.Tx, all []Proposed) (*surve
 		s.tallies.want(g.limits(p.Effect, false))
 	}
 	playbooks = slices.Compact(slices.Sorted(slices.Values(playbooks)))
-	seen, err := tx.Survey(ctx, clusters, playbooks, g.options.Limits.ErrorWindow, s.tallies.asked)
+	seen, err := tx.Survey(ctx, clusters, playbooks, g.settings().limits.ErrorWindow, s.tallies.asked)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (g *Guard) consent(e *Effect) []Verdict {
 }
 
 func (s *survey) errorRate(e *Effect) Verdict {
-	l := &s.g.options.Limits
+	l := &s.g.settings().limits
 	n := s.ended[e.Playbook]
 	if l.ErrorWindow == 0 || n.All < l.ErrorActions || n.Failed*100 < l.ErrorShare*n.All {
 		return Verdict{}

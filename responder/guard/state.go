@@ -116,7 +116,7 @@ func (g *Guard) Run(ctx context.Context, log *slog.Logger) {
 }
 
 // Limits are the limits in force.
-func (g *Guard) Limits() Limits { return g.options.Limits }
+func (g *Guard) Limits() Limits { return g.settings().limits }
 
 // Counts are this process's verdicts by their rule; those that allow count as "allow".
 func (g *Guard) Counts() map[string]uint64 {
@@ -143,7 +143,7 @@ func (g *Guard) count(v Verdict) {
 
 // Usage lists what the budgets have used now.
 func (g *Guard) Usage(ctx context.Context) ([]Used, error) {
-	l := &g.options.Limits
+	l := &g.settings().limits
 	budgets := map[string]Budget{
 		scopePlaybook: l.Playbook, scopeWorkload: l.Workload, scopeNamespace: l.Namespace, scopeNode: l.Node, scopeCluster: l.Cluster,
 	}

@@ -143,6 +143,11 @@ func (a actions) Undoable(kind string) bool { return strings.HasPrefix(kind, "do
 // Momentary: what begins with "tell_" leaves nothing behind.
 func (a actions) Momentary(kind string) bool { return strings.HasPrefix(kind, "tell_") }
 
+// Lease: what ends in _held has a lease of an hour.
+func (a actions) Lease(kind string, _ json.RawMessage) (time.Duration, bool) {
+	return time.Hour, strings.HasSuffix(kind, "_held")
+}
+
 // pods is a binder in Go.
 type pods func(node, uid string) (playbook.Binding, *playbook.Pod)
 

@@ -193,6 +193,11 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 				if !p.again || fates[i].Joined == "" {
 					all = append(all, recordAction(d, p, fates[i], why, decided)...)
 				}
+				if longer := fates[i].Prolonged; longer != nil {
+					e := entryOf(d, p, why, decided)
+					e.Kind, e.Result, e.What.ActionID, e.Note = audit.ActionProlonged, "prolonged", fates[i].Joined, longer.String()
+					all = append(all, e)
+				}
 			}
 			actions, fates = actions[a.chosen:], fates[a.chosen:]
 		}
@@ -200,7 +205,8 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 	return all
 }
 
-func recordAction(d draft, x proposed, fate store.Planned, why audit.Why, decided audit.When) []audit.Entry {
+// entryOf begins an entry about an action.
+func entryOf(d draft, x proposed, why audit.Why, decided audit.When) audit.Entry {
 	why.Reason = x.Reason
 	e := audit.Entry{
 		Cluster: d.origin.Cluster, Actor: audit.Playbook(clipName(x.Playbook), x.Revision), Result: x.State, Note: x.Note, Why: why, When: decided,
@@ -212,6 +218,11 @@ func recordAction(d draft, x proposed, fate store.Planned, why audit.Why, decide
 	if d.pod != nil {
 		e.What.Labels = d.pod.Labels
 	}
+	return e
+}
+
+func recordAction(d draft, x proposed, fate store.Planned, why audit.Why, decided audit.When) []audit.Entry {
+	e := entryOf(d, x, why, decided)
 	switch {
 	case fate.Joined != "":
 		e.Kind, e.Result, e.What.ActionID, e.Note = audit.ActionJoined, "joined", fate.Joined, "joined "+fate.Joined

@@ -92,6 +92,8 @@ type Guard interface {
 type Checker interface {
 	Check(kind string, target action.Target, params json.RawMessage) error
 	Undoable(kind string) bool
+	// Lease is how long the effect lasts that its node ends by itself.
+	Lease(kind string, params json.RawMessage) (time.Duration, bool)
 	Momentary(kind string) bool
 }
 

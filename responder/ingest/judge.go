@@ -69,6 +69,12 @@ func (in *Ingest) verdict(ctx context.Context, d *draft, n *store.NewAction, tar
 		return nil
 	}
 	n.TTLNS = int64(ttl)
+	if lease, leased := in.Actions.Lease(p.Type, p.Params); leased {
+		n.Leased = true
+		if n.TTLNS == 0 {
+			n.TTLNS = int64(lease)
+		}
+	}
 	v := in.Guard.Judge(ctx, guard.Question{
 		Playbook: n.Playbook, Mode: playbook.Mode(n.Mode), RequiresApproval: p.RequiresApproval, Type: p.Type, Target: target,
 		Alert: d.alert, Binding: d.binding, Pod: d.input.Pod,

@@ -95,6 +95,8 @@ func (allow) Undoable(string) bool { return false }
 
 func (allow) Momentary(string) bool { return false }
 
+func (allow) Lease(string, json.RawMessage) (time.Duration, bool) { return 0, false }
+
 func (allow) Check(string, action.Target, json.RawMessage) error { return nil }
 
 // bench is an intake on a real ingest.

@@ -84,3 +84,15 @@ func TestBodyIsBounded(t *testing.T) {
 	require.Equal(t, action.Permanent, action.KindOf(err))
 	require.ErrorContains(t, err, "65537 bytes, 65536 are allowed")
 }
+
+func TestDeliveriesAreCounted(t *testing.T) {
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	defer server.Close()
+	hooks := to(t, server.URL)
+	require.NoError(t, hooks.Send(t.Context(), "there", "id", []byte("{}")))
+	status = http.StatusBadGateway
+	require.Error(t, hooks.Send(t.Context(), "there", "id", []byte("{}")))
+	require.Error(t, hooks.Send(t.Context(), "nowhere", "id", []byte("{}")))
+	require.Equal(t, map[string]notify.Count{"there": {OK: 1, Failed: 1}}, hooks.Counts(), "what is not configured has no counter")
+}

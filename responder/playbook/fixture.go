@@ -18,3 +18,6 @@ func InputOf(a *alert.Alert) Input {
 	}
 	return in
 }
+
+// NameFits says whether a playbook can have that name.
+func NameFits(name string) bool { return nameShape.MatchString(name) }

@@ -96,7 +96,11 @@ func (l *literals) action(t *ast.Term, obj ast.Object) {
 	a, known := l.actions[kind]
 	if !known {
 		all := slices.Sorted(maps.Keys(l.actions))
-		l.errorf(value(obj, "type"), "no action is called %q%s: there are %s", kind, hint(kind, all), strings.Join(all, ", "))
+		which := hint(kind, all)
+		if which == "" {
+			which = ": there are " + strings.Join(all, ", ")
+		}
+		l.errorf(value(obj, "type"), "no action is called %q%s", kind, which)
 		return
 	}
 	spec := a.Spec()

@@ -27,7 +27,8 @@ import data.riposte.lib.target
 action contains `
 	for name, c := range map[string]struct{ rule, want string }{
 		"good":           {`{"type": "delete_pod", "target": target.pod, "reason": "x", "params": {"grace_seconds": 2}}`, ""},
-		"unknown type":   {`{"type": "delete_pods", "target": target.pod, "reason": "x"}`, `:10:26: no action is called "delete_pods" (did you mean "delete_pod"?): there are annotate, `},
+		"unknown type":   {`{"type": "delete_pods", "target": target.pod, "reason": "x"}`, `:10:26: no action is called "delete_pods" (did you mean "delete_pod"?)`},
+		"no such type":   {`{"type": "explode", "target": target.pod, "reason": "x"}`, `:10:26: no action is called "explode": there are acknowledge_incident, `},
 		"unknown key":    {`{"type": "delete_pod", "target": target.pod, "reson": "x", "reason": "x"}`, `:10:62: an action has no key "reson": use type, target, reason, params, ttl, requires_approval (did you mean "reason"?)`},
 		"missing key":    {`{"type": "delete_pod", "target": target.pod}`, ":10:17: the action has no reason"},
 		"unknown param":  {`{"type": "delete_pod", "target": target.pod, "reason": "x", "params": {"grace_second": 2}}`, `:10:88: delete_pod has no param "grace_second" (did you mean "grace_seconds"?): it has grace_seconds`},

@@ -26,8 +26,10 @@ type NewAction struct {
 	State                    string
 	RefusedBy, Note          string
 	PlannedNS, ExpiresNS     int64
-	// TTLNS is how long the effect is to hold; 0: until somebody lifts it.
-	TTLNS int64
+	// TTLNS is how long the effect is to hold; 0: until somebody lifts it. Leased says that
+	// its node ends it after a lease, unless that is renewed.
+	TTLNS  int64
+	Leased bool
 }
 
 // Planned is what became of a NewAction.
@@ -37,6 +39,8 @@ type Planned struct {
 	Joined string
 	// Superseded is the id of the waiting action that this one made needless.
 	Superseded string
+	// Prolonged says that the effect of Joined lasts longer because of this one.
+	Prolonged *Prolonged
 }
 
 // Past is an earlier action on an object.
@@ -52,8 +56,9 @@ const live = `state IN ('planned', 'waiting', 'executing', 'succeeded') AND lift
 
 // Plan stores actions whose decisions exist and says what became of each, in
 // their order. A planned or waiting action whose effect another live action has
-// already is not stored: it joins that one. A waiting action makes room for one
-// that needs no approval.
+// already is not stored: it joins that one, and if it is planned and asks for a longer
+// time makes the effect last that long. A waiting action makes room for one that needs no
+// approval.
 func (tx Tx) Plan(ctx context.Context, actions []NewAction) ([]Planned, error) {
 	// One order for all writers, so that no two wait for each other. Of two with the
 	// same effect the first wins, but one that needs no approval before one that does.
@@ -106,7 +111,7 @@ func (tx Tx) Plan(ctx context.Context, actions []NewAction) ([]Planned, error) {
 			results[i].Superseded = gone[a.EffectKey]
 		}
 	}
-	return results, nil
+	return results, tx.prolong(ctx, actions, results, time.Now())
 }
 
 // supersede cancels the waiting actions whose effect one of these has without

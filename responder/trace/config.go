@@ -51,7 +51,7 @@ func sampler(name, arg string) (func(trace.TraceID) bool, error) {
 		share := 1.0
 		if arg != "" {
 			var err error
-			if share, err = strconv.ParseFloat(arg, 64); err != nil || !(share >= 0 && share <= 1) {
+			if share, err = strconv.ParseFloat(arg, 64); err != nil || math.IsNaN(share) || share < 0 || share > 1 {
 				return nil, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: %.40q is no share from 0 to 1", arg)
 			}
 		}

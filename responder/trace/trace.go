@@ -127,7 +127,8 @@ func (t *Tracer) Start() {
 	t.done.Go(func() { t.run(ctx) })
 }
 
-// Stop sends what waits, until ctx ends. Nothing may be told any more.
+// Stop sends what waits, until ctx ends; what is left then is counted as failed. That
+// is no error: nobody is to wait for a collector. Nothing may be told any more.
 func (t *Tracer) Stop(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -136,6 +137,7 @@ func (t *Tracer) Stop(ctx context.Context) error {
 	context.AfterFunc(ctx, t.cancel)
 	t.done.Wait()
 	t.cancel()
+	ctx = context.WithoutCancel(ctx) // neither has anything left to wait for
 	return errors.Join(t.provider.Shutdown(ctx), t.exporter.Shutdown(ctx))
 }
 

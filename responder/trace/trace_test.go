@@ -189,7 +189,7 @@ func TestStopWithoutACollector(t *testing.T) {
 	tr.Stored(stored(uuid.Must(uuid.NewV7()).String()))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = tr.Stop(ctx)
+	require.NoError(t, tr.Stop(ctx))
 	require.Equal(t, uint64(1), tr.Counts()["failed"])
 }
 

@@ -108,15 +108,15 @@ func cgroupOf(given string) string {
 		return ""
 	}
 	// a-b.slice is in a.slice.
-	dir := ""
+	var dir strings.Builder
 	for i, r := range slice + "-" {
 		if r == '-' && i > 0 {
-			dir += "/" + slice[:i] + ".slice"
+			dir.WriteString("/" + slice[:i] + ".slice")
 		}
 	}
 	unit := parts[2]
 	if !strings.HasSuffix(unit, ".slice") {
 		unit = strings.TrimPrefix(parts[1]+"-"+unit, "-") + ".scope"
 	}
-	return path.Clean(dir + "/" + unit)
+	return path.Clean(dir.String() + "/" + unit)
 }

@@ -4,6 +4,7 @@ package apitest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,6 +26,7 @@ import (
 	"riposte/responder/guard"
 	"riposte/responder/ingest"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -76,11 +78,14 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,
+		Loads: func() sandbox.Loads {
+			return sandbox.Loads{Good: 2, Bad: 1, GoodAt: Base, ErrAt: Base.Add(time.Second), Err: errors.New("/etc/playbooks/a.rego:3:1: is wrong")}
+		},
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{
-				Name: Playbook, Revision: "0123456789abcdef",
+				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
 				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
-				Source:   "embedded:", Files: []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
+				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
 			}}
 		},
 		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },

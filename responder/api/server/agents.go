@@ -42,6 +42,6 @@ func (s *Server) showStatus(ctx context.Context, c *call) (any, error) {
 	rows, next, err := s.Store.Agents(ctx, c.in, store.AgentFilter{}, store.Paging{})
 	return api.Status{
 		Version: s.Version, Cluster: s.Cluster, KillSwitch: s.killSwitch(), Agents: pageOf(rows, "", agentResource).Items, AgentsMore: next != "",
-		Playbooks: s.playbookStatuses(), Events: s.feed.status(),
+		Playbooks: s.playbookStatuses(), PlaybookLoads: loadsResource(s.Loads()), GuardLoads: loadsResource(s.Guard.PolicyLoads()), Events: s.feed.status(),
 	}, err
 }

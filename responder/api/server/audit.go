@@ -126,7 +126,9 @@ func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report
 		}
 	}
 	e.Progress = progress
-	return audit.Verify(ctx, s.Store.Pool(), e)
+	report, err := audit.Verify(ctx, s.Store.Pool(), e)
+	s.verified.count(report.OK, err)
+	return report, err
 }
 
 // record appends one entry to this cluster's chain.

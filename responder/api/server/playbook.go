@@ -22,7 +22,7 @@ func (s *Server) playbookStatuses() []api.PlaybookStatus {
 func (s *Server) playbookStatus(p *playbook.Playbook) api.PlaybookStatus {
 	mode, row := s.Guard.ModeOf(p.Name, p.Mode)
 	one := api.PlaybookStatus{
-		Name: p.Name, Title: p.Title, Description: p.Description, Mode: string(mode), Declared: string(p.Mode), Revision: p.Revision,
+		Name: p.Name, Title: p.Title, Description: p.Description, Mode: string(mode), Declared: string(p.Mode), Revision: p.Revision, Source: p.Source,
 		SteppedBack: row.SteppedBack, Namespaces: row.Namespaces, Labels: row.LabelMap(), ModeReason: row.Reason, ModeActor: row.Actor,
 	}
 	if row.Playbook != "" {

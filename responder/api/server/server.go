@@ -21,6 +21,7 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 	"riposte/responder/store"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
+	// Loads says how loading them went.
+	Loads func() sandbox.Loads
 	// Evidence is what the record is compared with, beside the database's checkpoints.
 	// Without it, checkpoints are not looked at.
 	Evidence func(ctx context.Context) (audit.Evidence, error)
@@ -74,6 +77,7 @@ type Server struct {
 	handler  http.Handler
 	// verifying: the record is read once at a time.
 	verifying sync.Mutex
+	verified  verifications
 	// exporting: one export of decisions at a time.
 	exporting sync.Mutex
 	// cancel ends the requests that are still there after Stop's time, done waits for

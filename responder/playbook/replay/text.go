@@ -78,8 +78,15 @@ func (p *page) notes(r *Report) {
 }
 
 func (r *Report) headline() string {
-	return fmt.Sprintf("%d decisions about %d alerts (%d with equal ones), %s to %s: %s.", r.Decisions, r.Alerts, r.Equal, stamp(r.From), stamp(r.To),
-		differences(r.Added, r.Removed, r.Changed))
+	return fmt.Sprintf("%s about %s (%d with equal ones), %s to %s: %s.", number(r.Decisions, "decision"), number(r.Alerts, "alert"), r.Equal,
+		stamp(r.From), stamp(r.To), differences(r.Added, r.Removed, r.Changed))
+}
+
+func number(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func differences(added, removed, changed int64) string {
@@ -93,23 +100,23 @@ func differences(added, removed, changed int64) string {
 func (r *Report) remarks() []string {
 	var out []string
 	if r.Rebuilt > 0 {
-		out = append(out, fmt.Sprintf("About %d of the alerts no playbook was asked: their inputs are made of the alerts, without history.", r.Rebuilt))
+		out = append(out, fmt.Sprintf("No playbook was asked about %s of them: the input is made of the alert, without history.", number(r.Rebuilt, "alert")))
 	}
 	if r.Unreadable > 0 {
-		out = append(out, fmt.Sprintf("%d lines could not be read and are left out: %s", r.Unreadable, strings.Join(r.Errors, "; ")))
+		out = append(out, fmt.Sprintf("%s could not be read and left out: %s", number(r.Unreadable, "line"), strings.Join(r.Errors, "; ")))
 	}
 	if r.TimedOut > 0 {
-		out = append(out, fmt.Sprintf("%d decisions had run out of time; they are not compared.", r.TimedOut))
+		out = append(out, fmt.Sprintf("%s had run out of time, and nothing is compared with that.", number(r.TimedOut, "decision")))
 	}
 	if r.Reordered > 0 {
-		out = append(out, fmt.Sprintf("%d decisions were counted later than they were made.", r.Reordered))
+		out = append(out, fmt.Sprintf("%s counted later than made.", number(r.Reordered, "decision")))
 	}
 	if len(r.NotCompared) > 0 {
 		var n int64
 		for _, m := range r.NotCompared {
 			n += m
 		}
-		out = append(out, fmt.Sprintf("%d decisions of other playbooks are not compared: %s", n, strings.Join(slices.Sorted(maps.Keys(r.NotCompared)), ", ")))
+		out = append(out, fmt.Sprintf("Not compared: %s of other playbooks: %s", number(n, "decision"), strings.Join(slices.Sorted(maps.Keys(r.NotCompared)), ", ")))
 	}
 	return out
 }

@@ -89,6 +89,28 @@ func (es Errors) Append(err error) Errors {
 	return append(es, &Error{Message: err.Error()})
 }
 
+// Bounds of First.
+const (
+	firstErrors = 5
+	firstBytes  = 400
+)
+
+// First is the first errors in one line, for a log or a record.
+func First(err error) string {
+	var all Errors
+	if !errors.As(err, &all) {
+		return Plain(err.Error(), firstBytes)
+	}
+	var lines []string
+	for _, e := range all[:min(len(all), firstErrors)] {
+		lines = append(lines, Plain(e.Error(), firstBytes))
+	}
+	if more := len(all) - firstErrors; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "; ")
+}
+
 // Unique drops repeats: files that are shared are compiled with each that uses them.
 func (es Errors) Unique() Errors {
 	seen := map[string]bool{}

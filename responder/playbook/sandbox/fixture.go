@@ -44,8 +44,8 @@ func ReadFixtures(src Source, into map[string]any) error {
 		bad("", "%s", plain(err))
 	}
 	for _, rel := range found {
-		if !beside[path.Dir(rel)] {
-			continue
+		if !beside[path.Dir(rel)] || strings.HasPrefix(path.Base(rel), "data.") {
+			continue // data.json is no fixture: it is the playbooks' own
 		}
 		name := strings.TrimSuffix(path.Base(rel), path.Ext(rel))
 		if _, taken := into[name]; taken {

@@ -1,4 +1,4 @@
-package incident_test
+package acknowledgeincident_test
 
 import (
 	"os"
