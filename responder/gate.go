@@ -3,16 +3,11 @@ package responder
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"slices"
-	"time"
 
 	"riposte/responder/action"
-	"riposte/responder/audit"
 	"riposte/responder/execute"
 	"riposte/responder/guard"
 	"riposte/responder/playbook/sandbox"
-	"riposte/responder/store"
 )
 
 // newGuard reads the guard's file, if there is one, and compiles its rules.
@@ -41,45 +36,12 @@ func (r *Responder) startGuard(ctx context.Context, actions action.Registry) err
 	log := r.o.Log.With("component", "guard")
 	r.cleanups.add("the guard", background(func(ctx context.Context) { r.guard.Run(ctx, log) }))
 	if r.o.GuardFile != "" {
+		limits := reporter{r: r, log: log, what: limitsReloaded}
 		r.cleanups.add("the watch of the guard's file", background(func(ctx context.Context) {
-			r.guard.WatchFile(ctx, watchFiles, func(l sandbox.Reload) { r.guardReloaded(ctx, l, log) })
+			r.guard.WatchFile(ctx, watchFiles, limits.with(ctx))
 		}))
 	}
 	return nil
-}
-
-// guardReloaded records that other limits hold now, or says why they do not. Each
-// replica reads its own file, so each records it.
-func (r *Responder) guardReloaded(ctx context.Context, l sandbox.Reload, log *slog.Logger) {
-	if l.Err != nil {
-		log.Error("the guard's file has an error, what was read before holds", "error", l.Err)
-		return
-	}
-	for _, c := range slices.Concat(l.Added, l.Changed) {
-		log.Info("the guard's file was read anew", "revision", c.Revision, "was", c.Was)
-		e := audit.Entry{
-			Cluster: r.o.Cluster, Kind: audit.Configuration, At: l.At, Actor: audit.System("guard"), Result: "changed", What: audit.What{Object: c.Source},
-			Note: fmt.Sprintf("configuration changed: %s, SHA-256 %s, before %s, instance %s", c.Name, c.Revision, c.Was, r.o.Instance),
-		}
-		r.recordUntil(ctx, e, log)
-	}
-}
-
-// recordUntil writes an entry about what has happened already, however long the
-// database is away.
-func (r *Responder) recordUntil(ctx context.Context, e audit.Entry, log *slog.Logger) {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := r.store.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		log.Warn("a changed configuration is not in the record yet", "error", err, "again_in", wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
 }
 
 // gate is the guard's last look as the executor asks for it.

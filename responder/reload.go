@@ -23,6 +23,7 @@ type reloaded struct {
 var (
 	playbooksReloaded = reloaded{name: "playbooks", kind: audit.PlaybookReload, by: "playbook"}
 	policiesReloaded  = reloaded{name: "guard rules", kind: audit.GuardReload, by: "guard"}
+	limitsReloaded    = reloaded{name: "guard limits", kind: audit.Configuration, by: "guard"}
 )
 
 // recordAgain is how long a reload's entry waits for a database that is away.

@@ -114,7 +114,7 @@ func TestChangedFilesAreTakenOverAndRecorded(t *testing.T) {
 	eventually(t, "bad files are told", func() bool { s := statusOf(t, c); return s.PlaybookLoads.Failing && s.GuardLoads.Failing })
 	s := statusOf(t, c)
 	require.Equal(t, *first, *loaded(s, "mounted"), "the last good one stays")
-	require.Contains(t, s.PlaybookLoads.Error, r.options.PlaybookDir+"/p.rego:8:34: undefined ref: input.alert.rul")
+	require.Contains(t, s.PlaybookLoads.Error, r.options.PlaybookDir+"/p.rego:8:46: undefined ref: input.alert.rul")
 	require.Contains(t, s.GuardLoads.Error, r.options.GuardPolicyDir+"/g.rego:1:1: there is no rule")
 	require.True(t, s.PlaybookLoads.ErrorAt.After(s.PlaybookLoads.GoodAt))
 	for _, kind := range []string{"playbook.reload", "guard.reload"} {

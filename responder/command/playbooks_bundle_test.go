@@ -88,7 +88,7 @@ func TestGuardCheck(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(d, "a.rego"), []byte(strings.Replace(good, "input.playbook", "input.playbok", 1)), 0o600))
 	_, errs, err := check(d)
 	require.EqualError(t, err, "1 error in the guard rules: correct it and check again")
-	require.Contains(t, errs, d+"/a.rego:3:49: undefined ref: input.playbok")
+	require.Contains(t, errs, d+"/a.rego:3:55: undefined ref: input.playbok")
 	_, _, err = check(dir(t))
 	require.ErrorContains(t, err, "no guard rules in ")
 }

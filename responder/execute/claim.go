@@ -3,12 +3,9 @@ package execute
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"riposte/responder/action"
 	"riposte/responder/audit"
@@ -40,14 +37,14 @@ type claim struct {
 	was string
 }
 
-// claimSQL takes an action if nobody else holds it. The holder's own name counts
+// claimSQL takes those of some actions that nobody else holds. The holder's own name counts
 // as nobody: Executor.enter keeps two claims of one process apart, so a lease of
 // that name is a dead process's.
 const claimSQL = `WITH old AS (
 		SELECT id, state, alert_id, decision_id FROM actions
-		WHERE id = $1 AND (state = 'planned' OR (state = 'executing' OR state = 'succeeded' AND verified_ns IS NULL AND lease_until IS NOT NULL)
+		WHERE id = ANY($1::text[]::uuid[]) AND (state = 'planned' OR (state = 'executing' OR state = 'succeeded' AND verified_ns IS NULL AND lease_until IS NOT NULL)
 			AND (lease_holder IN ('', $2) OR lease_until IS NULL OR lease_until < clock_timestamp()))
-		FOR UPDATE
+		ORDER BY id FOR UPDATE
 	)
 	UPDATE actions a SET
 		state        = CASE old.state WHEN 'succeeded' THEN 'succeeded' ELSE 'executing' END,
@@ -63,30 +60,66 @@ const claimSQL = `WITH old AS (
 		a.planned_ns, a.lease_until, old.state, a.cluster, a.node, a.ttl_ns, a.decision_id::text, coalesce(a.staged_ns, 0),
 		coalesce(a.executing_ns, 0), EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
 
+// claiming is an action to be claimed, and its claim.
+type claiming struct {
+	id    string
+	claim *claim
+}
+
 // claim returns nil if the action has ended or somebody else holds it.
 func (e *Executor) claim(ctx context.Context, id string) (*claim, error) {
-	var c claim
-	var target, params []byte
-	var expires, staged int64
-	var cluster, node string
-	lease := func(d time.Duration) float64 { return (d + 2*recordTimeout).Seconds() }
-	err := e.o.Pool.QueryRow(ctx, claimSQL, id, e.o.Instance, time.Now().UnixNano(),
-		lease(e.o.VerifyTimeout), lease(e.o.ExecuteTimeout), e.slow, lease(e.o.SlowTimeout), e.gather).Scan(
-		&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
-		&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
-		&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.gathering)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
+	c := &claiming{id: id}
+	if err := e.claims.do(ctx, c); err != nil {
 		return nil, fmt.Errorf("claim action %s: %w", id, err)
 	}
-	c.Params, c.Expires = params, time.Unix(0, expires)
-	if staged != 0 {
-		c.staged = time.Unix(0, staged)
+	return c.claim, nil
+}
+
+// claimAll claims actions that were asked for at the same time. A claim that its caller
+// does not hear of any more is found by the rescue.
+func (e *Executor) claimAll(ctx context.Context, batch []*claiming) []error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	ids := make([]string, len(batch))
+	for i, c := range batch {
+		ids[i] = c.id
 	}
-	c.readTarget(target, cluster, node)
-	return &c, nil
+	claims, err := e.claimRows(ctx, ids)
+	errs := make([]error, len(batch))
+	for i, c := range batch {
+		c.claim, errs[i] = claims[c.id], err
+	}
+	return errs
+}
+
+func (e *Executor) claimRows(ctx context.Context, ids []string) (map[string]*claim, error) {
+	lease := func(d time.Duration) float64 { return (d + 2*recordTimeout).Seconds() }
+	rows, err := e.o.Pool.Query(ctx, claimSQL, ids, e.o.Instance, time.Now().UnixNano(),
+		lease(e.o.VerifyTimeout), lease(e.o.ExecuteTimeout), e.slow, lease(e.o.SlowTimeout), e.gather)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[string]*claim{}
+	for rows.Next() {
+		var c claim
+		var target, params []byte
+		var expires, staged int64
+		var cluster, node string
+		err := rows.Scan(&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
+			&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
+			&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.gathering)
+		if err != nil {
+			return nil, err
+		}
+		c.Params, c.Expires = params, time.Unix(0, expires)
+		if staged != 0 {
+			c.staged = time.Unix(0, staged)
+		}
+		c.readTarget(target, cluster, node)
+		all[c.ID] = &c
+	}
+	return all, rows.Err()
 }
 
 func (c *claim) readTarget(raw []byte, cluster, node string) {

@@ -32,6 +32,9 @@ type Executor struct {
 	// that what destroys evidence waits for.
 	slow, gather []string
 	enqueue      func(ctx context.Context, tx store.Tx, ids ...string) error
+	// Claims, and endings, that come at the same time are written together.
+	claims  together[*claiming]
+	endings together[*ended]
 
 	mu sync.Mutex
 	// inside are the actions that this process works on; the channel closes when it left.
@@ -49,6 +52,7 @@ func New(o Options) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{o: o, m: newStats(), inside: map[string]chan struct{}{}, enqueue: Enqueuer(o.Registry)}
+	e.claims.write, e.endings.write = e.claimAll, e.record
 	for name, a := range o.Registry {
 		if a.Spec().Slow {
 			e.slow = append(e.slow, name)

@@ -16,15 +16,16 @@ const rescueBatch = 500
 // planned before $2 (a younger one's job is on its way), or with a lease that
 // ended, or that is this instance's own while this process ($3) does not work on
 // it. The two seconds are for a job that was just given back: River writes it down
-// a moment after us.
+// a moment after us. The waiting jobs are read once: looked for one by one, those of a
+// burst cost a second each time.
 const orphansSQL = `SELECT a.id::text, a.type, a.state FROM actions a
 	WHERE (a.state = 'planned' AND a.planned_ns < $2
 		OR a.state = 'executing'
 		OR a.state = 'succeeded' AND a.verified_ns IS NULL AND a.planned_ns > $4 AND a.lease_until IS NOT NULL)
 	AND (a.lease_holder = $1 OR a.lease_until IS NULL OR a.lease_until < clock_timestamp() - interval '2 seconds')
 	AND a.id <> ALL($3::uuid[])
-	AND NOT EXISTS (SELECT FROM ` + store.RiverSchema + `.river_job j WHERE j.kind = 'action'
-		AND j.args @> jsonb_build_object('action', a.id::text) AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))
+	AND a.id::text NOT IN (SELECT coalesce(j.args->>'action', '') FROM ` + store.RiverSchema + `.river_job j
+		WHERE j.kind = 'action' AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))
 	ORDER BY a.planned_ns LIMIT $5`
 
 // rescue queues orphans again. A job too many does no harm: the claim decides.
@@ -70,8 +71,8 @@ const dueSQL = `SELECT a.id::text FROM actions a
 	WHERE least(a.lift_ns, a.renew_ns) <= $1 AND a.lift_ns IS NOT NULL AND a.lifted_ns IS NULL
 	AND (a.lift_until IS NULL OR a.lift_until < clock_timestamp() OR a.lift_holder = $2)
 	AND a.id <> ALL($3::uuid[])
-	AND NOT EXISTS (SELECT FROM ` + store.RiverSchema + `.river_job j WHERE j.kind = 'lift'
-		AND j.args @> jsonb_build_object('action', a.id::text) AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))
+	AND a.id::text NOT IN (SELECT coalesce(j.args->>'action', '') FROM ` + store.RiverSchema + `.river_job j
+		WHERE j.kind = 'lift' AND j.state IN ('available', 'pending', 'retryable', 'scheduled'))
 	ORDER BY least(a.lift_ns, a.renew_ns) LIMIT $4`
 
 // enqueueDue has lifted, or renewed, what it is time for. lifts are those that this

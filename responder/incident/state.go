@@ -60,13 +60,38 @@ type Change struct {
 // in the record. Its error wraps ErrState if the incident is not in a state for
 // that, and store.ErrNotFound if there is none.
 func (c Change) Apply(ctx context.Context, tx store.Tx) error {
-	i, err := tx.LockIncident(ctx, c.ID)
+	entry, err := c.write(ctx, tx)
 	if err != nil {
 		return err
 	}
+	return audit.Append(ctx, tx, entry)
+}
+
+// ApplyAll applies several changes, and leaves out those whose incident is not in a
+// state for them. The entries come last: all who write wait for the record's head.
+func ApplyAll(ctx context.Context, tx store.Tx, all []Change) error {
+	var entries []audit.Entry
+	for _, c := range all {
+		entry, err := c.write(ctx, tx)
+		if errors.Is(err, ErrState) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("incident %s: %w", c.ID, err)
+		}
+		entries = append(entries, entry)
+	}
+	return audit.Append(ctx, tx, entries...)
+}
+
+func (c Change) write(ctx context.Context, tx store.Tx) (audit.Entry, error) {
+	i, err := tx.LockIncident(ctx, c.ID)
+	if err != nil {
+		return audit.Entry{}, err
+	}
 	from := State(i.State)
 	if !slices.Contains(next[from], c.To) {
-		return fmt.Errorf("%w: it is %s and cannot become %s", ErrState, from, c.To)
+		return audit.Entry{}, fmt.Errorf("%w: it is %s and cannot become %s", ErrState, from, c.To)
 	}
 	row := store.IncidentChange{
 		ID: i.ID, From: i.State, To: string(c.To), Joinable: i.Joinable && (c.To == Open || c.To == Contained), At: c.At, Actor: c.Actor, Reason: c.Reason,
@@ -74,10 +99,7 @@ func (c Change) Apply(ctx context.Context, tx store.Tx) error {
 	if c.To == Contained {
 		row.ContainedAt = &c.At
 	}
-	if err := tx.ChangeIncident(ctx, row); err != nil {
-		return err
-	}
-	return audit.Append(ctx, tx, Entry(i.Cluster, row))
+	return Entry(i.Cluster, row), tx.ChangeIncident(ctx, row)
 }
 
 // Entry is what the record says of a change.

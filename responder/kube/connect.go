@@ -19,20 +19,21 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Limits of the client. An incident means many actions in one second, which
-// client-go's own five a second would stretch to minutes; how many effects are
-// allowed at all is the guard's matter.
+// Limits of the client. It has none of how many requests it makes: an incident means
+// many actions in one second, which client-go's own five a second would stretch to
+// minutes. The executor's workers bound how many are under way, the API server's
+// priority and fairness how many it takes, and how many effects are allowed at all is
+// the guard's matter.
 const (
-	requestsPerSecond = 200
-	requestBurst      = 400
-	dialTimeout       = 3 * time.Second
-	connectTimeout    = 5 * time.Second
+	noLimit        = -1
+	dialTimeout    = 3 * time.Second
+	connectTimeout = 5 * time.Second
 )
 
 // Client is a client of one cluster's API server.
 type Client struct {
 	kubernetes.Interface
-	// Dynamic reads and writes objects of any kind; it shares the limits of requests.
+	// Dynamic reads and writes objects of any kind.
 	Dynamic dynamic.Interface
 	// Server is the API server's address.
 	Server string
@@ -51,7 +52,7 @@ func Connect(ctx context.Context, kubeconfig string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
-	config.QPS, config.Burst = requestsPerSecond, requestBurst
+	config.QPS = noLimit
 	config.UserAgent = "riposte-responder"
 	// A timeout of the whole client would end watches too, so there are only those
 	// that can never be right to wait out, and each request has its context's.
@@ -63,7 +64,6 @@ func Connect(ctx context.Context, kubeconfig string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
-	config.RateLimiter = clientset.CoreV1().RESTClient().GetRateLimiter()
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)

@@ -260,7 +260,9 @@ func TestDeterminism(t *testing.T) {
 	// Replay: the recorded input alone gives the recorded result.
 	var in playbook.Input
 	require.NoError(t, json.Unmarshal(first.Input, &in))
-	require.Equal(t, first, evaluate(t, playbook.Options{}, in, body))
+	again := evaluate(t, playbook.Options{}, in, body)
+	again.Began, again.Took = time.Time{}, 0
+	require.Equal(t, first, again)
 }
 
 func TestPrivateRulesAreNoResult(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,6 +62,9 @@ const (
 	lookTime = 30 * time.Second
 	// recent is how far back a verified effect is looked for.
 	recent = 10 * time.Minute
+	// atOnce is how many incidents one transaction changes: after a burst each commit
+	// of its own would hold up the executor's.
+	atOnce = 50
 )
 
 // New returns a Watch that is ready.
@@ -171,11 +175,15 @@ func (w *Watch) contained(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		change := incident.Change{ID: id, To: incident.Contained, At: now, Actor: actor, Reason: "an effect against it was verified and nothing is under way"}
-		err := w.Store.InTx(ctx, func(tx store.Tx) error { return change.Apply(ctx, tx) })
-		if err != nil && !errors.Is(err, incident.ErrState) { // another responder was first, or a person
-			return fmt.Errorf("incident %s: %w", id, err)
+	slices.Sort(ids) // one order for all who lock several
+	for some := range slices.Chunk(ids, atOnce) {
+		changes := make([]incident.Change, len(some))
+		for i, id := range some {
+			changes[i] = incident.Change{ID: id, To: incident.Contained, At: now, Actor: actor, Reason: "an effect against it was verified and nothing is under way"}
+		}
+		// One that is not open any more is left out: another responder was first, or a person.
+		if err := w.Store.InTx(ctx, func(tx store.Tx) error { return incident.ApplyAll(ctx, tx, changes) }); err != nil {
+			return fmt.Errorf("note what is contained: %w", err)
 		}
 	}
 	return nil

@@ -22,8 +22,7 @@ func TestSignedBundleIsLoaded(t *testing.T) {
 	require.NoError(t, err)
 	set, err := playbook.Load(playbook.Options{}, playbook.Embedded(), src)
 	require.NoError(t, err)
-	p := set.Playbooks()[2]
-	require.Equal(t, "web", p.Name)
+	p := named(t, set.Playbooks(), "web")
 	require.Equal(t, []string{"https://policies.example/p.tar.gz/web/web.rego"}, p.Files)
 
 	// The same content from a directory has the same revision, other data another one.
@@ -33,7 +32,7 @@ func TestSignedBundleIsLoaded(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "data.json"), []byte(text), 0o600))
 		set, err := playbook.Load(playbook.Options{}, playbook.Embedded(), playbook.Dir(dir))
 		require.NoError(t, err)
-		return set.Playbooks()[2].Revision
+		return named(t, set.Playbooks(), "web").Revision
 	}
 	require.Equal(t, p.Revision, write(`{"images": {"bad": {"x": true}}, "others": 1}`))
 	require.NotEqual(t, p.Revision, write(`{"images": {"bad": {"x": true, "y": true}}}`))
@@ -95,7 +94,7 @@ func TestMistakesHaveTheirPlaceInTheBundle(t *testing.T) {
 		want    string
 	}{
 		"syntax":              {[]entry{plain("/web/a.rego", "package playbooks.a\n\nx := := 1\n")}, "/b.tar.gz/web/a.rego:3:"},
-		"a misspelt field":    {[]entry{plain("/a.rego", strings.Replace(web, "input.alert.rule]", "input.alert.rul]", 1)), plain("/data.json", `{"images": {"bad": {}}}`)}, "/b.tar.gz/a.rego:8:63: undefined ref: input.alert.rul"},
+		"a misspelt field":    {[]entry{plain("/a.rego", strings.Replace(web, "input.alert.rule]", "input.alert.rul]", 1)), plain("/data.json", `{"images": {"bad": {}}}`)}, "/b.tar.gz/a.rego:8:75: undefined ref: input.alert.rul"},
 		"no such data":        {[]entry{plain("/a.rego", web)}, "/b.tar.gz/a.rego:8:47: data.images.bad is defined nowhere"},
 		"metadata":            {[]entry{plain("/a.rego", strings.Replace(web, "observe", "watch", 1))}, "/b.tar.gz/a.rego:5:"},
 		"data that is none":   {[]entry{plain("/a/data.json", "{\n  x}")}, "/b.tar.gz/a/data.json:2:3: is no JSON"},
@@ -171,12 +170,12 @@ func TestFileFollowsTheFile(t *testing.T) {
 	put(pack(t, built(t, strings.Replace(web, "observe", "enforce", 1), images())))
 	require.NotEqual(t, stamp, f.Stamp())
 	require.ErrorContains(t, h.Reload(), path+": bundle missing .signatures.json file")
-	require.Equal(t, playbook.Observe, h.Playbooks()[2].Mode)
+	require.Equal(t, playbook.Observe, named(t, h.Playbooks(), "web").Mode)
 
 	put(make([]byte, MaxBytes+1))
 	require.ErrorContains(t, h.Reload(), "has more than")
 	require.NoError(t, os.Remove(path))
 	require.ErrorContains(t, h.Reload(), "no such file")
-	require.Len(t, h.Playbooks(), 3)
+	named(t, h.Playbooks(), "web")
 	require.Equal(t, uint64(3), h.Loads().Bad)
 }

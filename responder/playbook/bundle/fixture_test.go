@@ -11,12 +11,15 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	opa "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"riposte/responder/playbook"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -91,6 +94,14 @@ func pack(t testing.TB, b *opa.Bundle) []byte {
 	var buf bytes.Buffer
 	require.NoError(t, opa.NewWriter(&buf).DisableFormat(true).Write(*b))
 	return buf.Bytes()
+}
+
+// named finds a playbook among those that come with Riposte.
+func named(t testing.TB, list []*playbook.Playbook, name string) *playbook.Playbook {
+	t.Helper()
+	i := slices.IndexFunc(list, func(p *playbook.Playbook) bool { return p.Name == name })
+	require.GreaterOrEqual(t, i, 0, "no playbook %s", name)
+	return list[i]
 }
 
 // entry is one entry of an archive that nobody's writer would make.

@@ -82,7 +82,7 @@ func TestRemoteIsAskedForNewsOnly(t *testing.T) {
 	require.NoError(t, r.Fetch(t.Context()))
 	h, err := playbook.NewHolder(playbook.Options{}, playbook.Embedded(), r)
 	require.NoError(t, err)
-	require.Equal(t, url, h.Playbooks()[2].Source)
+	require.Equal(t, url, named(t, h.Playbooks(), "web").Source)
 	require.Equal(t, "Bearer first", s.token.Load())
 	stamp := r.Stamp()
 	require.NoError(t, os.WriteFile(token, []byte("second"), 0o600))
@@ -96,12 +96,12 @@ func TestRemoteIsAskedForNewsOnly(t *testing.T) {
 	require.NoError(t, r.Fetch(t.Context()))
 	require.NotEqual(t, stamp, r.Stamp())
 	require.ErrorContains(t, h.Reload(), url+": bundle missing .signatures.json file")
-	require.Equal(t, playbook.Observe, h.Playbooks()[2].Mode)
+	require.Equal(t, playbook.Observe, named(t, h.Playbooks(), "web").Mode)
 
 	s.put(pack(t, sign(t, built(t, strings.Replace(web, "observe", "approve", 1), images()), k.private)), `"three"`, 0)
 	require.NoError(t, r.Fetch(t.Context()))
 	require.NoError(t, h.Reload())
-	require.Equal(t, playbook.Approve, h.Playbooks()[2].Mode)
+	require.Equal(t, playbook.Approve, named(t, h.Playbooks(), "web").Mode)
 	require.Equal(t, "web", h.Last().Changed[0].Name)
 	require.Equal(t, Fetches{Fetched: 3, Unchanged: 1}, r.Fetches())
 }
@@ -125,7 +125,8 @@ func TestRemoteThatIsAway(t *testing.T) {
 	text := strings.NewReplacer("playbooks.web", "playbooks.local", "observe", "approve").Replace(web)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "local.rego"), []byte(text), 0o600))
 	require.EqualError(t, h.Reload(), url+"/p.tar.gz: it cannot be fetched: the server answered 503 Service Unavailable")
-	require.Len(t, h.Playbooks(), 4, "the directory's is there, and the bundle's still is")
+	named(t, h.Playbooks(), "web") // the bundle's still is there
+	named(t, h.Playbooks(), "local")
 	require.Equal(t, "local", h.Last().Added[0].Name)
 
 	s.put(nil, `"one"`, 0)

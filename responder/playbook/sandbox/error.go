@@ -103,7 +103,9 @@ func First(err error) string {
 	}
 	var lines []string
 	for _, e := range all[:min(len(all), firstErrors)] {
-		lines = append(lines, Plain(e.Error(), firstBytes))
+		short := *e
+		short.Detail = nil
+		lines = append(lines, Plain(short.Error(), firstBytes))
 	}
 	if more := len(all) - firstErrors; more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
