@@ -16,6 +16,7 @@ import (
 
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/api/server"
 	"riposte/responder/audit"
 )
 
@@ -120,7 +121,7 @@ func (o *offline) verify(cmd *cobra.Command, p *printer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.file, err)
 	}
-	return printVerification(p, api.VerificationOf(report))
+	return printVerification(p, server.VerificationOf(report))
 }
 
 func printVerification(p *printer, v api.Verification) error {

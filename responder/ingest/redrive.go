@@ -30,7 +30,7 @@ func (again) Term(string) error       { return nil }
 // wraps ErrStillDead, or store.ErrNotFound for an id that no dead letter has. What
 // was driven again before is stored once all the same.
 func (in *Ingest) Redrive(ctx context.Context, id, actor, reason string) error {
-	d, err := in.Store.DeadLetter(ctx, id)
+	d, err := in.Store.DeadLetter(ctx, store.Everything(), id)
 	if err != nil {
 		return err
 	}

@@ -38,9 +38,11 @@ type AuditRow struct {
 const selectAudit = `SELECT cluster, seq, at, kind, actor, result, coalesce(alert_id::text, ''), coalesce(action_id::text, ''),
 	coalesce(incident_id::text, ''), coalesce(note, ''), coalesce(reason, ''), coalesce(params, ''), body, prev, hash FROM audit`
 
-// Audit returns one page of the record, newest first, and the next page's cursor.
-func (s *Store) Audit(ctx context.Context, f AuditFilter, p Paging) ([]AuditRow, string, error) {
+// Audit returns one page of the record within a scope, newest first, and the next
+// page's cursor.
+func (s *Store) Audit(ctx context.Context, in Scope, f AuditFilter, p Paging) ([]AuditRow, string, error) {
 	var w where
+	w.scope(in, in.audit)
 	w.text("kind", f.Kind)
 	w.text("actor", f.Actor)
 	if err := w.id("action_id", f.Action); err != nil {
@@ -86,18 +88,4 @@ func (w *where) beforeAudit(cursor string) error {
 	}
 	w.add("(at, cluster, seq) < (?, ?, ?)", time.UnixMicro(micro), p[2], seq)
 	return nil
-}
-
-// AgentRow is a node's last heartbeat.
-type AgentRow struct {
-	Cluster string
-	Node    string
-	// Body is alert.Heartbeat's JSON.
-	Body   string
-	SeenAt time.Time
-}
-
-// Agents returns every node that ever spoke, the first 1000 by name.
-func (s *Store) Agents(ctx context.Context) ([]AgentRow, error) {
-	return collect[AgentRow](ctx, s.pool, "SELECT cluster, node, body, seen_at FROM agents ORDER BY cluster, node LIMIT 1000")
 }

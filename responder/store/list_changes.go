@@ -60,10 +60,10 @@ type Changes struct {
 	Incomplete bool
 }
 
-// Changes reads the rows whose last writer a snapshot did not see. A row that
+// Changes reads the rows within a scope whose last writer a snapshot did not see. A row that
 // was written several times since comes once, as it is now. Times and ids cannot
 // do this: transactions do not commit in the order in which they began.
-func (s *Store) Changes(ctx context.Context, since Snapshot) (Changes, error) {
+func (s *Store) Changes(ctx context.Context, in Scope, since Snapshot) (Changes, error) {
 	var c Changes
 	// Repeatable read: the rows and the new snapshot must be the same look.
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
@@ -76,20 +76,28 @@ func (s *Store) Changes(ctx context.Context, since Snapshot) (Changes, error) {
 	if err := tx.QueryRow(ctx, now, string(since)).Scan(&c.Snapshot, &c.Incomplete); err != nil || c.Incomplete {
 		return c, err
 	}
-	const unseen = ` WHERE %[1]schange >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(%[1]schange, $1::text::pg_snapshot)
-		ORDER BY %[1]schange, %[2]s LIMIT $2`
-	limit := MaxChanges + 1
-	if c.Alerts, err = collect[AlertRow](ctx, tx, selectAlerts+fmt.Sprintf(unseen, "", "id"), string(since), limit); err != nil {
+	if c.Alerts, err = unseen[AlertRow](ctx, tx, selectAlerts, "alerts", "id", since, func(w *where) { w.alertScope(in) }); err != nil {
 		return c, err
 	}
-	if c.Actions, err = collect[ActionRow](ctx, tx, selectActions+fmt.Sprintf(unseen, "c.", "c.id"), string(since), limit); err != nil {
+	if c.Actions, err = unseen[ActionRow](ctx, tx, selectActions, "c", "c.id", since, func(w *where) { w.scope(in, in.actions) }); err != nil {
 		return c, err
 	}
-	if c.Audit, err = collect[AuditRow](ctx, tx, selectAudit+fmt.Sprintf(unseen, "", "cluster, seq"), string(since), limit); err != nil {
+	if c.Audit, err = unseen[AuditRow](ctx, tx, selectAudit, "audit", "cluster, seq", since, func(w *where) { w.scope(in, in.audit) }); err != nil {
 		return c, err
 	}
 	c.Incomplete = len(c.Alerts) > MaxChanges || len(c.Actions) > MaxChanges || len(c.Audit) > MaxChanges
 	return c, nil
+}
+
+// unseen reads the rows of one table that a snapshot did not see, MaxChanges and one
+// more at most.
+func unseen[T any](ctx context.Context, tx querier, sql, table, order string, since Snapshot, more func(*where)) ([]T, error) {
+	var w where
+	w.add(table+".change >= pg_snapshot_xmin(?::text::pg_snapshot)", string(since))
+	w.add("NOT pg_visible_in_snapshot("+table+".change, ?::text::pg_snapshot)", string(since))
+	more(&w)
+	limit := w.place("?", MaxChanges+1)
+	return collect[T](ctx, tx, sql+w.String()+" ORDER BY "+table+".change, "+order+" LIMIT "+limit, w.args...)
 }
 
 // Snapshot is where a reader begins that wants only what comes now.
