@@ -54,7 +54,7 @@ func questions() []question {
 	for i := range all {
 		all[i].in = store.Everything()
 	}
-	limited := store.Scope{{Clusters: []string{recordtest.Cluster(0)}, Namespaces: []string{recordtest.Namespace(1)}}}
+	limited := store.Scope{{Clusters: []string{recordtest.Cluster(0)}, Namespaces: []string{recordtest.Namespace(0)}}}
 	return append(all, question{
 		name: "--since 7d, by somebody of one namespace", in: limited, index: "audit_at", months: 2,
 		filter: func(r rec, _ int) f { return f{Since: r.End.Add(-7 * day)} },

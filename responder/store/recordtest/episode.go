@@ -91,19 +91,18 @@ func textOf(id pgtype.UUID) string {
 
 // filler makes the rows of some episodes.
 type filler struct {
-	record                            *Record
-	seq                               int64
-	audit, alerts, decisions, actions [][]any
+	record                 *Record
+	seq                    int64
+	audit, alerts, actions [][]any
 }
 
 func (f *filler) reset() {
-	f.audit, f.alerts, f.decisions, f.actions = f.audit[:0], f.alerts[:0], f.decisions[:0], f.actions[:0]
+	f.audit, f.alerts, f.actions = f.audit[:0], f.alerts[:0], f.actions[:0]
 }
 
 var columns = map[string][]string{
 	"alerts": {"id", "month", "incident_id", "cluster", "node", "rule", "priority", "source", "output", "container_id", "namespace", "pod", "pod_uid", "binding", "recorded",
 		"kernel_ns", "alert_ns", "received_ns", "body"},
-	"decisions": {"id", "month", "alert_id", "playbook", "revision", "mode", "state", "input", "result", "decided_ns"},
 	"actions": {"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
 		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns"},
 	"audit": {"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
@@ -114,7 +113,7 @@ func (f *filler) copy(ctx context.Context, conn *pgx.Conn) error {
 	for _, of := range []struct {
 		table string
 		rows  [][]any
-	}{{"alerts", f.alerts}, {"decisions", f.decisions}, {"actions", f.actions}, {"audit", f.audit}} {
+	}{{"alerts", f.alerts}, {"actions", f.actions}, {"audit", f.audit}} {
 		if _, err := conn.CopyFrom(ctx, pgx.Identifier{of.table}, columns[of.table], pgx.CopyFromRows(of.rows)); err != nil {
 			return fmt.Errorf("copy into %s: %w", of.table, err)
 		}
@@ -140,7 +139,6 @@ func (f *filler) episode(i int) {
 		one := e
 		one.playbook, one.revision = Playbook(i+d), f.record.Revision(i+d)
 		one.actor, one.at = "playbook:"+one.playbook+"@"+one.revision, at.Add(2*time.Millisecond)
-		f.decisions = append(f.decisions, []any{uuidOf(at, 'd'+byte(d), i), month, alert, one.playbook, one.revision, "enforce", "decided", "{}", "", ns + 2_000_000})
 		f.add(one, "decision", "decided")
 	}
 	e.playbook, e.revision = Playbook(i), f.record.Revision(i)
