@@ -85,7 +85,7 @@ func TestBudgetOutlivesARestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, p.Items, 1)
 	require.Equal(t, "user:jane", p.Items[0].Actor)
-	require.Contains(t, string(p.Items[0].Body), "it spreads")
+	require.Contains(t, p.Items[0].Note, "it spreads")
 }
 
 // A playbook that uses up its budget observes from then on, and the list says why.

@@ -200,51 +200,70 @@ func quickEntry(line string) *Row {
 	r := &Row{BodyOnly: true}
 	c := cursor{json: line, at: len(begin)}
 	var body string
-	hexed := func(into *[]byte) error {
-		var s string
-		if err := c.text(&s); err != nil {
-			return err
-		}
-		b, err := hex.DecodeString(s)
-		*into = b
-		return err
-	}
-	seal := func(s *Seal) error {
-		return c.object(func(key string) error {
-			switch key {
-			case "salt":
-				return hexed(&s.Salt)
-			case "value":
-				return c.text(&s.Value)
-			}
-			return errForm
-		})
-	}
-	err := c.object(func(key string) error {
-		switch key {
+	for o := c.open(); c.next(&o); {
+		var err error
+		switch o.key {
 		case "body":
-			return c.text(&body)
+			err = c.text(&body)
 		case "cluster":
-			return c.text(&r.Cluster)
+			err = c.text(&r.Cluster)
 		case "hash":
-			return hexed(&r.Hash)
+			r.Hash, err = c.bytes()
 		case "prev":
-			return hexed(&r.Prev)
+			r.Prev, err = c.bytes()
 		case "sealed":
-			return c.object(func(key string) error {
-				if i := sealOf(key); i >= 0 {
-					return seal(&r.Seals[i])
-				}
-				return errForm
-			})
+			err = c.seals(&r.Seals)
 		case "seq":
-			return c.number(&r.Seq)
+			err = c.number(&r.Seq)
+		default:
+			err = errForm
 		}
-		return errForm
-	})
-	if err != nil || !c.take('}') || c.at != len(line) {
+		if err != nil {
+			return nil
+		}
+	}
+	if c.err != nil || !c.take('}') || c.at != len(line) {
 		return nil
 	}
 	r.Body = []byte(body)
 	return r
+}
+
+// bytes reads a string of hexadecimal digits.
+func (c *cursor) bytes() ([]byte, error) {
+	var s string
+	if err := c.text(&s); err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(s)
+}
+
+func (c *cursor) seals(into *[3]Seal) error {
+	for o := c.open(); c.next(&o); {
+		i := sealOf(o.key)
+		if i < 0 {
+			return errForm
+		}
+		if err := c.seal(&into[i]); err != nil {
+			return err
+		}
+	}
+	return c.err
+}
+
+func (c *cursor) seal(into *Seal) (err error) {
+	for o := c.open(); c.next(&o); {
+		switch o.key {
+		case "salt":
+			into.Salt, err = c.bytes()
+		case "value":
+			err = c.text(&into.Value)
+		default:
+			err = errForm
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.err
 }

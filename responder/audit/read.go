@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +14,7 @@ import (
 
 // selectRows are a row's columns in the order in which readRow wants them.
 const selectRows = `SELECT cluster, seq, month, at, kind, actor, result, alert_id, incident_id, action_id, action_type, playbook, revision, rule, node,
-	target_kind, target_namespace, target_name, target_uid, labels::text, note_salt, note, params_salt, params, reason_salt, reason, body, prev, hash FROM audit`
+	target_kind, target_namespace, target_name, target_uid, labels, note_salt, note, params_salt, params, reason_salt, reason, body, prev, hash FROM audit`
 
 const rowColumns = 29
 
@@ -79,7 +80,7 @@ func cutRows(raw []byte, ends []int) ([]Row, error) {
 		r.Cluster, r.Kind, r.Actor, r.Result = column(0), column(4), column(5), column(6)
 		r.AlertID, r.IncidentID, r.ActionID = idText(bytes(7)), idText(bytes(8)), idText(bytes(9))
 		r.ActionType, r.Playbook, r.Revision, r.Rule, r.Node = column(10), column(11), column(12), column(13), column(14)
-		r.TargetKind, r.TargetNamespace, r.TargetName, r.TargetUID, r.Labels = column(15), column(16), column(17), column(18), column(19)
+		r.TargetKind, r.TargetNamespace, r.TargetName, r.TargetUID, r.Labels = column(15), column(16), column(17), column(18), strings.TrimPrefix(column(19), "\x01") // jsonb's version
 		for s := range r.Seals {
 			r.Seals[s] = Seal{Salt: bytes(20 + 2*s), Value: column(21 + 2*s)}
 		}

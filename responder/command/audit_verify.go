@@ -16,7 +16,6 @@ import (
 
 	"riposte/responder/api"
 	"riposte/responder/api/client"
-	"riposte/responder/api/server"
 	"riposte/responder/audit"
 )
 
@@ -121,7 +120,7 @@ func (o *offline) verify(cmd *cobra.Command, p *printer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.file, err)
 	}
-	return printVerification(p, server.VerificationOf(report))
+	return printVerification(p, report.Resource())
 }
 
 func printVerification(p *printer, v api.Verification) error {

@@ -120,7 +120,9 @@ func (g *Guard) inMode(e *Effect, row store.ModeRow) Verdict {
 		if c := (canary{row.Namespaces, row.LabelMap()}); !c.fits(e) {
 			return watch(RuleCanary, "playbook %s only observes outside of its canary, %s", e.Playbook, c)
 		}
-		if mode == playbook.Approve {
+		// What changes nothing needs nobody's consent: people decide better with the
+		// evidence and the notice before them.
+		if mode == playbook.Approve && e.Counted {
 			return Verdict{Outcome: Ask, Rule: RuleModeApprove, Reason: fmt.Sprintf("playbook %s asks before it acts", e.Playbook)}
 		}
 		return Verdict{}

@@ -47,7 +47,7 @@ func (s *Server) verifyAudit(w http.ResponseWriter, c *call) {
 			s.refuse(w, c.Request, err)
 			return
 		}
-		a, err := responseOf(VerificationOf(report), nil)
+		a, err := responseOf(report.Resource(), nil)
 		if err != nil {
 			s.refuse(w, c.Request, err)
 			return
@@ -70,7 +70,7 @@ func (s *Server) verifyAudit(w http.ResponseWriter, c *call) {
 		_ = lines.Encode(api.Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "the record could not be read; the log says why"})
 		return
 	}
-	_ = lines.Encode(VerificationOf(report))
+	_ = lines.Encode(report.Resource())
 }
 
 // ndjson is one JSON value a line.
