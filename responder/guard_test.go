@@ -142,7 +142,7 @@ func TestGuardAndPeopleFilesAreChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"jane":                                         "line 1: the token of jane: it must be one word of at least 16",
 		"# on call\n\nJane Doe 0123456789abcdef":       "line 3: a line is a name",
-		"jane 0123456789abcdef0 0123456789abcd":        "line 1: the token of jane: it must be one word",
+		"jane 0123456789abcdef0 0123456789abcd":        "line 1: what jane may do: after the token stand a role",
 		"jane 0123456789abcdef\ntom 0123456789abcdef":  "line 2: the name tom or its token is there already",
 		"jane 0123456789abcdef\njane 0123456789abcde0": "line 2: the name jane or its token is there already",
 		"token 0123456789abcdef":                       "line 1: the name token or its token is there already",

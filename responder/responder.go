@@ -321,7 +321,8 @@ func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
 	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
-	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)),
+	forgetting := r.store.ForgetNodes(ctx, now.Add(-24*time.Hour))
+	return errors.Join(ending, pruning, counting, forgetting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)),
 		r.store.PruneAnswers(ctx, now.Add(-24*time.Hour)), r.store.PruneTokens(ctx, now.Add(-keepTokens)), r.store.MakeMonths(ctx), r.retire(ctx, now))
 }
 

@@ -134,11 +134,13 @@ func parsePeople(all []access.Principal, text string) ([]access.Principal, error
 	return all, nil
 }
 
+// parseGrant does not repeat what it cannot read: it may be the end of a token in
+// which somebody put a space.
 func parseGrant(words []string) (access.Grant, error) {
 	g := access.Grant{Role: access.Admin}
+	bad := fmt.Errorf("after the token stand a role (%s) and clusters=… and namespaces=…, each once", strings.Join(access.RoleNames(), ", "))
 	for i, word := range words {
 		key, value, limit := strings.Cut(word, "=")
-		var err error
 		switch {
 		case word == "":
 		case limit && key == "clusters" && g.Clusters == nil:
@@ -146,12 +148,13 @@ func parseGrant(words []string) (access.Grant, error) {
 		case limit && key == "namespaces" && g.Namespaces == nil:
 			g.Namespaces = strings.Split(value, ",")
 		case i == 0 && !limit:
-			g.Role, err = access.ParseRole(word)
+			role, err := access.ParseRole(word)
+			if err != nil {
+				return g, bad
+			}
+			g.Role = role
 		default:
-			err = fmt.Errorf("%.60q is no role, clusters=… or namespaces=…", word)
-		}
-		if err != nil {
-			return g, err
+			return g, bad
 		}
 	}
 	return g, g.Check()
