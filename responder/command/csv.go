@@ -19,7 +19,6 @@ type table struct{ w *csv.Writer }
 
 func newTable(out io.Writer, header ...string) (*table, error) {
 	t := &table{csv.NewWriter(out)}
-	t.w.UseCRLF = true
 	return t, t.w.Write(header)
 }
 
