@@ -81,7 +81,7 @@ func TestFormsOfTheRecord(t *testing.T) {
 		"audit query -o csv --watch":               "--watch writes rows as they come",
 		"audit query --watch --text x":             "leave --watch out",
 		"audit query --until yesterday":            "--until:",
-		"audit query --revision 0123":              "twelve",
+		"audit query --revision 0123":              "first 12 digits",
 		"audit stats --by node":                    "counted by day, cluster",
 		"audit export -o xml":                      "use ndjson, csv or ocsf",
 		"audit export --after 3":                   "--after needs --cluster",

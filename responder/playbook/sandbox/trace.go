@@ -110,17 +110,22 @@ func (t *tracer) TraceEvent(e topdown.Event) {
 	}
 }
 
-// held are a rule's expressions as they were written: the compiler has made several of
-// some.
+// held are a rule's expressions as they were written: of some the compiler has made
+// several, whose texts are parts of the whole.
 func (t *tracer) held(n *ast.Rule, e topdown.Event) []Holding {
 	var all []Holding
 	for _, x := range n.Body {
-		if x.Location == nil || len(all) == maxHeld {
+		if x.Location == nil {
 			continue
 		}
 		h := Holding{Line: x.Location.Row, Text: oneLine(string(x.Location.Text))}
-		if h.Text == "" || slices.ContainsFunc(all, func(o Holding) bool { return o.Line == h.Line && strings.Contains(o.Text, h.Text) }) {
+		part := func(of, whole Holding) bool { return of.Line == whole.Line && strings.Contains(whole.Text, of.Text) }
+		if h.Text == "" || slices.ContainsFunc(all, func(o Holding) bool { return part(h, o) }) {
 			continue
+		}
+		all = slices.DeleteFunc(all, func(o Holding) bool { return part(o, h) })
+		if len(all) == maxHeld {
+			break
 		}
 		h.Values = t.values(string(x.Location.Text), e)
 		all = append(all, h)
