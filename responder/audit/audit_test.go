@@ -253,7 +253,7 @@ func BenchmarkVerify(b *testing.B) {
 	const entries = 20_000
 	fill(b, s, "c", entries)
 	var export bytes.Buffer
-	require.NoError(b, audit.Export(b.Context(), s.Pool(), &export))
+	require.NoError(b, audit.Export(b.Context(), s.Pool(), &export, audit.Part{}))
 	b.Run("database", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
