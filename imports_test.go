@@ -71,6 +71,12 @@ var importRules = []struct {
 		direct: true, forbid: []string{"k8s.io/cri-api", "google.golang.org/grpc", "github.com/containerd"},
 	},
 	{
+		name:   "OpenID Connect stays with access, the check of answers with the API's tests",
+		of:     []string{"riposte"},
+		exempt: []string{"riposte/responder/api/access", "riposte/responder/api/apitest"},
+		direct: true, forbid: []string{"github.com/coreos/go-oidc", "github.com/go-jose", "github.com/getkin/kin-openapi"},
+	},
+	{
 		name:   "OPA stays with playbook and guard",
 		of:     []string{"riposte"},
 		exempt: []string{"riposte/responder/playbook", "riposte/responder/guard"},

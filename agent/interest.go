@@ -17,6 +17,8 @@ type masking interface {
 	DropInterest(pid int32) error
 	VoidInterest() error
 	Masked() (masked, unkept uint64)
+	SetPaths(p event.Paths) error
+	PassedBy() uint64
 }
 
 const (
@@ -72,6 +74,17 @@ func (m *interest) void() {
 	m.round.Add(1)
 	if err := m.masks.VoidInterest(); err != nil {
 		m.log.Error("events may be left out that a rule could match by now", "error", err)
+	}
+}
+
+// paths tells the kernel what the path of a file that is opened for reading must have
+// for a rule to match; none at all, and all such opens are told.
+func (m *interest) paths(p event.Paths) {
+	if m == nil {
+		return
+	}
+	if err := m.masks.SetPaths(p); err != nil {
+		m.log.Warn("opens are told whatever their path", "error", err)
 	}
 }
 

@@ -55,6 +55,7 @@ func (a *Agent) metrics() []health.Metric {
 	if a.interest != nil {
 		masked, unkept := a.interest.masks.Masked()
 		all = append(all,
+			health.One(counter, own+"events_unwanted_path_total", "Opens left out in the kernel because no rule could match their path; no loss.", float64(a.interest.masks.PassedBy())),
 			health.One(counter, own+"events_masked_total", "Events left out in the kernel because no rule could match them; no loss.", float64(masked)),
 			health.One(counter, own+"events_unmaskable_total", "Events of processes that the kernel has no room to keep a mask for.", float64(unkept)),
 			health.One(counter, own+"masks_refused_total", "Masks that the kernel did not take.", float64(a.interest.failed.Load())))

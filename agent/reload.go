@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"riposte/agent/alert"
+	"riposte/agent/event"
 )
 
 // reloads is what became of rules and configuration since the start.
@@ -123,6 +124,8 @@ func (a *Agent) apply(next Options, start func(channel)) error {
 		a.tally.add(c.Channel)
 		start(c)
 	}
+	paths := set.Paths() // before others use the set
+	a.interest.paths(event.Paths{})
 	a.swap(a.newSettings(&next, set, content, channels))
 	if a.hosts != nil {
 		a.hosts.Watch(set.Hosts())
@@ -132,6 +135,7 @@ func (a *Agent) apply(next Options, start func(channel)) error {
 			a.log.Error("the kernel still reports what the rules before asked for", "error", err)
 		}
 	}
+	a.interest.paths(paths)
 	// Nothing comes to the old ones any more.
 	for _, c := range old.channels {
 		if !slices.Contains(channels, c) {

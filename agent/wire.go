@@ -89,6 +89,7 @@ func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
 		if a.interest, err = newInterest(s, t.Settled, a.opt.Log.With("component", "interest")); err != nil {
 			return err
 		}
+		a.interest.paths(set.Paths())
 		a.background = append(a.background, a.renewInterest)
 	}
 	return t.Snapshot()

@@ -13,7 +13,7 @@
 // helper.bpf.c is for tests: it calls what the others share, one helper at a time.
 package bpf
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 -type wire_header -type wire_call -type wire_object -type wire_file -type wire_socket -type wire_state -type wire_change -type wire_exec -type wire_fork -type wire_exit -type wire_cgroup -type wire_shape -type wire_version -type wire_kind -type wire_handler -type wire_special -type wire_shape_flag -type wire_base -type wire_fd -type wire_tier -type wire_table -type wire_mark -type wire_loss -type wire_role -type wire_note -type wire_interest Syscall syscall.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 -type wire_header -type wire_call -type wire_object -type wire_file -type wire_socket -type wire_state -type wire_change -type wire_exec -type wire_fork -type wire_exit -type wire_cgroup -type wire_shape -type wire_version -type wire_kind -type wire_handler -type wire_special -type wire_shape_flag -type wire_base -type wire_fd -type wire_tier -type wire_table -type wire_mark -type wire_loss -type wire_role -type wire_note -type wire_interest -type wire_prefix -type wire_paths Syscall syscall.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 File file.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 Socket socket.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64 Uring uring.bpf.c -- -mcpu=v3 -Wall -Wextra -Werror

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 //
 // Calls that make or use a descriptor: opens and what works on an open file.
-#include "headers/object.h"
+#include "headers/paths.h"
 
 static __always_inline void on_file(const bool typed, __s64 ret)
 {
@@ -31,7 +31,8 @@ static __always_inline void on_file(const bool typed, __s64 ret)
 		}
 	}
 	put_data(s, fixed);
-	submit(s, fixed, s->shape.tier == TIER_STATE);
+	if (!unwanted_path(s, fixed))
+		submit(s, fixed, s->shape.tier == TIER_STATE);
 	release(s);
 }
 

@@ -14,13 +14,16 @@ import (
 )
 
 type FileLife struct {
-	_      structs.HostLayout
-	Start  uint64
-	Gen    uint32
-	Forked uint32
-	User   uint64
-	Ppid   uint64
-	Comm   [2]uint64
+	_          structs.HostLayout
+	Start      uint64
+	Gen        uint32
+	Forked     uint32
+	User       uint64
+	Ppid       uint64
+	Comm       [2]uint64
+	ShownEpoch uint64
+	ShownGen   uint32
+	Shown      uint32
 }
 
 type FileScratch struct {
@@ -54,6 +57,12 @@ type FileWireInterest struct {
 	Mask   [4]uint64
 }
 
+type FileWirePrefix struct {
+	_    structs.HostLayout
+	Bits uint32
+	Text [64]uint8
+}
+
 type FileWireShape struct {
 	_        structs.HostLayout
 	Call     uint8
@@ -74,6 +83,7 @@ type FileWireShape struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	FileMapByteSets         = "byte_sets"
 	FileMapEpochs           = "epochs"
 	FileMapEvents           = "events"
 	FileMapHandlers         = "handlers"
@@ -81,6 +91,7 @@ const (
 	FileMapLosses           = "losses"
 	FileMapMasks            = "masks"
 	FileMapNotes            = "notes"
+	FileMapPrefixes         = "prefixes"
 	FileMapRounds           = "rounds"
 	FileMapScratches        = "scratches"
 	FileMapShapes           = "shapes"
@@ -143,6 +154,7 @@ type FileProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type FileMapSpecs struct {
+	ByteSets  *ebpf.MapSpec `ebpf:"byte_sets"`
 	Epochs    *ebpf.MapSpec `ebpf:"epochs"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Handlers  *ebpf.MapSpec `ebpf:"handlers"`
@@ -150,6 +162,7 @@ type FileMapSpecs struct {
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
 	Masks     *ebpf.MapSpec `ebpf:"masks"`
 	Notes     *ebpf.MapSpec `ebpf:"notes"`
+	Prefixes  *ebpf.MapSpec `ebpf:"prefixes"`
 	Rounds    *ebpf.MapSpec `ebpf:"rounds"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Shapes    *ebpf.MapSpec `ebpf:"shapes"`
@@ -186,6 +199,7 @@ func (o *FileObjects) Close() error {
 //
 // It can be passed to LoadFileObjects or ebpf.CollectionSpec.LoadAndAssign.
 type FileMaps struct {
+	ByteSets  *ebpf.Map `ebpf:"byte_sets"`
 	Epochs    *ebpf.Map `ebpf:"epochs"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Handlers  *ebpf.Map `ebpf:"handlers"`
@@ -193,6 +207,7 @@ type FileMaps struct {
 	Losses    *ebpf.Map `ebpf:"losses"`
 	Masks     *ebpf.Map `ebpf:"masks"`
 	Notes     *ebpf.Map `ebpf:"notes"`
+	Prefixes  *ebpf.Map `ebpf:"prefixes"`
 	Rounds    *ebpf.Map `ebpf:"rounds"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Shapes    *ebpf.Map `ebpf:"shapes"`
@@ -200,6 +215,7 @@ type FileMaps struct {
 
 func (m *FileMaps) Close() error {
 	return _FileClose(
+		m.ByteSets,
 		m.Epochs,
 		m.Events,
 		m.Handlers,
@@ -207,6 +223,7 @@ func (m *FileMaps) Close() error {
 		m.Losses,
 		m.Masks,
 		m.Notes,
+		m.Prefixes,
 		m.Rounds,
 		m.Scratches,
 		m.Shapes,

@@ -35,6 +35,7 @@ func TestLayouts(t *testing.T) {
 		{"wire_cgroup", SyscallWireCgroup{}},
 		{"wire_shape", SyscallWireShape{}},
 		{"wire_interest", SyscallWireInterest{}},
+		{"wire_prefix", SyscallWirePrefix{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var in *btf.Struct

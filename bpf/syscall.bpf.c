@@ -37,6 +37,8 @@ const enum wire_loss *go_loss;
 const enum wire_role *go_role;
 const enum wire_note *go_note;
 const struct wire_interest *go_interest;
+const struct wire_prefix *go_prefix;
+const enum wire_paths *go_paths;
 
 enum interest {
 	DROPPED, // nobody wants the call, or no rule can match it

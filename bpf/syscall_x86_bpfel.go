@@ -14,13 +14,16 @@ import (
 )
 
 type SyscallLife struct {
-	_      structs.HostLayout
-	Start  uint64
-	Gen    uint32
-	Forked uint32
-	User   uint64
-	Ppid   uint64
-	Comm   [2]uint64
+	_          structs.HostLayout
+	Start      uint64
+	Gen        uint32
+	Forked     uint32
+	User       uint64
+	Ppid       uint64
+	Comm       [2]uint64
+	ShownEpoch uint64
+	ShownGen   uint32
+	Shown      uint32
 }
 
 type SyscallScratch struct {
@@ -247,7 +250,8 @@ type SyscallWireNote uint32
 const (
 	SyscallWireNoteNOTE_MASKED SyscallWireNote = 0
 	SyscallWireNoteNOTE_UNKEPT SyscallWireNote = 1
-	SyscallWireNoteNOTES       SyscallWireNote = 2
+	SyscallWireNoteNOTE_PATH   SyscallWireNote = 2
+	SyscallWireNoteNOTES       SyscallWireNote = 3
 )
 
 type SyscallWireObject struct {
@@ -258,6 +262,20 @@ type SyscallWireObject struct {
 	PathLen   uint16
 	OriginLen uint16
 	Spare     [2]uint16
+}
+
+type SyscallWirePaths uint32
+
+const (
+	SyscallWirePathsPATH_KEY      SyscallWirePaths = 64
+	SyscallWirePathsPATH_PREFIXES SyscallWirePaths = 512
+	SyscallWirePathsPATH_SETS     SyscallWirePaths = 8
+)
+
+type SyscallWirePrefix struct {
+	_    structs.HostLayout
+	Bits uint32
+	Text [64]uint8
 }
 
 type SyscallWireRole uint32
@@ -293,6 +311,7 @@ const (
 	SyscallWireShapeFlagSHAPE_MULTIPLEX SyscallWireShapeFlag = 8
 	SyscallWireShapeFlagSHAPE_AT        SyscallWireShapeFlag = 16
 	SyscallWireShapeFlagSHAPE_ROLE      SyscallWireShapeFlag = 32
+	SyscallWireShapeFlagSHAPE_PATHS     SyscallWireShapeFlag = 64
 )
 
 type SyscallWireSocket struct {
@@ -430,6 +449,8 @@ const (
 	SyscallVarGoLoss               = "go_loss"
 	SyscallVarGoMark               = "go_mark"
 	SyscallVarGoNote               = "go_note"
+	SyscallVarGoPaths              = "go_paths"
+	SyscallVarGoPrefix             = "go_prefix"
 	SyscallVarGoRole               = "go_role"
 	SyscallVarGoShapeFlag          = "go_shape_flag"
 	SyscallVarGoSocket             = "go_socket"
@@ -528,6 +549,8 @@ type SyscallVariableSpecs struct {
 	GoLoss         *ebpf.VariableSpec `ebpf:"go_loss"`
 	GoMark         *ebpf.VariableSpec `ebpf:"go_mark"`
 	GoNote         *ebpf.VariableSpec `ebpf:"go_note"`
+	GoPaths        *ebpf.VariableSpec `ebpf:"go_paths"`
+	GoPrefix       *ebpf.VariableSpec `ebpf:"go_prefix"`
 	GoRole         *ebpf.VariableSpec `ebpf:"go_role"`
 	GoShapeFlag    *ebpf.VariableSpec `ebpf:"go_shape_flag"`
 	GoSocket       *ebpf.VariableSpec `ebpf:"go_socket"`
@@ -607,6 +630,8 @@ type SyscallVariables struct {
 	GoLoss         *ebpf.Variable `ebpf:"go_loss"`
 	GoMark         *ebpf.Variable `ebpf:"go_mark"`
 	GoNote         *ebpf.Variable `ebpf:"go_note"`
+	GoPaths        *ebpf.Variable `ebpf:"go_paths"`
+	GoPrefix       *ebpf.Variable `ebpf:"go_prefix"`
 	GoRole         *ebpf.Variable `ebpf:"go_role"`
 	GoShapeFlag    *ebpf.Variable `ebpf:"go_shape_flag"`
 	GoSocket       *ebpf.Variable `ebpf:"go_socket"`

@@ -14,13 +14,16 @@ import (
 )
 
 type UringLife struct {
-	_      structs.HostLayout
-	Start  uint64
-	Gen    uint32
-	Forked uint32
-	User   uint64
-	Ppid   uint64
-	Comm   [2]uint64
+	_          structs.HostLayout
+	Start      uint64
+	Gen        uint32
+	Forked     uint32
+	User       uint64
+	Ppid       uint64
+	Comm       [2]uint64
+	ShownEpoch uint64
+	ShownGen   uint32
+	Shown      uint32
 }
 
 type UringRemembered struct {

@@ -37,7 +37,7 @@ import (
 	"riposte/responder/store"
 )
 
-//go:generate go run ./generate ../docs/actions.md
+//go:generate go run ./generate ../docs/actions.md ../docs/openapi.json
 
 // nodeActions are done by a node's agent, on its order.
 func nodeActions(orders node.Orders) []action.Action {

@@ -27,8 +27,20 @@ func (r *Responder) startSigner() {
 	})
 	running := background(r.signer.Run)
 	r.cleanups.add("the checkpoints", func(ctx context.Context) error {
-		return errors.Join(running(ctx), r.signer.Round(ctx, true))
+		err := running(ctx)
+		if signing := r.signer.Round(ctx, true); signing != nil { // it was said before, and does not keep anybody from ending
+			log.Error("sign what has come until now", "error", signing)
+		}
+		return err
 	})
+}
+
+// checkpointCounts are the signer's, nil without a key.
+func (r *Responder) checkpointCounts() map[string]uint64 {
+	if r.signer == nil {
+		return nil
+	}
+	return r.signer.Counts()
 }
 
 // evidence is what the record is compared with: the newest checkpoint of each place,

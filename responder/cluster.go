@@ -37,6 +37,7 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 	if err := binder.WaitSynced(ctx); err != nil {
 		return nil, err
 	}
+	r.review = client.ReviewToken
 	r.binder, r.places = binder, kube.NewPlaces(client, r.o.Log)
 	return clusterActions(client, r.protects), nil
 }

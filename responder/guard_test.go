@@ -85,7 +85,7 @@ func TestBudgetOutlivesARestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, p.Items, 1)
 	require.Equal(t, "user:jane", p.Items[0].Actor)
-	require.Contains(t, string(p.Items[0].Body), "it spreads")
+	require.Contains(t, p.Items[0].Note, "it spreads")
 }
 
 // A playbook that uses up its budget observes from then on, and the list says why.
@@ -142,7 +142,7 @@ func TestGuardAndPeopleFilesAreChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"jane":                                         "line 1: the token of jane: it must be one word of at least 16",
 		"# on call\n\nJane Doe 0123456789abcdef":       "line 3: a line is a name",
-		"jane 0123456789abcdef0 0123456789abcd":        "line 1: the token of jane: it must be one word",
+		"jane 0123456789abcdef0 0123456789abcd":        "line 1: what jane may do: after the token stand a role",
 		"jane 0123456789abcdef\ntom 0123456789abcdef":  "line 2: the name tom or its token is there already",
 		"jane 0123456789abcdef\njane 0123456789abcde0": "line 2: the name jane or its token is there already",
 		"token 0123456789abcdef":                       "line 1: the name token or its token is there already",

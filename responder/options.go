@@ -53,8 +53,12 @@ type Options struct {
 	// TokenFile holds the API's token, at least 16 characters. Needed.
 	TokenFile string
 	// PeopleFile holds tokens of people, a line each: a name, a space, the token. Two
-	// people must agree to some actions. Default: nobody beside the bearer of the token.
+	// people must agree to some actions. A role and limits may follow. Default: nobody
+	// beside the bearer of the token.
 	PeopleFile string
+	// AccessFile says who of an OpenID Connect issuer or of the cluster may do what, see
+	// docs/access.md. Default: nobody.
+	AccessFile string
 
 	// Listen is the API's and the console's address. Default: 127.0.0.1:7411.
 	Listen string
@@ -129,6 +133,8 @@ const (
 	housekeeping = 10 * time.Minute
 	// keepDeadLetters is how long a message that could not be processed is kept.
 	keepDeadLetters = 30 * 24 * time.Hour
+	// keepTokens is how long a token that ended is listed.
+	keepTokens = 30 * 24 * time.Hour
 )
 
 func (o Options) withDefaults() (Options, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"riposte/responder/action"
+	"riposte/responder/api/access"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/bus"
@@ -47,7 +48,8 @@ type Responder struct {
 	// The parts, in the order of their start.
 	store  *store.Store
 	bus    *bus.Bus
-	binder *kube.Binder // nil without a cluster, and so is places
+	binder *kube.Binder // nil without a cluster, and so are places and review
+	review access.Review
 	places *kube.Places
 	// ingest is what every way in needs, redrive the way for dead letters.
 	ingest  ingest.Options
@@ -319,7 +321,9 @@ func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 	_, ending := r.store.EndIdleIncidents(ctx, now.Add(-r.o.IncidentWindow))
 	_, pruning := r.store.PruneInbox(ctx, now.Add(-bus.DefaultStreamAge-24*time.Hour))
 	_, counting := r.store.PruneGuard(ctx, now.Add(-r.guard.Limits().LookBack()-24*time.Hour))
-	return errors.Join(ending, pruning, counting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)), r.store.MakeMonths(ctx), r.retire(ctx, now))
+	forgetting := r.store.ForgetNodes(ctx, now.Add(-24*time.Hour))
+	return errors.Join(ending, pruning, counting, forgetting, r.store.PruneDeadLetters(ctx, now.Add(-keepDeadLetters)),
+		r.store.PruneAnswers(ctx, now.Add(-24*time.Hour)), r.store.PruneTokens(ctx, now.Add(-keepTokens)), r.store.MakeMonths(ctx), r.retire(ctx, now))
 }
 
 func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
@@ -328,7 +332,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Explain: r.playbooks.Explain, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.err, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

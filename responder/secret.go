@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"riposte/responder/api/server"
+	"riposte/responder/api/access"
 )
 
 // maxSecret bounds a key's or token's file.
@@ -29,7 +29,9 @@ type secrets struct {
 	// checkpointKey signs the record's checkpoints, nil for none; the old one hands over to it.
 	checkpointKey, oldCheckpointKey ed25519.PrivateKey
 	// principals are the bearer of the one token, and people with their own.
-	principals []server.Principal
+	principals []access.Principal
+	// access says who of an issuer or the cluster may do what.
+	access access.Config
 }
 
 func readSecrets(o Options) (s secrets, err error) {
@@ -58,7 +60,12 @@ func readSecrets(o Options) (s secrets, err error) {
 	if err := checkToken(string(token)); err != nil {
 		return s, fmt.Errorf("the API's token, %s: %w", o.TokenFile, err)
 	}
-	s.principals = []server.Principal{{Name: "token", Token: string(token)}}
+	s.principals = []access.Principal{{Name: "token", Token: string(token), Grants: access.Everywhere(access.Admin)}}
+	if o.AccessFile != "" {
+		if s.access, err = readAccess(o.AccessFile); err != nil {
+			return s, err
+		}
+	}
 	if o.PeopleFile == "" {
 		return s, nil
 	}
@@ -81,10 +88,24 @@ func checkToken(token string) error {
 
 var personShape = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
 
-// parsePeople reads a line for each person, a name and a token; lines that begin
-// with # and empty ones mean nothing. No name and no token may be there twice:
+// readAccess reads the access file, which holds no secret.
+func readAccess(file string) (access.Config, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return access.Config{}, fmt.Errorf("the access file: %w", err)
+	}
+	c, err := access.ParseConfig(b)
+	if err != nil {
+		return c, fmt.Errorf("the access file %s: %w", file, err)
+	}
+	return c, nil
+}
+
+// parsePeople reads a line for each person: a name, a token, and perhaps a role, admin
+// without one, which clusters=a,b and namespaces=c,d limit. Lines that begin with # and
+// empty ones mean nothing. No name and no token may be there twice:
 // one person must not be able to agree for two.
-func parsePeople(all []server.Principal, text string) ([]server.Principal, error) {
+func parsePeople(all []access.Principal, text string) ([]access.Principal, error) {
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
@@ -92,9 +113,11 @@ func parsePeople(all []server.Principal, text string) ([]server.Principal, error
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, token, _ := strings.Cut(line, " ")
-		token = strings.TrimSpace(token)
-		twice := func(p server.Principal) bool { return p.Name == name || p.Token == token }
+		name, rest, _ := strings.Cut(line, " ")
+		words := append(strings.Fields(rest), "")
+		token := words[0]
+		grant, err := parseGrant(words[1:])
+		twice := func(p access.Principal) bool { return p.Name == name || p.Token == token }
 		switch {
 		case !personShape.MatchString(name):
 			return nil, fmt.Errorf("line %d: a line is a name of lower-case letters, digits and . _ @ -, a space, and a token", number)
@@ -103,9 +126,38 @@ func parsePeople(all []server.Principal, text string) ([]server.Principal, error
 		case slices.ContainsFunc(all, twice):
 			return nil, fmt.Errorf("line %d: the name %s or its token is there already", number, name)
 		}
-		all = append(all, server.Principal{Name: name, Token: token})
+		if err != nil {
+			return nil, fmt.Errorf("line %d: what %s may do: %w", number, name, err)
+		}
+		all = append(all, access.Principal{Name: name, Token: token, Grants: []access.Grant{grant}})
 	}
 	return all, nil
+}
+
+// parseGrant does not repeat what it cannot read: it may be the end of a token in
+// which somebody put a space.
+func parseGrant(words []string) (access.Grant, error) {
+	g := access.Grant{Role: access.Admin}
+	bad := fmt.Errorf("after the token stand a role (%s) and clusters=… and namespaces=…, each once", strings.Join(access.RoleNames(), ", "))
+	for i, word := range words {
+		key, value, limit := strings.Cut(word, "=")
+		switch {
+		case word == "":
+		case limit && key == "clusters" && g.Clusters == nil:
+			g.Clusters = strings.Split(value, ",")
+		case limit && key == "namespaces" && g.Namespaces == nil:
+			g.Namespaces = strings.Split(value, ",")
+		case i == 0 && !limit:
+			role, err := access.ParseRole(word)
+			if err != nil {
+				return g, bad
+			}
+			g.Role = role
+		default:
+			return g, bad
+		}
+	}
+	return g, g.Check()
 }
 
 // readSecret reads a file that others must not be able to read.

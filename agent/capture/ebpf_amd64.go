@@ -40,6 +40,8 @@ type Live struct {
 	losses    *ebpf.Map
 	shapeMap  *ebpf.Map
 	interest  interestMaps
+	types     []event.Type // that are wanted
+	paths     pathMaps
 	shapes    [tableLength]bpf.SyscallWireShape // as the kernel has them
 	decode    *decoder
 	undecoded atomic.Uint64
@@ -166,6 +168,7 @@ func (s *Live) attach(o Options, kind string) error {
 	}
 	s.losses, s.shapeMap, s.shapes = shared[bpf.SyscallMapLosses], shared[bpf.SyscallMapShapes], [tableLength]bpf.SyscallWireShape{}
 	s.interest = interestMaps{masks: shared[bpf.SyscallMapMasks], rounds: shared[bpf.SyscallMapRounds], notes: shared[bpf.SyscallMapNotes]}
+	s.paths = pathMaps{prefixes: shared[bpf.FileMapPrefixes], sets: shared[bpf.FileMapByteSets]}
 	if err := s.setHandlers(shared[bpf.SyscallMapHandlers], kind); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package capture
 
 import (
 	"fmt"
+	"slices"
 
 	"riposte/agent/event"
 	"riposte/bpf"
@@ -30,7 +31,8 @@ func (s *Live) SetTypes(types []event.Type) error {
 }
 
 func (s *Live) setTypes(types []event.Type) error {
-	want := shapesOf(types)
+	s.types = types
+	want := shapesOf(types, s.paths.types)
 	for i := range want {
 		if want[i] == s.shapes[i] {
 			continue
@@ -50,8 +52,8 @@ var asks = []event.Type{
 	event.Sendto, event.Sendmsg, event.Recvfrom, event.Recvmsg, event.Sendmmsg, event.Recvmmsg, event.Dup, event.Dup2, event.Dup3, event.Accept, event.Accept4, event.Listen,
 }
 
-// shapesOf is the table for the wanted types.
-func shapesOf(types []event.Type) (table [tableLength]bpf.SyscallWireShape) {
+// shapesOf is the table for the wanted types, of which some are asked for their path.
+func shapesOf(types, paths []event.Type) (table [tableLength]bpf.SyscallWireShape) {
 	var wanted [256]bool
 	for _, t := range types {
 		wanted[t] = true
@@ -75,6 +77,9 @@ func shapesOf(types []event.Type) (table [tableLength]bpf.SyscallWireShape) {
 		}
 		if roles && c.special >= connect {
 			shape.Flags |= uint8(bpf.SyscallWireShapeFlagSHAPE_ROLE)
+		}
+		if slices.Contains(paths, c.typ) {
+			shape.Flags |= uint8(bpf.SyscallWireShapeFlagSHAPE_PATHS)
 		}
 		for _, at := range []struct{ part, nr int }{{table64, c.nr}, {table32, c.compat}, {tableMux, c.mux}} {
 			if at.nr != none {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ import (
 // childDir tells this test binary to be the process that is killed.
 const childDir = "RIPOSTE_TEST_SPOOL"
 
+// childBytes bounds that process's spool.
+const childBytes = "RIPOSTE_TEST_SPOOL_BYTES"
+
 // saved is how many alerts the child writes before it says so.
 const saved = 500
 
@@ -29,7 +33,8 @@ const saved = 500
 func child(dir string) {
 	b := newBus()
 	b.away = errors.New("away")
-	o, err := publish.OpenOutbox(publish.OutboxOptions{Bus: b, Dir: dir})
+	limit, _ := strconv.ParseInt(os.Getenv(childBytes), 10, 64)
+	o, err := publish.OpenOutbox(publish.OutboxOptions{Bus: b, Dir: dir, Cluster: "c", Node: "n", MaxBytes: limit})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -46,14 +51,14 @@ func child(dir string) {
 	}
 }
 
-func TestTheSpoolSurvivesSIGKILL(t *testing.T) {
-	dir := t.TempDir()
+// killChild has a child put alerts, kills it and returns how many were saved.
+func killChild(t *testing.T, dir, bytes string) (last int) {
+	t.Helper()
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), childDir+"="+dir)
+	c.Env = append(os.Environ(), childDir+"="+dir, childBytes+"="+bytes)
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
-	last := 0
 	lines := bufio.NewScanner(out)
 	for last < saved && lines.Scan() {
 		last, err = strconv.Atoi(lines.Text())
@@ -68,6 +73,12 @@ func TestTheSpoolSurvivesSIGKILL(t *testing.T) {
 	}
 	require.Error(t, c.Wait())
 	require.GreaterOrEqual(t, last, saved)
+	return last
+}
+
+func TestTheSpoolSurvivesSIGKILL(t *testing.T) {
+	dir := t.TempDir()
+	last := killChild(t, dir, "")
 
 	b := newBus()
 	_, stop := open(t, publish.OutboxOptions{Bus: b, Dir: dir})
@@ -82,4 +93,24 @@ func TestTheSpoolSurvivesSIGKILL(t *testing.T) {
 	}
 	stop()
 	require.Empty(t, segments(t, dir))
+}
+
+// What a spool dropped for space is announced by the next process, whenever it was killed.
+func TestWhatAKilledProcessDroppedIsAnnounced(t *testing.T) {
+	dir := t.TempDir()
+	last := killChild(t, dir, "65536")
+	b := newBus()
+	o, stop := open(t, publish.OutboxOptions{Bus: b, Dir: dir, Cluster: "c", Node: "n", MaxBytes: 65536})
+	require.Eventually(t, func() bool { return o.Waiting() == 0 }, 20*time.Second, time.Millisecond)
+	stop()
+	known := map[int]bool{}
+	for _, r := range said(t, b) {
+		for n := r.First; n <= r.Last; n++ {
+			known[int(n)] = true
+		}
+	}
+	require.NotEmpty(t, known, "the spool was too small for all")
+	for i := 1; i <= last; i++ {
+		require.True(t, known[i] || slices.Contains(b.got, fmt.Sprintf("n/b/%d", i)), "%d of %d", i, last)
+	}
 }

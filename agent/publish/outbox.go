@@ -318,8 +318,10 @@ func (o *Outbox) lose(e *entry, counter *atomic.Uint64, reason string) {
 }
 
 // giveUp counts what the spool dropped for space. What is on its way at this
-// moment is counted when it turns out not to have arrived.
+// moment is counted when it turns out not to have arrived. The numbers are on disk
+// before anything else happens: this process may be killed before it announces them.
 func (o *Outbox) giveUp(given []*entry) {
+	defer o.saveLosses()
 	for _, e := range given {
 		if !e.sent {
 			o.lose(e, &o.lost.full, "spool_full")

@@ -127,12 +127,14 @@ func (o *Outbox) settle(r result) {
 	} else if !errors.Is(r.err, ErrBatch) {
 		o.pause(r.err)
 	}
+	lost := false
 	for _, e := range r.entries {
 		e.sent = false
 		switch {
 		case r.err == nil:
 			o.spool.done(e)
 		case e.dropped:
+			lost = true
 			o.lose(e, &o.lost.full, "spool_full")
 		case e.segment == nil:
 			o.lose(e, &o.lost.unsaved, "spool_unsaved")
@@ -140,5 +142,8 @@ func (o *Outbox) settle(r result) {
 			e.single = e.single || errors.Is(r.err, ErrBatch)
 			heap.Push(&o.pending, e)
 		}
+	}
+	if lost {
+		o.saveLosses()
 	}
 }

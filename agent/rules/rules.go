@@ -115,6 +115,10 @@ func (r *Ruleset) Possible(p *event.Process, c *event.Clock, t event.Type) bool 
 	return r.types[t] && r.matcher.Possible(p, c, t)
 }
 
+// Paths is what the path of a file that is opened for reading must have for any rule to
+// match the open. It is asked before Match is.
+func (r *Ruleset) Paths() event.Paths { return r.matcher.Paths() }
+
 // Hosts lists the domain names that conditions compare addresses with, in order; their
 // addresses are what event.Event.Hosts has to know.
 func (r *Ruleset) Hosts() []string { return r.compiler.Hosts() }

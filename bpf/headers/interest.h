@@ -26,6 +26,11 @@ struct life {
 	__u64 user;
 	__u64 ppid;
 	__u64 comm[2];
+	// How many opens were told, since the mask that these could lead to was last void,
+	// though no rule wants their path.
+	__u64 shown_epoch;
+	__u32 shown_gen;
+	__u32 shown;
 };
 
 // Full, it takes no more processes: those have no mask.
@@ -113,17 +118,6 @@ static __always_inline struct life *life_of(__u32 pid, __u64 start)
 	return 0;
 }
 
-// The generation of a process, 0 if there is none.
-static __always_inline __u32 generation(__u32 pid, __u64 start)
-{
-	struct life *l;
-
-	if (!round_now())
-		return 0;
-	l = life_of(pid, start);
-	return l ? l->gen : 0;
-}
-
 // A task's children hang on the thread that made them, so only where there is one
 // thread, or its list is not empty, it is known whether the process has any.
 static __always_inline bool has_children(const bool typed, struct task_struct *task)
@@ -176,17 +170,15 @@ enum news {
 
 // Whether the record that is begun tells of the current process what none has told; it
 // counts as a change, the second time when the record has been handed over.
-static __always_inline enum news news_in(const bool typed, struct task_struct *task,
+static __always_inline enum news news_in(const bool typed, struct task_struct *task, struct life *l,
 					 const struct wire_header *h)
 {
 	const __u64 *comm = (const void *)h->comm;
 	__u64 user = (__u64)h->gid << 32 | h->uid;
 	bool ancestor;
-	struct life *l;
 
-	if (h->pid != h->tid || !round_now())
+	if (h->pid != h->tid)
 		return NO_NEWS;
-	l = life_of(h->pid, h->start);
 	if (!l || (l->user == user && l->ppid == h->ppid && l->comm[0] == comm[0] &&
 		   l->comm[1] == comm[1]))
 		return NO_NEWS;

@@ -51,8 +51,8 @@ struct scratch {
 	__u32 path_at; // where the path of the last walk begins
 	__u32 path_len;
 	__u32 compat;
-	__u32 news; // enum news, of the record in work
-	__u32 message; // the one in work, of a call that moves several
+	__u32 news;		 // enum news, of the record in work
+	__u32 message;		 // the one in work, of a call that moves several
 	struct wire_shape shape; // of the call in work
 	__u64 args[8];
 	__u8 path[TEXT_MAX + NAME_SIZE_MAX + 1];

@@ -41,6 +41,7 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	struct task_struct *parent = GET(task, real_parent);
 	__u64 id = bpf_get_current_pid_tgid();
 	__u64 user = bpf_get_current_uid_gid();
+	struct life *l = 0;
 
 	h->version = WIRE_VERSION;
 	h->kind = kind;
@@ -61,9 +62,11 @@ static __always_inline void begin(const bool typed, struct scratch *s, struct ta
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 	s->news = NO_NEWS;
 	// User space keeps a request of io_uring until it is done, so it learns later.
+	if (round_now())
+		l = life_of(h->pid, h->start);
 	if (s->slot != SLOT_URING && !(s->shape.flags & SHAPE_QUIET))
-		s->news = news_in(typed, task, h);
-	h->gen = generation(h->pid, h->start);
+		s->news = news_in(typed, task, l, h);
+	h->gen = l ? l->gen : 0;
 	h->epoch = epoch_now();
 }
 

@@ -62,6 +62,7 @@ enum wire_shape_flag {
 	SHAPE_MULTIPLEX = 8, // socketcall: the call's number is the first argument
 	SHAPE_AT = 16,	     // an exec with a directory
 	SHAPE_ROLE = 32,     // looked at for the sockets' roles even where a mask hides it
+	SHAPE_PATHS = 64,    // an open that is told only if its path has what a rule wants
 };
 
 // A name's directory: an argument from 1 on, or one of these. Without one the name is
@@ -151,6 +152,7 @@ enum wire_loss {
 enum wire_note {
 	NOTE_MASKED, // events that their process's mask has left out
 	NOTE_UNKEPT, // processes that can have no mask: the map is full
+	NOTE_PATH,   // opens that no rule can match for their path
 	NOTES,
 };
 
@@ -198,6 +200,19 @@ struct wire_interest {
 	__u32 spare;
 	char comm[16];
 	__u64 mask[4];
+};
+
+enum wire_paths {
+	PATH_KEY = 64, // bytes of a prefix that are compared
+	PATH_PREFIXES = 512,
+	PATH_SETS = 8,
+};
+
+// A beginning of paths that a rule wants to see; the number of bits comes first, as the
+// kernel's tries have it.
+struct wire_prefix {
+	__u32 bits;
+	__u8 text[PATH_KEY];
 };
 
 struct wire_call {

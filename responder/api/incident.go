@@ -52,11 +52,6 @@ type IncidentTimeline struct {
 	More bool `json:"more,omitempty"`
 }
 
-// Reason is the body of a request that changes something.
-type Reason struct {
-	Reason string `json:"reason"`
-}
-
 // DeadLetter is a message that could not be processed.
 type DeadLetter struct {
 	ID string `json:"id"`

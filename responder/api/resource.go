@@ -92,6 +92,31 @@ type Action struct {
 	Evidence json.RawMessage `json:"evidence,omitempty"`
 }
 
+// DecisionStates are the states of a decision.
+var DecisionStates = []string{"decided", "refused"}
+
+// Decision is what a playbook answered to an alert.
+type Decision struct {
+	ID       string `json:"id"`
+	AlertID  string `json:"alert_id"`
+	Cluster  string `json:"cluster"`
+	Rule     string `json:"rule"`
+	Playbook string `json:"playbook"`
+	Revision string `json:"revision"`
+	Mode     string `json:"mode"`
+	// State is decided, or refused if the answer had a wrong shape or came too late;
+	// Reason says which.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Count is how many equal alerts got this answer.
+	Count     int64     `json:"count"`
+	DecidedAt time.Time `json:"decided_at"`
+	// Result is the answer: the actions that the playbook proposed.
+	Result json.RawMessage `json:"result,omitempty"`
+	// Input is what the playbook was asked, in an answer about this one alone.
+	Input json.RawMessage `json:"input,omitempty"`
+}
+
 // Timeline is how long each stage of one action took, from the system call on.
 type Timeline struct {
 	Action      string `json:"action"`
@@ -127,6 +152,14 @@ type AuditEntry struct {
 	ActionID string    `json:"action_id,omitempty"`
 	// IncidentID is the incident's, if it is about one.
 	IncidentID string `json:"incident_id,omitempty"`
+	// Type is the action's; Playbook and Revision decided, by an alert of Rule on Node.
+	Type     string `json:"type,omitempty"`
+	Playbook string `json:"playbook,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	Node     string `json:"node,omitempty"`
+	// Target is what it is about.
+	Target *AuditTarget `json:"target,omitempty"`
 	// Note, Reason and Params stand beside the body, which has salted digests of them;
 	// empty once they were erased.
 	Note   string          `json:"note,omitempty"`
@@ -179,10 +212,12 @@ type Redaction struct {
 
 // Status is one look at everything.
 type Status struct {
-	Version    string           `json:"version"`
-	Cluster    string           `json:"cluster"`
-	KillSwitch KillSwitch       `json:"kill_switch"`
+	Version    string     `json:"version"`
+	Cluster    string     `json:"cluster"`
+	KillSwitch KillSwitch `json:"kill_switch"`
+	// Agents are the first 500 by name; AgentsMore says that there are others.
 	Agents     []Agent          `json:"agents"`
+	AgentsMore bool             `json:"agents_more,omitempty"`
 	Playbooks  []PlaybookStatus `json:"playbooks"`
 	// PlaybookLoads and GuardLoads are about the files of the playbooks and of the guard's rules.
 	PlaybookLoads Loads        `json:"playbook_loads"`
@@ -266,20 +301,42 @@ type Budget struct {
 	Cluster string `json:"cluster"`
 	Name    string `json:"name,omitempty"`
 	// Used counts different targets within the last WindowSeconds, Limit is the most.
-	Used          int     `json:"used"`
-	Limit         int     `json:"limit"`
+	Used  int `json:"used"`
+	Limit int `json:"limit"`
+	// Left is how many more are allowed now.
+	Left          int     `json:"left"`
 	WindowSeconds float64 `json:"window_seconds"`
 }
 
 // Agent is a node's agent as its last heartbeat described it.
 type Agent struct {
-	Cluster string            `json:"cluster"`
-	Node    string            `json:"node"`
-	Version string            `json:"version"`
-	Source  string            `json:"source"`
-	Rules   int               `json:"rules"`
-	SeenAt  time.Time         `json:"seen_at"`
-	Lost    map[string]uint64 `json:"lost,omitempty"`
+	Cluster string    `json:"cluster"`
+	Node    string    `json:"node"`
+	Version string    `json:"version"`
+	Source  string    `json:"source"`
+	Rules   int       `json:"rules"`
+	SeenAt  time.Time `json:"seen_at"`
+	// Silent says that it has not spoken for longer than it should; IncidentID is the
+	// incident about that.
+	Silent     bool   `json:"silent,omitempty"`
+	IncidentID string `json:"incident_id,omitempty"`
+	// Lost counts, by reason, what the agent had to drop since it started.
+	Lost map[string]uint64 `json:"lost,omitempty"`
+}
+
+// PlaybookSource is a loaded playbook's text.
+type PlaybookSource struct {
+	Name     string `json:"name"`
+	Revision string `json:"revision"`
+	// Source says where it is from.
+	Source string       `json:"source"`
+	Files  []SourceFile `json:"files"`
+}
+
+// SourceFile is one file of a playbook.
+type SourceFile struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
 }
 
 // PlaybookStatus is one loaded playbook.

@@ -20,16 +20,29 @@
 // number and hash.
 //
 // The body is JSON in UTF-8 with its keys sorted, without white space and with
-// integers only; see Entry. The columns kind, actor, result, at, alert_id and
-// action_id are copies of it, there to be searched. A reader must trust the body.
+// integers only. The other columns are copies of it, there to be searched. A reader
+// must trust the body.
+//
+// # Seals
+//
+// A note, a reason and parameters may quote what should not stay for ever. They are
+// columns of their own, and the body has their salted digests (Digest): they can be
+// erased (Redact), and the chain still verifies.
+//
+// # Checkpoints
+//
+// Whoever may write the tables can compute hashes too. So a Signer signs the chain's
+// end now and then (Point), with a key that the database has not, and keeps copies
+// elsewhere (Place). It signs nothing about a chain in which it does not find again
+// what was signed last.
 //
 // # What it proves
 //
-// Verify finds an entry that was edited, removed, put in or moved, a cut tail,
-// and a column that was changed without the body. It cannot find a chain that
-// somebody wrote anew from some entry to the head: whoever may write the tables
-// can compute hashes too. Against that stands a copy of the head that was kept
-// elsewhere: Report gives it for each chain.
+// Verify finds an entry that was edited, removed, put in or moved, a cut tail, a
+// column or sealed value that was changed without the body, time that goes back, and,
+// with the public key, a chain that was written anew up to its head. What was written
+// after the last checkpoint can be cut off unseen. Retention leaves a signed anchor.
+// docs/audit.md has the formats byte by byte, and a verifier of nothing but them.
 //
 // # Locks
 //

@@ -71,7 +71,7 @@ func (e *Evidence) trail(cluster string) (t trail) {
 	all = slices.CompactFunc(all, func(a, b *Point) bool { return bytes.Equal(a.Signature, b.Signature) && a.Digest() == b.Digest() })
 	k := newKeyring(e.Keys)
 	var last *Point
-	for _, p := range all {
+	for i, p := range all {
 		m := mark{seq: p.Seq, atNS: p.AtNS}
 		err := p.check()
 		if err == nil {
@@ -81,6 +81,9 @@ func (e *Evidence) trail(cluster string) (t trail) {
 		if err == nil && p.Kind == PointCheckpoint {
 			err = follows(last, p)
 			last = p
+			if i+1 < len(all) && forks(p, all[i+1]) {
+				err = fmt.Errorf("there are two, of %s and %s, that differ: the chain was forked", stamp(p.AtNS), stamp(all[i+1].AtNS))
+			}
 		}
 		if err != nil {
 			m.problem = fmt.Sprintf("the %s of entry %d: %v", p.Kind, p.Seq, err)
@@ -94,6 +97,11 @@ func (e *Evidence) trail(cluster string) (t trail) {
 	return t
 }
 
+// forks says that two checkpoints are about one entry and call it something else.
+func forks(a, b *Point) bool {
+	return a.Seq == b.Seq && b.Kind == PointCheckpoint && !bytes.Equal(a.Hash, b.Hash) && b.check() == nil
+}
+
 // follows says why a checkpoint cannot come after the one before it.
 func follows(last, p *Point) error {
 	if last == nil {
@@ -104,8 +112,6 @@ func follows(last, p *Point) error {
 	}
 	digest := last.Digest()
 	switch {
-	case last.Seq == p.Seq && !bytes.Equal(last.Hash, p.Hash):
-		return fmt.Errorf("there are two, of %s and %s, that differ: the chain was forked", stamp(last.AtNS), stamp(p.AtNS))
 	case p.AtNS < last.AtNS:
 		return fmt.Errorf("it was signed at %s, before the one before it: the clock went back", stamp(p.AtNS))
 	case !bytes.Equal(p.Prev, digest[:]):

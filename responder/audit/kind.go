@@ -57,6 +57,8 @@ const (
 	Configuration Kind = "configuration"
 	// Login: somebody used the API, or was turned away.
 	Login Kind = "login"
+	// Token: a token of the API was made or revoked.
+	Token Kind = "token"
 	// Logout: somebody ended a session.
 	Logout Kind = "logout"
 	// Redaction: somebody has a sealed value of the record erased.
@@ -72,7 +74,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Alert, AlertForged, AlertRepeated, AlertLost, DeadLetter, IncidentOpened, IncidentState, Decision, DecisionRefused, ActionIntent, ActionObserved, ActionRefused, ActionJoined, ActionProlonged, ActionHeld,
-		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Configuration, Login, Logout, Redaction, Retention, Startup, Shutdown,
+		ActionResult, ActionVerified, ActionLift, ActionLifted, KillSwitch, Approval, PlaybookMode, PlaybookReload, GuardReload, Configuration, Login, Logout, Token, Redaction, Retention, Startup, Shutdown,
 	}
 }
 

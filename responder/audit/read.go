@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,18 +15,41 @@ import (
 
 // selectRows are a row's columns in the order in which readRow wants them.
 const selectRows = `SELECT cluster, seq, month, at, kind, actor, result, alert_id, incident_id, action_id, action_type, playbook, revision, rule, node,
-	target_kind, target_namespace, target_name, target_uid, labels::text, note_salt, note, params_salt, params, reason_salt, reason, body, prev, hash FROM audit`
+	target_kind, target_namespace, target_name, target_uid, labels, note_salt, note, params_salt, params, reason_salt, reason, body, prev, hash FROM audit`
 
 const rowColumns = 29
 
 // batchBytes bounds a batch of long rows.
 const batchBytes = 1 << 20
 
-// batches yields the table in the order that verify wants. All texts of a batch
+// where is a part as a condition with its values.
+func (p Part) where() (condition string, args []any) {
+	var all []string
+	add := func(text string, v any) {
+		args = append(args, v)
+		all = append(all, text+strconv.Itoa(len(args)))
+	}
+	if p.Cluster != "" {
+		add("cluster = $", p.Cluster)
+	}
+	if p.After > 0 {
+		add("seq > $", p.After)
+	}
+	if p.To > 0 {
+		add("seq <= $", p.To)
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(all, " AND "), args
+}
+
+// batches yields a part of the table in the order that verify wants. All texts of a batch
 // are parts of one: a row costs no allocation of its own.
-func batches(ctx context.Context, tx pgx.Tx) iter.Seq2[[]Row, error] {
+func batches(ctx context.Context, tx pgx.Tx, p Part) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		rows, err := tx.Query(ctx, selectRows+" ORDER BY cluster, seq, month", pgx.QueryResultFormats{pgx.BinaryFormatCode})
+		where, args := p.where()
+		rows, err := tx.Query(ctx, selectRows+where+" ORDER BY cluster, seq, month", append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -79,7 +104,7 @@ func cutRows(raw []byte, ends []int) ([]Row, error) {
 		r.Cluster, r.Kind, r.Actor, r.Result = column(0), column(4), column(5), column(6)
 		r.AlertID, r.IncidentID, r.ActionID = idText(bytes(7)), idText(bytes(8)), idText(bytes(9))
 		r.ActionType, r.Playbook, r.Revision, r.Rule, r.Node = column(10), column(11), column(12), column(13), column(14)
-		r.TargetKind, r.TargetNamespace, r.TargetName, r.TargetUID, r.Labels = column(15), column(16), column(17), column(18), column(19)
+		r.TargetKind, r.TargetNamespace, r.TargetName, r.TargetUID, r.Labels = column(15), column(16), column(17), column(18), strings.TrimPrefix(column(19), "\x01") // jsonb's version
 		for s := range r.Seals {
 			r.Seals[s] = Seal{Salt: bytes(20 + 2*s), Value: column(21 + 2*s)}
 		}

@@ -82,7 +82,7 @@ func (r *Row) column(b *said) string {
 	return ""
 }
 
-// canonicalLabels writes labels as the body does: jsonb has an order of its own.
+// canonicalLabels writes labels as the body does: jsonb has an order and spaces of its own.
 func canonicalLabels(text string) string {
 	var labels map[string]string
 	if text == "" || json.Unmarshal([]byte(text), &labels) != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 )
 
 // said is what a body says, as far as somebody compares it.
@@ -28,8 +27,7 @@ var errForm = errors.New("it is not in the one form that is written")
 func readBody(body string) (said, error) {
 	var s said
 	c := cursor{json: body}
-	err := c.object(func(key string) error { return s.top(&c, key) })
-	if err == nil && c.at == len(body) && s.schema == Schema {
+	if s.top(&c) == nil && c.at == len(body) && s.schema == Schema {
 		return s, nil
 	}
 	return readOld(body)
@@ -60,159 +58,114 @@ func readOld(body string) (said, error) {
 	return said{schema: 1, actor: b.Actor, atNS: b.AtNS, cluster: b.Cluster, kind: b.Kind, result: b.Result, actionID: b.What.ActionID, alertID: b.Why.AlertID}, nil
 }
 
-func (s *said) top(c *cursor, key string) error {
-	switch key {
-	case "actor":
-		return c.text(&s.actor)
-	case "at_ns":
-		return c.number(&s.atNS)
-	case "cluster":
-		return c.text(&s.cluster)
-	case "kind":
-		return c.text(&s.kind)
-	case "result":
-		return c.text(&s.result)
-	case "schema":
-		return c.number(&s.schema)
-	case "written_ns":
-		return c.number(&s.writtenNS)
-	case "sealed":
-		return c.object(func(key string) error {
-			if i := sealOf(key); i >= 0 {
-				return c.text(&s.sealed[i])
-			}
-			return errForm
-		})
-	case "what":
-		return c.object(func(key string) error { return s.what(c, key) })
-	case "when":
-		return c.object(func(string) error { return c.number(new(int64)) })
-	case "why":
-		return c.object(func(key string) error { return s.why(c, key) })
-	}
-	return errForm
-}
-
-func (s *said) what(c *cursor, key string) error {
-	switch key {
-	case "action_id":
-		return c.text(&s.actionID)
-	case "attempt":
-		return c.number(new(int64))
-	case "kind":
-		return c.text(&s.targetKind)
-	case "labels":
-		from := c.at
-		err := c.object(func(string) error { return c.text(new(string)) })
-		s.labels = c.json[from:c.at]
-		return err
-	case "name":
-		return c.text(&s.name)
-	case "namespace":
-		return c.text(&s.namespace)
-	case "node":
-		return c.text(&s.node)
-	case "object":
-		return c.text(new(string))
-	case "type":
-		return c.text(&s.actionType)
-	case "uid":
-		return c.text(&s.uid)
-	}
-	return errForm
-}
-
-func (s *said) why(c *cursor, key string) error {
-	switch key {
-	case "alert_id":
-		return c.text(&s.alertID)
-	case "incident_id":
-		return c.text(&s.incidentID)
-	case "playbook":
-		return c.text(&s.playbook)
-	case "revision":
-		return c.text(&s.revision)
-	case "rule":
-		return c.text(&s.rule)
-	}
-	return errForm
-}
-
-// cursor reads JSON in the form that object writes: an own reader, because this is
-// where a verification spends its time.
-type cursor struct {
-	json string
-	at   int
-}
-
-func (c *cursor) take(b byte) bool {
-	if c.at < len(c.json) && c.json[c.at] == b {
-		c.at++
-		return true
-	}
-	return false
-}
-
-// object calls field at the value of each key, which must come in alphabetical
-// order: no key can be there twice.
-func (c *cursor) object(field func(key string) error) error {
-	if !c.take('{') {
-		return errForm
-	}
-	last := ""
-	for n := 0; ; n++ {
-		if n > 0 && c.take('}') {
-			return nil
+// top reads the body's own object, what and why those in it.
+func (s *said) top(c *cursor) error {
+	for o := c.open(); c.next(&o); {
+		var err error
+		switch o.key {
+		case "actor":
+			err = c.text(&s.actor)
+		case "at_ns":
+			err = c.number(&s.atNS)
+		case "cluster":
+			err = c.text(&s.cluster)
+		case "kind":
+			err = c.text(&s.kind)
+		case "result":
+			err = c.text(&s.result)
+		case "schema":
+			err = c.number(&s.schema)
+		case "sealed":
+			err = s.seals(c)
+		case "what":
+			err = s.what(c)
+		case "when":
+			err = c.numbers()
+		case "why":
+			err = s.why(c)
+		case "written_ns":
+			err = c.number(&s.writtenNS)
+		default:
+			err = errForm
 		}
-		if n > 0 && !c.take(',') {
-			return errForm
-		}
-		var key string
-		if err := c.text(&key); err != nil {
-			return err
-		}
-		if n > 0 && key <= last || !c.take(':') {
-			return errForm
-		}
-		last = key
-		if err := field(key); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+	return c.err
 }
 
-// text reads a string.
-func (c *cursor) text(into *string) error {
-	if !c.take('"') {
-		return errForm
-	}
-	from, escaped := c.at, false
-	for ; c.at < len(c.json); c.at++ {
-		switch b := c.json[c.at]; {
-		case b == '\\':
-			escaped = true
-			c.at++
-		case b == '"':
-			*into = c.json[from:c.at]
-			c.at++
-			if !escaped {
-				return nil
-			}
-			return json.Unmarshal([]byte(c.json[from-1:c.at]), into)
-		case b < ' ':
+func (s *said) seals(c *cursor) error {
+	for o := c.open(); c.next(&o); {
+		i := sealOf(o.key)
+		if i < 0 {
 			return errForm
 		}
+		if err := c.text(&s.sealed[i]); err != nil {
+			return err
+		}
 	}
-	return errForm
+	return c.err
 }
 
-// number reads an integer.
-func (c *cursor) number(into *int64) error {
-	from := c.at
-	for c.at < len(c.json) && (c.json[c.at] == '-' || c.json[c.at] >= '0' && c.json[c.at] <= '9') {
-		c.at++
+func (s *said) what(c *cursor) error {
+	var unused string
+	var attempt int64
+	for o := c.open(); c.next(&o); {
+		var err error
+		switch o.key {
+		case "action_id":
+			err = c.text(&s.actionID)
+		case "attempt":
+			err = c.number(&attempt)
+		case "kind":
+			err = c.text(&s.targetKind)
+		case "labels":
+			from := c.at
+			err = c.texts()
+			s.labels = c.json[from:c.at]
+		case "name":
+			err = c.text(&s.name)
+		case "namespace":
+			err = c.text(&s.namespace)
+		case "node":
+			err = c.text(&s.node)
+		case "object":
+			err = c.text(&unused)
+		case "type":
+			err = c.text(&s.actionType)
+		case "uid":
+			err = c.text(&s.uid)
+		default:
+			err = errForm
+		}
+		if err != nil {
+			return err
+		}
 	}
-	n, err := strconv.ParseInt(c.json[from:c.at], 10, 64)
-	*into = n
-	return err
+	return c.err
+}
+
+func (s *said) why(c *cursor) error {
+	for o := c.open(); c.next(&o); {
+		var err error
+		switch o.key {
+		case "alert_id":
+			err = c.text(&s.alertID)
+		case "incident_id":
+			err = c.text(&s.incidentID)
+		case "playbook":
+			err = c.text(&s.playbook)
+		case "revision":
+			err = c.text(&s.revision)
+		case "rule":
+			err = c.text(&s.rule)
+		default:
+			err = errForm
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.err
 }

@@ -120,7 +120,7 @@ func (o *offline) verify(cmd *cobra.Command, p *printer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.file, err)
 	}
-	return printVerification(p, api.VerificationOf(report))
+	return printVerification(p, report.Resource())
 }
 
 func printVerification(p *printer, v api.Verification) error {

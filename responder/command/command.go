@@ -12,6 +12,6 @@ import (
 // "responder" serves.
 func New(version string, console fs.FS) []*cobra.Command {
 	return []*cobra.Command{
-		NewAlerts(), NewIncidents(), NewActions(), NewAudit(), NewDeadLetters(), NewKillSwitch(), NewGuard(), NewStatus(), NewPlaybooks(), NewMigrate(), NewResponder(version, console),
+		NewAlerts(), NewIncidents(), NewActions(), NewAudit(), NewDeadLetters(), NewTokens(), NewKillSwitch(), NewGuard(), NewStatus(), NewPlaybooks(), NewMigrate(), NewResponder(version, console),
 	}
 }

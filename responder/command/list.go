@@ -2,8 +2,11 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +32,8 @@ type listing[T any] struct {
 	event  string
 	decode func(client.Event) (T, error)
 	keep   func(T) bool
+	// others are forms of output beside those of every list, by their names.
+	others map[string]func(out io.Writer, items []T) error
 	// key tells one state of an item from every other.
 	key func(T) string
 
@@ -45,12 +50,25 @@ func (l *listing[T]) flags(c *cobra.Command, noun string) {
 // pageFlags are those of a list that has no events to watch.
 func (l *listing[T]) pageFlags(c *cobra.Command, noun string) {
 	printerFlags(c, &l.printer)
+	if len(l.others) > 0 {
+		names := append(slices.Clone(forms), slices.Sorted(maps.Keys(l.others))...)
+		flag := c.Flags().Lookup("output")
+		flag.Usage = "form of the output: " + strings.Join(names, ", ")
+		l.printer.others = names[len(forms):]
+	}
 	c.Flags().IntVar(&l.limit, "limit", 50, "how many "+noun+" at most")
 }
 
 func (l *listing[T]) run(cmd *cobra.Command, _ []string) error {
+	write := l.others[l.printer.form]
+	if write != nil {
+		l.printer.form = "json"
+	}
 	if err := l.printer.begin(cmd); err != nil {
 		return err
+	}
+	if l.watch && write != nil {
+		return errors.New("--watch writes rows as they come: use table, json or yaml")
 	}
 	if l.limit < 1 || l.limit > maxLimit {
 		return fmt.Errorf("--limit: %d is no number from 1 to %d", l.limit, maxLimit)
@@ -63,7 +81,10 @@ func (l *listing[T]) run(cmd *cobra.Command, _ []string) error {
 		if err != nil {
 			return err
 		}
-		if err := list(&l.printer, l.header, items, l.cells); err != nil {
+		if write == nil {
+			write = func(_ io.Writer, items []T) error { return list(&l.printer, l.header, items, l.cells) }
+		}
+		if err := write(cmd.OutOrStdout(), items); err != nil {
 			return err
 		}
 		if more {
@@ -149,7 +170,9 @@ func (l *listing[T]) follow(ctx context.Context, cmd *cobra.Command, c *client.C
 }
 
 // since reads --since: a moment, or how long ago it was.
-func since(value string, now time.Time) (time.Time, error) {
+func since(value string, now time.Time) (time.Time, error) { return moment("since", value, now) }
+
+func moment(flag, value string, now time.Time) (time.Time, error) {
 	if value == "" {
 		return time.Time{}, nil
 	}
@@ -164,7 +187,7 @@ func since(value string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(value); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, fmt.Errorf("--since: %q is neither a time such as 2006-01-02T15:04:05Z nor a duration such as 90m, 24h or 7d", value)
+	return time.Time{}, fmt.Errorf("--%s: %q is neither a time such as 2006-01-02T15:04:05Z nor a duration such as 90m, 24h or 7d", flag, value)
 }
 
 // equal says that a filter, if it is given, fits.

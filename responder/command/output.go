@@ -21,9 +21,11 @@ var forms = []string{"table", "json", "yaml"}
 // printer writes resources in the form that the user chose.
 type printer struct {
 	form string
-	utc  bool
-	out  io.Writer
-	now  func() time.Time
+	// others are forms that this command alone has.
+	others []string
+	utc    bool
+	out    io.Writer
+	now    func() time.Time
 	// widths are the columns' of a table whose beginning is out already.
 	widths []int
 	// streamed counts what a watch has written.
@@ -44,8 +46,8 @@ func complete(c *cobra.Command, flag string, values []string) {
 
 func (p *printer) begin(cmd *cobra.Command) error {
 	p.out = cmd.OutOrStdout()
-	if !slices.Contains(forms, p.form) {
-		return fmt.Errorf("--output: there is no form %q: use %s", p.form, strings.Join(forms, ", "))
+	if !slices.Contains(forms, p.form) && !slices.Contains(p.others, p.form) {
+		return fmt.Errorf("--output: there is no form %q: use %s", p.form, strings.Join(append(slices.Clone(forms), p.others...), ", "))
 	}
 	return nil
 }

@@ -149,6 +149,7 @@ type playbookRow struct {
 	Trigger     string   `json:"trigger"`
 	Attack      []string `json:"attack,omitempty"`
 	Revision    string   `json:"revision"`
+	Source      string   `json:"source"`
 	Files       []string `json:"files"`
 }
 
@@ -157,15 +158,15 @@ func printPlaybooks(out io.Writer, form string, list []*playbook.Playbook) error
 	for i, p := range list {
 		rows[i] = playbookRow{
 			Name: p.Name, Title: p.Title, Description: p.Description, Owner: p.Owner, Mode: string(p.Mode), Severity: p.Severity,
-			Trigger: p.Trigger.String(), Attack: p.Attack, Revision: p.Revision, Files: p.Files,
+			Trigger: p.Trigger.String(), Attack: p.Attack, Revision: p.Revision, Source: p.Source, Files: p.Files,
 		}
 	}
 	switch form {
 	case "table":
 		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "NAME\tMODE\tSEVERITY\tTRIGGER\tREVISION\tTITLE")
+		fmt.Fprintln(w, "NAME\tMODE\tSEVERITY\tTRIGGER\tREVISION\tSOURCE\tTITLE")
 		for _, r := range rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Mode, r.Severity, r.Trigger, r.Revision[:12], r.Title)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Mode, r.Severity, r.Trigger, r.Revision[:12], r.Source, r.Title)
 		}
 		return w.Flush()
 	case "json":

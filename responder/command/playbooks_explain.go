@@ -18,6 +18,7 @@ import (
 
 func newPlaybooksEval() *cobra.Command {
 	var from oneAlert
+	var only []string
 	var form, guardFile string
 	c := &cobra.Command{
 		Use: "eval [DIR...]", Short: "Decide about one alert as the playbooks would",
@@ -48,6 +49,7 @@ input of a playbook; of an alert alone the pod that it names is taken for bound.
 			if err != nil {
 				return err
 			}
+			answers = slices.DeleteFunc(answers, func(a answer) bool { return len(only) > 0 && !slices.Contains(only, a.Playbook) })
 			if form != "table" {
 				return p.value(answers)
 			}
@@ -57,7 +59,9 @@ input of a playbook; of an alert alone the pod that it names is taken for bound.
 	from.flags(c)
 	c.Flags().StringVarP(&form, "output", "o", "table", "form of the output: table, json or yaml")
 	c.Flags().StringVar(&guardFile, "guard-file", "", "file with the guard's limits (default: the guard's own)")
+	c.Flags().StringSliceVar(&only, "playbook", nil, "only these playbooks")
 	complete(c, "output", forms)
+	must(c.RegisterFlagCompletionFunc("playbook", completePlaybooks))
 	return c
 }
 

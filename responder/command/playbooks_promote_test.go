@@ -29,7 +29,7 @@ func decided(t *testing.T, e *apitest.Env, i int) {
 	exec(t, e, `UPDATE decisions SET input = $2, result = $3 WHERE alert_id = $1`, apitest.AlertID(i), input, result)
 }
 
-// ago is --since for everything that apitest puts in.
+// longAgo is --since for everything that apitest puts in.
 const longAgo = "2026-01-01T00:00:00Z"
 
 func TestPromote(t *testing.T) {

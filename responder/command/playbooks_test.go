@@ -122,8 +122,8 @@ func TestPlaybooksList(t *testing.T) {
 	d := dir(t, "web.rego", goodPlaybook)
 	out, _, err := run("list", d)
 	require.NoError(t, err)
-	require.Regexp(t, `(?m)^NAME +MODE +SEVERITY +TRIGGER +REVISION +TITLE$`, out)
-	require.Regexp(t, `(?m)^web +approve +high +rules: Shell, priority: warning +[0-9a-f]{12} +Delete web pods$`, out)
+	require.Regexp(t, `(?m)^NAME +MODE +SEVERITY +TRIGGER +REVISION +SOURCE +TITLE$`, out)
+	require.Regexp(t, `(?m)^web +approve +high +rules: Shell, priority: warning +[0-9a-f]{12} +\S+ +Delete web pods$`, out)
 
 	out, _, err = run("list", "-o", "json", d)
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -252,7 +251,7 @@ func TestPlaybooksReplayFile(t *testing.T) {
 	md := filepath.Join(t.TempDir(), "report.md")
 	out, _, err = run("replay", "--file", file, "--base", old, "--max-added", "1", "--markdown", md, changed)
 	var coded interface{ ExitStatus() int }
-	require.True(t, errors.As(err, &coded))
+	require.ErrorAs(t, err, &coded)
 	require.Equal(t, 2, coded.ExitStatus())
 	require.EqualError(t, err, "the replay is beyond its bounds: 2 added, 1 allowed")
 	require.Contains(t, out, "2 added, 0 removed, 0 changed")
@@ -276,7 +275,7 @@ func TestPlaybooksReplayFile(t *testing.T) {
 
 	_, _, err = run("replay", "--file", write(t, t.TempDir(), "empty.jsonl", "\n"), old)
 	require.ErrorContains(t, err, "there is nothing to replay")
-	require.False(t, errors.As(err, &coded))
+	require.NotErrorAs(t, err, &coded)
 	_, _, err = run("replay", "--file", write(t, t.TempDir(), "bad.jsonl", "no\n"), old)
 	require.ErrorContains(t, err, "no line could be read: no JSON object")
 	_, _, err = run("replay", "--file", file, "--playbook", "other", old)

@@ -73,7 +73,8 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.Int64Var(&o.CheckpointEvery, "checkpoint-every", 1000, "entries of the record after which a checkpoint is signed")
 	f.DurationVar(&o.CheckpointWithin, "checkpoint-within", time.Minute, "time after which one is signed if there are fewer")
 	f.StringVar(&o.TokenFile, "token-file", "", "file with the API's token")
-	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line")
+	f.StringVar(&o.PeopleFile, "people-file", "", "file with people's tokens: a name, a space and a token on each line, and perhaps a role")
+	f.StringVar(&o.AccessFile, "access-file", "", "YAML file that says who of an OpenID Connect issuer or of the cluster may do what")
 	f.StringVar(&o.Listen, "listen", "", `address of the API and the console (default "127.0.0.1:7411")`)
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "address of Prometheus's metrics and of the health checks, which nobody signs in for (default: none)")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", `cluster on whose pods to act, a file or "in-cluster" (default: none)`)
@@ -103,7 +104,7 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	c.MarkFlagsMutuallyExclusive("migrate-url", "migrate-url-file")
 	c.MarkFlagsMutuallyExclusive("bundle-key", "bundle-unsigned")
 	for _, file := range []string{
-		"database-file", "migrate-url-file", "nats-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file", "token-file", "people-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
+		"database-file", "migrate-url-file", "nats-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
 		"bundle", "bundle-key", "bundle-token-file",
 		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
 	} {

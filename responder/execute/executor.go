@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
@@ -28,6 +29,8 @@ type Executor struct {
 	o     Options
 	m     *stats
 	river *river.Client[pgx.Tx]
+	// jobs are River's own connections.
+	jobs *pgxpool.Pool
 	// slow are the types whose attempts may take SlowTimeout, gather those of the stage
 	// that what destroys evidence waits for.
 	slow, gather []string
@@ -63,10 +66,13 @@ func New(o Options) (*Executor, error) {
 	}
 	slices.Sort(e.slow)
 	slices.Sort(e.gather)
+	if e.jobs, err = jobPool(o.Pool); err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{e: e})
 	river.AddWorker(workers, &lifter{e: e})
-	e.river, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
+	e.river, err = river.NewClient(riverpgxv5.New(e.jobs), &river.Config{
 		ID:     o.Instance,
 		Schema: Schema,
 		Logger: slog.New(riverLog{o.Log.With("component", "river").Handler()}),
@@ -88,9 +94,23 @@ func New(o Options) (*Executor, error) {
 		ErrorHandler:                jobErrors{o.Log},
 	})
 	if err != nil {
+		e.jobs.Close()
 		return nil, fmt.Errorf("executor: %w", err)
 	}
 	return e, nil
+}
+
+// maxJobConns are enough for River's fetches, its notifications and its chores.
+const maxJobConns = 8
+
+// jobPool is for what River itself writes: that a job was fetched or has ended. None of
+// it has to survive a crash of the database, since the action's own row is the truth, so
+// no job waits for the disk. Jobs are inserted with the decision, by its transaction.
+func jobPool(main *pgxpool.Pool) (*pgxpool.Pool, error) {
+	c := main.Config() // a copy
+	c.MaxConns = min(c.MaxConns, maxJobConns)
+	c.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	return pgxpool.NewWithConfig(context.Background(), c)
 }
 
 // Start begins to work; ctx bounds the start alone.
@@ -113,6 +133,7 @@ func (e *Executor) Start(ctx context.Context) error {
 // interrupted is taken up by the next executor.
 func (e *Executor) Stop(ctx context.Context) error {
 	if e.stopRescue == nil {
+		e.jobs.Close()
 		return nil
 	}
 	e.stopRescue()
@@ -120,6 +141,7 @@ func (e *Executor) Stop(ctx context.Context) error {
 	if err := e.river.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the job queue: %w", err)
 	}
+	e.jobs.Close()
 	return nil
 }
 

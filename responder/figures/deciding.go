@@ -69,6 +69,8 @@ func (f *Figures) actingSources(s *Sources) {
 	f.executorSources(s)
 	f.pull(Counter, "riposte_immediate_lifts_total", "Containments that agents began by themselves and that nobody wanted: lifted, failed, or too_many at once; what is not lifted ends by its lease.", []string{"result"},
 		func(set set) { each(s.Immediate, set) })
+	f.pull(Counter, "riposte_audit_checkpoints_total", "Checkpoints of the record: signed, refused because the record is not what was signed before, unsent to the stream or the file (they are sent later).", []string{"result"},
+		func(set set) { each(s.Checkpoints, set) })
 	webhooks := func(set set) {
 		if s.Webhooks == nil {
 			return

@@ -50,7 +50,10 @@ type Sources struct {
 
 	// Verifications counts those of the record that somebody asked for, by their result.
 	Verifications Counts
-	Events        func() api.EventsStatus
+	// Checkpoints counts those of the record: signed, refused because the record is not
+	// what was signed before, unsent to where copies are kept.
+	Checkpoints Counts
+	Events      func() api.EventsStatus
 
 	Database Database
 	// SilentAfter is after how long an agent counts as silent.

@@ -1,4 +1,5 @@
-// Command generate writes the reference page of the actions to the named file.
+// Command generate writes what is made of the code: the reference page of the
+// actions and the document of the API, to the named files.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 
 	"riposte/responder"
 	"riposte/responder/action"
+	"riposte/responder/api/server"
 )
 
 func main() {
@@ -18,8 +20,15 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 1 {
-		return errors.New("usage: generate FILE")
+	if len(args) != 2 {
+		return errors.New("usage: generate ACTIONS.md OPENAPI.json")
+	}
+	document, err := server.Document()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(args[1], document, 0o644); err != nil {
+		return err
 	}
 	f, err := os.Create(args[0])
 	if err != nil {

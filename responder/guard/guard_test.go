@@ -97,14 +97,15 @@ func TestJudge(t *testing.T) {
 		"protected, as the agent says": {pod, func(q *guard.Question) {
 			q.Alert.Riposte.Pod.Labels = map[string]string{"riposte.dev/protected": "True"}
 		}, guard.Refuse, "protected-label"},
-		"not protected":    {pod, func(q *guard.Question) { q.Pod.Labels["riposte.dev/protected"] = "false" }, guard.Allow, ""},
-		"a static pod":     {pod, func(q *guard.Question) { q.Pod.Owner = "Node/n" }, guard.Refuse, "mirror-pod"},
-		"observe":          {pod, func(q *guard.Question) { q.Mode = playbook.Observe }, guard.Watch, "mode-observe"},
-		"approve":          {pod, func(q *guard.Question) { q.Mode = playbook.Approve }, guard.Ask, "mode-approve"},
-		"wants approval":   {pod, func(q *guard.Question) { q.RequiresApproval = true }, guard.Ask, "requires-approval"},
-		"an unknown mode":  {pod, func(q *guard.Question) { q.Mode = "" }, guard.Refuse, "mode-observe"},
-		"observe, refused": {pod, func(q *guard.Question) { q.Mode, q.Pod.Owner = playbook.Observe, "Node/n" }, guard.Refuse, "mirror-pod"},
-		"approve, refused": {pod, func(q *guard.Question) { q.Mode, q.Pod.Owner = playbook.Approve, "Node/n" }, guard.Refuse, "mirror-pod"},
+		"not protected":     {pod, func(q *guard.Question) { q.Pod.Labels["riposte.dev/protected"] = "false" }, guard.Allow, ""},
+		"a static pod":      {pod, func(q *guard.Question) { q.Pod.Owner = "Node/n" }, guard.Refuse, "mirror-pod"},
+		"observe":           {pod, func(q *guard.Question) { q.Mode = playbook.Observe }, guard.Watch, "mode-observe"},
+		"approve":           {pod, func(q *guard.Question) { q.Mode = playbook.Approve }, guard.Ask, "mode-approve"},
+		"approve, a notice": {pod, func(q *guard.Question) { q.Mode, q.Type = playbook.Approve, "notify" }, guard.Allow, ""},
+		"wants approval":    {pod, func(q *guard.Question) { q.RequiresApproval = true }, guard.Ask, "requires-approval"},
+		"an unknown mode":   {pod, func(q *guard.Question) { q.Mode = "" }, guard.Refuse, "mode-observe"},
+		"observe, refused":  {pod, func(q *guard.Question) { q.Mode, q.Pod.Owner = playbook.Observe, "Node/n" }, guard.Refuse, "mirror-pod"},
+		"approve, refused":  {pod, func(q *guard.Question) { q.Mode, q.Pod.Owner = playbook.Approve, "Node/n" }, guard.Refuse, "mirror-pod"},
 	}
 	g := newGuard(t, guard.Options{})
 	for name, tt := range tests {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"riposte/responder/audit"
 	"riposte/responder/playbook"
@@ -22,6 +23,9 @@ type Mode struct {
 	Labels     map[string]string
 	Reason     string
 	Actor      string
+	// If is the time of the mode that this one is to replace, zero for none; nil: of
+	// whichever there is.
+	If *time.Time
 }
 
 // Bounds of a canary.
@@ -34,7 +38,8 @@ const (
 var ErrMode = errors.New("mode")
 
 // SetMode sets a playbook's mode in place of its METADATA's, and takes back a
-// step back to observe. A mode above the configured maximum is refused with ErrMode.
+// step back to observe. A mode above the configured maximum is refused with ErrMode,
+// one of which If is not true with store.ErrChanged.
 func (g *Guard) SetMode(ctx context.Context, m Mode) error {
 	ceiling := g.settings().limits.ceiling(m.Playbook)
 	switch {
@@ -66,7 +71,7 @@ func (g *Guard) SetMode(ctx context.Context, m Mode) error {
 	}
 	err = g.parts.Store.InTx(ctx, func(tx store.Tx) error {
 		row := store.ModeRow{Playbook: m.Playbook, Mode: string(m.Mode), Namespaces: m.Namespaces, Labels: labels, Reason: m.Reason, Actor: m.Actor}
-		if err := tx.SetMode(ctx, row); err != nil {
+		if err := tx.SetMode(ctx, row, m.If); err != nil {
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Entry{
@@ -115,7 +120,9 @@ func (g *Guard) inMode(e *Effect, row store.ModeRow) Verdict {
 		if c := (canary{row.Namespaces, row.LabelMap()}); !c.fits(e) {
 			return watch(RuleCanary, "playbook %s only observes outside of its canary, %s", e.Playbook, c)
 		}
-		if mode == playbook.Approve {
+		// What changes nothing needs nobody's consent: people decide better with the
+		// evidence and the notice before them.
+		if mode == playbook.Approve && e.Counted {
 			return Verdict{Outcome: Ask, Rule: RuleModeApprove, Reason: fmt.Sprintf("playbook %s asks before it acts", e.Playbook)}
 		}
 		return Verdict{}

@@ -25,6 +25,7 @@ func TestModes(t *testing.T) {
 	d.mode(guard.Mode{Mode: playbook.Approve})
 	asked := d.one(about(2))
 	require.Equal(t, "approve mode-approve", asked.String())
+	require.Equal(t, "allow", d.one(about(2, func(q *guard.Question) { q.Type = "collect_logs" })).String(), "evidence waits for nobody")
 	d.mode(guard.Mode{Mode: playbook.Observe})
 	require.Equal(t, "observe mode-observe", d.one(about(3)).String())
 	require.NoError(t, d.answer(asked.ID, "tom", true))

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"time"
 
 	"riposte/responder/action"
@@ -150,7 +151,7 @@ func (s *Simulation) sweep() {
 		if i == len(all) {
 			delete(s.kept, key)
 		} else {
-			s.kept[key] = append([]kept(nil), all[i:]...)
+			s.kept[key] = slices.Clone(all[i:])
 		}
 	}
 	for key, held := range s.effects {

@@ -38,7 +38,7 @@ func TestRedrive(t *testing.T) {
 	require.Equal(t, 1, b.count("dead_letters WHERE state = 'redriven'"))
 	require.Equal(t, 1, b.count("alerts"))
 	require.Equal(t, 1, b.count("actions"))
-	require.Equal(t, []string{"unstorable", "still dead", "redriven", "redriven"}, b.texts("SELECT result FROM audit WHERE kind = 'deadletter' ORDER BY seq"))
+	require.Equal(t, []string{"unstorable", "asked", "still dead", "asked", "redriven", "asked", "redriven"}, b.texts("SELECT result FROM audit WHERE kind = 'deadletter' ORDER BY seq"))
 	require.ErrorIs(t, b.Redrive(t.Context(), bootID, "user:test", ""), store.ErrNotFound)
 }
 

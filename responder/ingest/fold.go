@@ -144,7 +144,7 @@ func (g *groups) store(ctx context.Context, tx store.Tx) error {
 				if again && a.State != "planned" && a.State != "waiting" {
 					continue
 				}
-				a.AlertID, a.DecisionID, a.again = x.row.ID, d.ID, again
+				a.AlertID, a.DecisionID, a.IncidentID, a.again = x.row.ID, d.ID, x.row.IncidentID, again
 				g.actions = append(g.actions, a)
 				d.chosen++
 			}

@@ -30,8 +30,13 @@ func (again) Term(string) error       { return nil }
 // wraps ErrStillDead, or store.ErrNotFound for an id that no dead letter has. What
 // was driven again before is stored once all the same.
 func (in *Ingest) Redrive(ctx context.Context, id, actor, reason string) error {
-	d, err := in.Store.DeadLetter(ctx, id)
+	d, err := in.Store.DeadLetter(ctx, store.Everything(), id)
 	if err != nil {
+		return err
+	}
+	entry := audit.Entry{Cluster: in.Cluster, Kind: audit.DeadLetter, Actor: actor, Note: "dead letter " + d.ID, Why: audit.Why{Reason: reason}}
+	entry.At, entry.Result = in.Now(), "asked" // before anything follows from it
+	if err := in.Store.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, entry) }); err != nil {
 		return err
 	}
 	m := again{d}
@@ -39,9 +44,9 @@ func (in *Ingest) Redrive(ctx context.Context, id, actor, reason string) error {
 	if err != nil && in.away(ctx, err) {
 		return err
 	}
-	result := "redriven"
+	entry.At, entry.Result = in.Now(), "redriven"
 	if err != nil {
-		result = "still dead"
+		entry.Result = "still dead"
 	}
 	marking := in.Store.InTx(ctx, func(tx store.Tx) error {
 		if err == nil {
@@ -49,9 +54,7 @@ func (in *Ingest) Redrive(ctx context.Context, id, actor, reason string) error {
 				return err
 			}
 		}
-		return audit.Append(ctx, tx, audit.Entry{
-			Cluster: in.Cluster, Kind: audit.DeadLetter, At: in.Now(), Actor: actor, Result: result, Note: "dead letter " + d.ID, Why: audit.Why{Reason: reason},
-		})
+		return audit.Append(ctx, tx, entry)
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("%w: %w", ErrStillDead, err), marking)

@@ -35,6 +35,9 @@ func (in *Ingest) write(ctx context.Context, drafts []draft) error {
 		if err != nil {
 			return err
 		}
+		if err := tx.NoteNodes(ctx, seenOn(fresh, incidents)); err != nil {
+			return err
+		}
 		folded = fold(fresh, incidents)
 		if err := folded.store(ctx, tx); err != nil {
 			return err
@@ -149,6 +152,31 @@ func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[sto
 		changes, entries = append(changes, c), append(entries, incident.Entry(j.Cluster, c))
 	}
 	return ids, entries, tx.AddIncidentHistory(ctx, changes)
+}
+
+// seenOn is which incidents the nodes' alerts joined. What came over the intake is no
+// node's: its node is only a claim.
+func seenOn(fresh []draft, incidents map[store.IncidentKey]string) []store.SeenOn {
+	type part struct {
+		node     store.NodeKey
+		incident string
+	}
+	at := map[part]int{}
+	var seen []store.SeenOn
+	for _, d := range fresh {
+		if d.alert.Riposte.Intake != "" {
+			continue
+		}
+		p := part{store.NodeKey{Cluster: d.origin.Cluster, Node: d.origin.Node}, incidents[d.incident]}
+		i, known := at[p]
+		if !known {
+			i = len(seen)
+			at[p] = i
+			seen = append(seen, store.SeenOn{NodeKey: p.node, IncidentID: p.incident, Priority: int(d.alert.Priority), At: d.input.Now})
+		}
+		seen[i].Priority = min(seen[i].Priority, int(d.alert.Priority))
+	}
+	return seen
 }
 
 // attackAt is when the alert's cause happened: not later than its receipt, whatever

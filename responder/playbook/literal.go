@@ -27,8 +27,8 @@ func CheckActions(actions action.Registry, sources ...sandbox.Source) error {
 	var errs sandbox.Errors
 	for _, name := range slices.Sorted(maps.Keys(t.playbooks)) {
 		for _, f := range t.playbooks[name] {
-			if !slices.Contains(own, f.Source) {
-				continue
+			if f.Module == nil || !slices.Contains(own, f.Source) {
+				continue // data.json has no rules
 			}
 			l := literals{actions: actions, kinds: targetKinds(f, t.libs)}
 			for _, r := range f.Module.Rules {
@@ -212,6 +212,9 @@ func targetKinds(f *sandbox.File, libs []*sandbox.File) map[string]string {
 	}
 	out := map[string]string{}
 	for _, lib := range libs {
+		if lib.Module == nil {
+			continue
+		}
 		for _, r := range lib.Module.Rules {
 			obj, ok := ruleObject(r)
 			if !ok {

@@ -59,9 +59,11 @@ type Playbook struct {
 	// Revision is the SHA-256 of its files, and of the libraries and the data that it uses,
 	// as hexadecimal: where they are from is no part of it.
 	Revision string
-	// Source is the name of the source that it is from, Files are its files.
+	// Source is the name of the source that it is from, Files are its files and Texts
+	// what is in them, in the same order.
 	Source string
 	Files  []string
+	Texts  []string
 
 	query *sandbox.Query
 }
@@ -251,6 +253,7 @@ func build(name string, files, libs []*sandbox.File, schema sandbox.Schema) (*Pl
 	p := &Playbook{Name: name, Metadata: meta, Revision: rev, Source: files[0].Source, query: q}
 	for _, f := range files {
 		p.Files = append(p.Files, f.Path)
+		p.Texts = append(p.Texts, string(f.Text))
 	}
 	return p, nil
 }

@@ -177,7 +177,9 @@ func allRules(t *testing.T) map[string]rule {
 		var all []rule
 		require.NoError(t, yaml.Unmarshal(b, &all))
 		for _, r := range all {
-			out[r.Name] = r
+			if r.Name != "" { // a list, a macro
+				out[r.Name] = r
+			}
 		}
 	}
 	return out
@@ -194,7 +196,7 @@ func TestTriggersNameRealRules(t *testing.T) {
 		for _, r := range all {
 			priority, err := alert.ParsePriority(r.Priority)
 			require.NoError(t, err)
-			fits = fits || r.Name != "" && p.Trigger.Matches(&alert.Alert{Rule: r.Name, Tags: r.Tags, Priority: priority, Source: "syscall"})
+			fits = fits || p.Trigger.Matches(&alert.Alert{Rule: r.Name, Tags: r.Tags, Priority: priority, Source: "syscall"})
 		}
 		require.True(t, fits, "%s: no rule triggers it", p.Name)
 	}

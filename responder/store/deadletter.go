@@ -55,8 +55,10 @@ func (tx Tx) MarkRedriven(ctx context.Context, id string) error {
 }
 
 // DeadLetter returns one by its id or its id's last group, or ErrNotFound.
-func (s *Store) DeadLetter(ctx context.Context, id string) (DeadLetter, error) {
-	return byID[DeadLetter](ctx, s.pool, selectDeadLetters, "id", id)
+func (s *Store) DeadLetter(ctx context.Context, in Scope, id string) (DeadLetter, error) {
+	var w where
+	w.scope(in, in.deadLetters)
+	return byID[DeadLetter](ctx, s.pool, selectDeadLetters, "id", id, w)
 }
 
 // DeadLetterFilter chooses dead letters; zero fields choose all.
@@ -66,9 +68,14 @@ type DeadLetterFilter struct {
 	Since time.Time
 }
 
-// DeadLetters returns one page, the latest death first, and the next page's cursor.
-func (s *Store) DeadLetters(ctx context.Context, f DeadLetterFilter, p Paging) ([]DeadLetter, string, error) {
+// deadLetters is holds for the rows of dead_letters, which are in no namespace.
+func (s Scope) deadLetters() (string, []any) { return s.holds("cluster", "''") }
+
+// DeadLetters returns one page of those within a scope, the latest death first, and
+// the next page's cursor.
+func (s *Store) DeadLetters(ctx context.Context, in Scope, f DeadLetterFilter, p Paging) ([]DeadLetter, string, error) {
 	var w where
+	w.scope(in, in.deadLetters)
 	w.text("state", f.State)
 	w.text("reason", f.Reason)
 	w.text("node", f.Node)

@@ -11,6 +11,9 @@ import (
 // ErrNotFound says that no row has the asked-for id.
 var ErrNotFound = errors.New("not found")
 
+// ErrChanged says that a row is not any more what the caller saw.
+var ErrChanged = errors.New("it was changed meanwhile; look again")
+
 // errRaced: the action that stood in the way ended just then, and nothing of it
 // is live any more. It counts as a Conflict.
 var errRaced = errors.New("the action to join has ended meanwhile")

@@ -26,7 +26,7 @@ type IncidentChange struct {
 
 // LockIncident finds an incident by its id or its id's last group, or ErrNotFound.
 func (tx Tx) LockIncident(ctx context.Context, id string) (LockedIncident, error) {
-	found, err := byID[struct{ ID string }](ctx, tx, "SELECT id::text FROM incidents", "id", id)
+	found, err := byID[struct{ ID string }](ctx, tx, "SELECT id::text FROM incidents", "id", id, where{})
 	if err != nil {
 		return LockedIncident{}, err
 	}

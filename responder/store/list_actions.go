@@ -67,9 +67,11 @@ const selectActions = `SELECT c.id::text, c.type, c.state, c.cluster, c.node, c.
 	c.lift_ns, c.lifted_ns, c.lift_by, c.lift_reason, c.lift_note
 	FROM actions c LEFT JOIN alerts a ON a.id = c.alert_id LEFT JOIN decisions d ON d.id = c.decision_id`
 
-// Actions returns one page of actions, newest plan first, and the next page's cursor.
-func (s *Store) Actions(ctx context.Context, f ActionFilter, p Paging) ([]ActionRow, string, error) {
+// Actions returns one page of the actions within a scope, newest plan first, and the
+// next page's cursor.
+func (s *Store) Actions(ctx context.Context, in Scope, f ActionFilter, p Paging) ([]ActionRow, string, error) {
 	var w where
+	w.scope(in, in.actions)
 	w.text("c.state", f.State)
 	w.text("c.type", f.Type)
 	w.text("c.playbook", f.Playbook)
@@ -100,11 +102,13 @@ func (s *Store) Actions(ctx context.Context, f ActionFilter, p Paging) ([]Action
 }
 
 // Action returns one action by its id or its id's last group, or ErrNotFound.
-func (s *Store) Action(ctx context.Context, id string) (ActionRow, error) {
-	return byID[ActionRow](ctx, s.pool, selectActions, "c.id", id)
+func (s *Store) Action(ctx context.Context, in Scope, id string) (ActionRow, error) {
+	var w where
+	w.scope(in, in.actions)
+	return byID[ActionRow](ctx, s.pool, selectActions, "c.id", id, w)
 }
 
 // ActionImages returns an action's images by its whole id, or ErrNotFound.
 func (s *Store) ActionImages(ctx context.Context, id string) (ActionImages, error) {
-	return byID[ActionImages](ctx, s.pool, `SELECT before_image, after_image, evidence FROM actions`, "id", id)
+	return byID[ActionImages](ctx, s.pool, `SELECT before_image, after_image, evidence FROM actions`, "id", id, where{})
 }

@@ -52,9 +52,11 @@ type AlertRow struct {
 const selectAlerts = `SELECT id::text, incident_id::text, cluster, node, rule, priority, source, output, container_id,
 	namespace, pod, pod_uid, binding, recorded, kernel_ns, alert_ns, received_ns, body, count, greatest(last_ns, received_ns) FROM alerts`
 
-// Alerts returns one page of alerts, newest receipt first, and the next page's cursor.
-func (s *Store) Alerts(ctx context.Context, f AlertFilter, p Paging) ([]AlertRow, string, error) {
+// Alerts returns one page of the alerts within a scope, newest receipt first, and the
+// next page's cursor.
+func (s *Store) Alerts(ctx context.Context, in Scope, f AlertFilter, p Paging) ([]AlertRow, string, error) {
 	var w where
+	w.alertScope(in)
 	w.text("rule", f.Rule)
 	w.text("node", f.Node)
 	w.text("namespace", f.Namespace)
@@ -83,8 +85,10 @@ func (s *Store) Alerts(ctx context.Context, f AlertFilter, p Paging) ([]AlertRow
 }
 
 // Alert returns one alert by its id or its id's last group, or ErrNotFound.
-func (s *Store) Alert(ctx context.Context, id string) (AlertRow, error) {
-	return byID[AlertRow](ctx, s.pool, selectAlerts, "id", id)
+func (s *Store) Alert(ctx context.Context, in Scope, id string) (AlertRow, error) {
+	var w where
+	w.alertScope(in)
+	return byID[AlertRow](ctx, s.pool, selectAlerts, "id", id, w)
 }
 
 // container matches a whole id, or the beginning that people see.
@@ -106,8 +110,8 @@ func collect[T any](ctx context.Context, db querier, sql string, args ...any) ([
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 }
 
-func byID[T any](ctx context.Context, db querier, sql, column, id string) (T, error) {
-	var w where
+// byID reads the one row with an id that also meets the other conditions.
+func byID[T any](ctx context.Context, db querier, sql, column, id string, w where) (T, error) {
 	var none T
 	if id == "" {
 		return none, ErrNotFound

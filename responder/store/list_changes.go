@@ -60,10 +60,10 @@ type Changes struct {
 	Incomplete bool
 }
 
-// Changes reads the rows whose last writer a snapshot did not see. A row that
+// Changes reads the rows within a scope whose last writer a snapshot did not see. A row that
 // was written several times since comes once, as it is now. Times and ids cannot
 // do this: transactions do not commit in the order in which they began.
-func (s *Store) Changes(ctx context.Context, since Snapshot) (Changes, error) {
+func (s *Store) Changes(ctx context.Context, in Scope, since Snapshot) (Changes, error) {
 	var c Changes
 	// Repeatable read: the rows and the new snapshot must be the same look.
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
@@ -73,49 +73,35 @@ func (s *Store) Changes(ctx context.Context, since Snapshot) (Changes, error) {
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // read only: there is nothing to lose
 
 	const now = `SELECT pg_current_snapshot()::text, pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())`
-	if err := tx.QueryRow(ctx, now, string(since)).Scan(&c.Snapshot, &c.Incomplete); err != nil || c.Incomplete {
+	if err := tx.QueryRow(ctx, now, string(since)).Scan(&c.Snapshot, &c.Incomplete); err != nil || c.Incomplete || c.Snapshot == since {
+		return c, err // the same snapshot sees the same
+	}
+	if c.Alerts, err = unseen[AlertRow](ctx, tx, selectAlerts, "alerts", "id", since, func(w *where) { w.alertScope(in) }); err != nil {
 		return c, err
 	}
-	const unseen = ` WHERE %[1]schange >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(%[1]schange, $1::text::pg_snapshot)
-		ORDER BY %[1]schange, %[2]s LIMIT $2`
-	limit := MaxChanges + 1
-	if c.Alerts, err = collect[AlertRow](ctx, tx, selectAlerts+fmt.Sprintf(unseen, "", "id"), string(since), limit); err != nil {
+	if c.Actions, err = unseen[ActionRow](ctx, tx, selectActions, "c", "c.id", since, func(w *where) { w.scope(in, in.actions) }); err != nil {
 		return c, err
 	}
-	if c.Actions, err = collect[ActionRow](ctx, tx, selectActions+fmt.Sprintf(unseen, "c.", "c.id"), string(since), limit); err != nil {
-		return c, err
-	}
-	if c.Audit, err = collect[AuditRow](ctx, tx, selectAudit+fmt.Sprintf(unseen, "", "cluster, seq"), string(since), limit); err != nil {
+	if c.Audit, err = unseen[AuditRow](ctx, tx, selectAudit, "audit", "cluster, seq", since, func(w *where) { w.scope(in, in.audit) }); err != nil {
 		return c, err
 	}
 	c.Incomplete = len(c.Alerts) > MaxChanges || len(c.Actions) > MaxChanges || len(c.Audit) > MaxChanges
 	return c, nil
 }
 
+// unseen reads the rows of one table that a snapshot did not see, MaxChanges and one
+// more at most.
+func unseen[T any](ctx context.Context, tx querier, sql, table, order string, since Snapshot, more func(*where)) ([]T, error) {
+	var w where
+	w.add(table+".change >= pg_snapshot_xmin(?::text::pg_snapshot)", string(since))
+	w.add("NOT pg_visible_in_snapshot("+table+".change, ?::text::pg_snapshot)", string(since))
+	more(&w)
+	limit := w.place("?", MaxChanges+1)
+	return collect[T](ctx, tx, sql+w.String()+" ORDER BY "+table+".change, "+order+" LIMIT "+limit, w.args...)
+}
+
 // Snapshot is where a reader begins that wants only what comes now.
 func (s *Store) Snapshot(ctx context.Context) (now Snapshot, err error) {
 	err = s.pool.QueryRow(ctx, "SELECT pg_current_snapshot()::text").Scan(&now)
 	return now, err
-}
-
-// Listen calls wake once it listens and after each commit that changed alerts,
-// actions or the record, until ctx ends or the connection breaks; it returns why.
-// It holds a connection of its own, outside the pool: one that waits for minutes
-// must not be missing to the queries.
-func (s *Store) Listen(ctx context.Context, wake func()) error {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
-	if err != nil {
-		return fmt.Errorf("connect for notifications: %w", err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the connection is given up anyway
-	if _, err := conn.Exec(ctx, "LISTEN riposte_change"); err != nil {
-		return fmt.Errorf("listen for notifications: %w", err)
-	}
-	wake()
-	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
-			return fmt.Errorf("wait for a notification: %w", err)
-		}
-		wake()
-	}
 }

@@ -47,12 +47,12 @@ type DecidedAction struct {
 	ExecutedNS             int64
 }
 
-// Decided tells each alert of the filter with its decisions, the oldest receipt
-// first, and stops at tell's error. No connection is held while tell runs.
-func (s *Store) Decided(ctx context.Context, f DecisionFilter, tell func(DecidedAlert) error) error {
+// Decided tells each alert of the filter within a scope with its decisions, the oldest
+// receipt first, and stops at tell's error. No connection is held while tell runs.
+func (s *Store) Decided(ctx context.Context, in Scope, f DecisionFilter, tell func(DecidedAlert) error) error {
 	var after AlertRow
 	for {
-		alerts, err := s.decidedPage(ctx, f, after)
+		alerts, err := s.decidedPage(ctx, in, f, after)
 		if err != nil {
 			return fmt.Errorf("read decisions: %w", err)
 		}
@@ -68,8 +68,9 @@ func (s *Store) Decided(ctx context.Context, f DecisionFilter, tell func(Decided
 	}
 }
 
-func (s *Store) decidedPage(ctx context.Context, f DecisionFilter, after AlertRow) ([]DecidedAlert, error) {
+func (s *Store) decidedPage(ctx context.Context, in Scope, f DecisionFilter, after AlertRow) ([]DecidedAlert, error) {
 	var w where
+	w.alertScope(in)
 	if err := w.id("id", f.Alert); err != nil {
 		return nil, err
 	}
@@ -93,10 +94,10 @@ func (s *Store) decidedPage(ctx context.Context, f DecisionFilter, after AlertRo
 		alerts[i].AlertRow, ids[i] = r, r.ID
 		at[r.ID] = &alerts[i]
 	}
-	return alerts, s.addDecisions(ctx, f.Playbook, ids, at)
+	return alerts, s.addDecisions(ctx, in, f.Playbook, ids, at)
 }
 
-func (s *Store) addDecisions(ctx context.Context, playbook string, ids []string, at map[string]*DecidedAlert) error {
+func (s *Store) addDecisions(ctx context.Context, in Scope, playbook string, ids []string, at map[string]*DecidedAlert) error {
 	decisions, err := collect[DecisionRow](ctx, s.pool, `SELECT id::text, alert_id::text, playbook, revision, mode, state, reason, input, result, decided_ns, count
 		FROM decisions WHERE alert_id = ANY($1::text[]::uuid[]) AND ($2 = '' OR playbook = $2) ORDER BY decided_ns, id`, ids, playbook)
 	if err != nil {
@@ -107,8 +108,11 @@ func (s *Store) addDecisions(ctx context.Context, playbook string, ids []string,
 	for i := range decisions {
 		of[decisions[i].ID], ids[i] = &decisions[i], decisions[i].ID
 	}
-	actions, err := collect[DecidedAction](ctx, s.pool, `SELECT decision_id::text, id::text, type, state, refused_by, coalesce(executed_ns, 0)
-		FROM actions WHERE decision_id = ANY($1::text[]::uuid[]) ORDER BY planned_ns, id`, ids)
+	var w where
+	w.add("c.decision_id = ANY(?::text[]::uuid[])", ids)
+	w.scope(in, in.actions)
+	actions, err := collect[DecidedAction](ctx, s.pool, `SELECT c.decision_id::text, c.id::text, c.type, c.state, c.refused_by, coalesce(c.executed_ns, 0)
+		FROM actions c LEFT JOIN alerts a ON a.id = c.alert_id`+w.String()+" ORDER BY c.planned_ns, c.id", w.args...)
 	if err != nil {
 		return err
 	}

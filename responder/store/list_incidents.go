@@ -27,12 +27,23 @@ type IncidentRow struct {
 	FirstAt, LastAt                      time.Time
 }
 
-const selectIncidents = `SELECT id::text, cluster, key, kind, state, title, priority, alerts,
-	(SELECT count(*) FROM alerts l JOIN actions a ON a.alert_id = l.id WHERE l.incident_id = incidents.id), first_at, last_at FROM incidents`
+// selectIncidents counts only the actions within the scope.
+func (w *where) selectIncidents(in Scope) string {
+	more := ""
+	if !in.All() {
+		w.scope(in, in.incidents)
+		condition, args := in.actions()
+		more = " AND " + w.place(condition, args...)
+	}
+	return `SELECT id::text, cluster, key, kind, state, title, priority, alerts,
+		(SELECT count(*) FROM alerts a JOIN actions c ON c.alert_id = a.id WHERE a.incident_id = incidents.id` + more + `), first_at, last_at FROM incidents`
+}
 
-// Incidents returns one page, the latest alert first, and the next page's cursor.
-func (s *Store) Incidents(ctx context.Context, f IncidentFilter, p Paging) ([]IncidentRow, string, error) {
+// Incidents returns one page of those within a scope, the latest alert first, and the
+// next page's cursor.
+func (s *Store) Incidents(ctx context.Context, in Scope, f IncidentFilter, p Paging) ([]IncidentRow, string, error) {
 	var w where
+	sql := w.selectIncidents(in)
 	w.text("state", f.State)
 	w.text("kind", f.Kind)
 	w.text("cluster", f.Cluster)
@@ -47,7 +58,7 @@ func (s *Store) Incidents(ctx context.Context, f IncidentFilter, p Paging) ([]In
 	}
 	limit := p.limit()
 	w.args = append(w.args, limit+1)
-	rows, err := collect[IncidentRow](ctx, s.pool, selectIncidents+w.String()+" ORDER BY last_at DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
+	rows, err := collect[IncidentRow](ctx, s.pool, sql+w.String()+" ORDER BY last_at DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -56,8 +67,10 @@ func (s *Store) Incidents(ctx context.Context, f IncidentFilter, p Paging) ([]In
 }
 
 // Incident returns one by its id or its id's last group, or ErrNotFound.
-func (s *Store) Incident(ctx context.Context, id string) (IncidentRow, error) {
-	return byID[IncidentRow](ctx, s.pool, selectIncidents, "id", id)
+func (s *Store) Incident(ctx context.Context, in Scope, id string) (IncidentRow, error) {
+	var w where
+	sql := w.selectIncidents(in)
+	return byID[IncidentRow](ctx, s.pool, sql, "id", id, w)
 }
 
 // TimelineRow is one thing that happened in an incident; see api.IncidentEvent.
@@ -70,11 +83,18 @@ type TimelineRow struct {
 }
 
 // IncidentTimeline returns what happened in an incident, oldest first, MaxTimeline
-// at most; more says that there is more.
-func (s *Store) IncidentTimeline(ctx context.Context, id string) (rows []TimelineRow, more bool, err error) {
+// at most; more says that there is more. The scope leaves out actions; whether the
+// incident is within it is Incident's question.
+func (s *Store) IncidentTimeline(ctx context.Context, in Scope, id string) (rows []TimelineRow, more bool, err error) {
+	w := where{args: []any{id, MaxTimeline + 1}}
+	within := ""
+	if !in.All() {
+		condition, args := in.actions()
+		within = " WHERE " + w.place(condition, args...)
+	}
 	rows, err = collect[TimelineRow](ctx, s.pool, `
 		WITH l AS (SELECT * FROM alerts WHERE incident_id = $1::text::uuid),
-			a AS (SELECT actions.* FROM actions JOIN l ON l.id = actions.alert_id)
+			a AS (SELECT c.* FROM actions c JOIN l a ON a.id = c.alert_id`+within+`)
 		SELECT (extract(epoch FROM at) * 1000000)::bigint * 1000 AS ns, 'state', '', '', to_state, actor, reason, 0::bigint, 0 AS step
 			FROM incident_history WHERE incident_id = $1::text::uuid
 		UNION ALL SELECT received_ns, 'alert', id::text, rule, '', '', output, count, 1 FROM l
@@ -83,7 +103,7 @@ func (s *Store) IncidentTimeline(ctx context.Context, id string) (rows []Timelin
 		UNION ALL SELECT executed_ns, 'action.executed', id::text, type, state, '', '', 0, 4 FROM a WHERE executed_ns IS NOT NULL
 		UNION ALL SELECT verified_ns, 'action.verified', id::text, type, state, '', '', 0, 5 FROM a WHERE verified_ns IS NOT NULL
 		UNION ALL SELECT lifted_ns, 'action.lifted', id::text, type, state, lift_by, lift_note, 0, 6 FROM a WHERE lifted_ns IS NOT NULL
-		ORDER BY ns, step LIMIT $2`, id, MaxTimeline+1)
+		ORDER BY ns, step LIMIT $2`, w.args...)
 	if len(rows) > MaxTimeline {
 		return rows[:MaxTimeline], true, err
 	}

@@ -64,11 +64,17 @@ type where struct {
 
 // add appends a condition in which every ? stands for the next value.
 func (w *where) add(condition string, values ...any) {
+	w.parts = append(w.parts, w.place(condition, values...))
+}
+
+// place gives the values their numbers, for a text that stands elsewhere than in the
+// conditions.
+func (w *where) place(text string, values ...any) string {
 	for _, v := range values {
 		w.args = append(w.args, v)
-		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
+		text = strings.Replace(text, "?", "$"+strconv.Itoa(len(w.args)), 1)
 	}
-	w.parts = append(w.parts, condition)
+	return text
 }
 
 // text adds column = value, unless the value is empty.

@@ -36,16 +36,22 @@ func (s *Store) Modes(ctx context.Context) ([]ModeRow, error) {
 	return collect[ModeRow](ctx, s.pool, selectModes+" ORDER BY playbook")
 }
 
-// SetMode stores a mode in place of the one before; its time is the database's.
-func (tx Tx) SetMode(ctx context.Context, m ModeRow) error {
+// SetMode stores a mode in place of the one before; its time is the database's. With
+// the time of a mode, zero for none, it stores nothing and returns ErrChanged unless
+// that is still the present one.
+func (tx Tx) SetMode(ctx context.Context, m ModeRow, unchanged *time.Time) error {
 	if m.Namespaces == nil {
 		m.Namespaces = []string{}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO playbook_modes (playbook, mode, namespaces, labels, stepped_back, reason, actor, at)
+	tag, err := tx.Exec(ctx, `INSERT INTO playbook_modes AS was (playbook, mode, namespaces, labels, stepped_back, reason, actor, at)
 		VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, clock_timestamp())
 		ON CONFLICT (playbook) DO UPDATE SET mode = excluded.mode, namespaces = excluded.namespaces, labels = excluded.labels,
-			stepped_back = excluded.stepped_back, reason = excluded.reason, actor = excluded.actor, at = excluded.at`,
-		m.Playbook, m.Mode, m.Namespaces, jsonText(m.Labels), m.SteppedBack, Text(m.Reason), Text(m.Actor))
+			stepped_back = excluded.stepped_back, reason = excluded.reason, actor = excluded.actor, at = excluded.at
+		WHERE $8::timestamptz IS NULL OR was.at = $8`,
+		m.Playbook, m.Mode, m.Namespaces, jsonText(m.Labels), m.SteppedBack, Text(m.Reason), Text(m.Actor), unchanged)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrChanged
+	}
 	if err != nil {
 		return fmt.Errorf("store the mode of playbook %s: %w", m.Playbook, err)
 	}

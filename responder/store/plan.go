@@ -15,7 +15,9 @@ import (
 // NewAction is an action to store, in the state that the guard gave it: planned,
 // waiting, observed or refused.
 type NewAction struct {
-	ID, DecisionID, AlertID  string
+	ID, DecisionID, AlertID string
+	// IncidentID is empty for an action outside of any incident.
+	IncidentID               string
 	Cluster, Node            string
 	Type                     string
 	Target, Params           json.RawMessage
@@ -136,10 +138,10 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 		return column(actions, func(a *NewAction) string { return Text(f(a)) })
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, params, object, effect_key, playbook, revision,
-			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns)
+			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns, incident_id)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[]::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]::jsonb[],
 			$8::text[]::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-			$18::bigint[], $19::bigint[], $20::bigint[])
+			$18::bigint[], $19::bigint[], $20::bigint[], $21::text[]::uuid[])
 		ON CONFLICT (effect_key) WHERE `+live+` DO NOTHING RETURNING id::text`,
 		text(func(a *NewAction) string { return a.ID }), text(func(a *NewAction) string { return a.DecisionID }),
 		text(func(a *NewAction) string { return a.AlertID }), text(func(a *NewAction) string { return a.Cluster }),
@@ -150,7 +152,13 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 		text(func(a *NewAction) string { return a.Mode }), text(func(a *NewAction) string { return a.Reason }),
 		text(func(a *NewAction) string { return a.State }), text(func(a *NewAction) string { return a.RefusedBy }),
 		text(func(a *NewAction) string { return a.Note }), column(actions, func(a *NewAction) int64 { return a.PlannedNS }),
-		column(actions, func(a *NewAction) int64 { return a.ExpiresNS }), column(actions, func(a *NewAction) int64 { return a.TTLNS }))
+		column(actions, func(a *NewAction) int64 { return a.ExpiresNS }), column(actions, func(a *NewAction) int64 { return a.TTLNS }),
+		column(actions, func(a *NewAction) *string {
+			if a.IncidentID == "" {
+				return nil
+			}
+			return &a.IncidentID
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("store actions: %w", err)
 	}

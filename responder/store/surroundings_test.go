@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,41 +11,23 @@ import (
 	"riposte/responder/store/storetest"
 )
 
-// addAlerts stores n different alerts of a node in an incident, the first at a time
-// and the others a second later each, and returns their ids.
-func addAlerts(t *testing.T, s *store.Store, incident, node string, priority, n int, at time.Time) (ids []string) {
-	t.Helper()
-	rows := make([]store.NewAlert, n)
-	for i := range rows {
-		rows[i] = store.NewAlert{
-			ID: newID(), IncidentID: incident, Cluster: "c", Node: node, Rule: "r", Priority: priority, Source: "syscall", Output: "o", Binding: "none", Body: "{}",
-			ReceivedNS: at.Add(time.Duration(i) * time.Second).UnixNano(), Fingerprint: fmt.Appendf(nil, "%s %d %d", node, at.UnixNano(), i), Count: 1,
-		}
-	}
-	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) (err error) {
-		ids, err = tx.AddAlerts(t.Context(), rows)
-		return err
-	}))
-	return ids
-}
-
 func TestIncidentActions(t *testing.T) {
 	s := storetest.New(t)
 	t0 := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	one, two := join(t, s, "one", 4, t0), join(t, s, "two", 4, t0)
-	act := func(alert, kind string, at time.Time) {
-		decision := newID()
-		_, err := s.Pool().Exec(t.Context(), `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, 'p', 'r', 'observe', 'decided', '{}', 1)`, decision, alert)
-		require.NoError(t, err)
-		_, err = s.Pool().Exec(t.Context(), `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
-			VALUES ($1, $2, $3, 'c', 'n', $4, '{}', $5, 'p', 'r', 'observe', 'why', 'observed', $6, $6)`, newID(), decision, alert, kind, newID(), at.UnixNano())
-		require.NoError(t, err)
+	act := func(incident, kind string, at time.Time) {
+		require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error {
+			_, err := tx.Plan(t.Context(), []store.NewAction{{
+				ID: newID(), DecisionID: newID(), AlertID: newID(), IncidentID: incident, Cluster: "c", Node: "n", Type: kind, Target: []byte("{}"), Params: []byte("{}"), EffectKey: newID(),
+				Playbook: "p", Revision: "r", Mode: "observe", Reason: "why", State: "observed", PlannedNS: at.UnixNano(), ExpiresNS: at.UnixNano(),
+			}})
+			return err
+		}))
 	}
-	mine := addAlerts(t, s, one, "n", 4, 2, t0)
-	act(mine[0], "first", t0)
-	act(mine[1], "third", t0.Add(3*time.Second))
-	act(mine[0], "second", t0.Add(2*time.Second))
-	act(addAlerts(t, s, two, "n", 4, 1, t0)[0], "other", t0)
+	act(one, "first", t0)
+	act(one, "third", t0.Add(3*time.Second))
+	act(one, "second", t0.Add(2*time.Second))
+	act(two, "other", t0)
 
 	names := func(each int) (all []string) {
 		got, err := s.IncidentActions(t.Context(), []string{one, one}, each)
@@ -60,8 +41,6 @@ func TestIncidentActions(t *testing.T) {
 	}
 	require.Equal(t, []string{"third", "second", "first"}, names(20))
 	require.Equal(t, []string{"third"}, names(1))
-	addAlerts(t, s, one, "n", 4, 100, t0.Add(time.Minute))
-	require.Empty(t, names(20), "only the latest hundred alerts are looked at")
 	got, err := s.IncidentActions(t.Context(), nil, 1)
 	require.NoError(t, err)
 	require.Empty(t, got)
@@ -73,7 +52,8 @@ func TestNodeIncidents(t *testing.T) {
 	since := t0.Add(-10 * time.Minute)
 	n1, n2 := store.NodeKey{Cluster: "c", Node: "n1"}, store.NodeKey{Cluster: "c", Node: "n2"}
 	add := func(key, node string, priority int, at time.Time) {
-		addAlerts(t, s, join(t, s, key, priority, at), node, priority, 1, at)
+		seen := store.SeenOn{NodeKey: store.NodeKey{Cluster: "c", Node: node}, IncidentID: join(t, s, key, priority, at), Priority: priority, At: at}
+		require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error { return tx.NoteNodes(t.Context(), []store.SeenOn{seen}) }))
 	}
 	add("old", "n1", 2, t0.Add(-11*time.Minute))
 	add("a", "n1", 5, t0.Add(-3*time.Minute))
@@ -92,25 +72,10 @@ func TestNodeIncidents(t *testing.T) {
 	}
 	require.Equal(t, []string{"b 2 1m0s", "a 4 2m0s"}, brief(got[n1]))
 	require.Equal(t, []string{"both 3 1m0s"}, brief(got[n2]))
-}
 
-// Both questions are asked about every batch: they must not read a whole incident.
-func TestTheSurroundingsAreReadByIndex(t *testing.T) {
-	s := storetest.New(t)
-	t0 := time.Now()
-	addAlerts(t, s, join(t, s, "flood", 4, t0), "n", 4, 3000, t0)
-	_, err := s.Pool().Exec(t.Context(), "ANALYZE alerts")
+	require.NoError(t, s.ForgetNodes(t.Context(), t0.Add(-90*time.Second)))
+	got, err = s.NodeIncidents(t.Context(), []store.NodeKey{n1, n2}, time.Time{})
 	require.NoError(t, err)
-	rows, err := s.Pool().Query(t.Context(), `EXPLAIN SELECT id FROM alerts WHERE incident_id = (SELECT id FROM incidents LIMIT 1) ORDER BY received_ns DESC LIMIT 100`)
-	require.NoError(t, err)
-	defer rows.Close()
-	var plan strings.Builder
-	for rows.Next() {
-		var line string
-		require.NoError(t, rows.Scan(&line))
-		plan.WriteString(line + "\n")
-	}
-	require.NoError(t, rows.Err())
-	require.NotContains(t, plan.String(), "Seq Scan on alerts")
-	require.Contains(t, plan.String(), "incident_id_received_ns", "the index of incident and time is in use: %s", plan.String())
+	require.Equal(t, []string{"b 2 1m0s"}, brief(got[n1]))
+	require.Equal(t, []string{"both 3 1m0s"}, brief(got[n2]))
 }

@@ -63,10 +63,14 @@ func do(words []string) (string, error) {
 	n, _ := strconv.Atoi(words[2])
 	var err error
 	switch words[0] {
-	case "open":
+	case "open", "openwrite":
+		flags := unix.O_RDONLY
+		if words[0] == "openwrite" {
+			flags = unix.O_WRONLY
+		}
 		for range n {
 			var fd int
-			if fd, err = unix.Open(words[1], unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+			if fd, err = unix.Open(words[1], flags|unix.O_CLOEXEC, 0); err == nil {
 				err = unix.Close(fd)
 			}
 		}

@@ -76,6 +76,7 @@ func (c *Compiler) atom(n *syntax.Check, left source, eval func(*event.Event) bo
 	p := part{node: c.graph.no, yes: allEvents, no: allEvents}
 	if left.ref == nil || left.ref.Captured() {
 		p.node = c.graph.atom(n.String(), left.event, Cost(n), eval)
+		p.cover = coverOf(n, left)
 	}
 	return p
 }

@@ -22,6 +22,8 @@ type node struct {
 	// check is an atom's test, types those of which an ofTypes node is true.
 	check func(*event.Event) bool
 	types typeBits
+	// cover is an atom's, nil where none is known.
+	cover cover
 	// eval is the node's own plain closure, once it was asked for.
 	eval func(*event.Event) bool
 }

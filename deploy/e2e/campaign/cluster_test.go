@@ -133,5 +133,6 @@ func (p *pods) all() map[string]life {
 // awaitSuccessors waits until whatever was deleted is replaced.
 func (p *pods) awaitSuccessors(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { deleted, successors := p.count(); return deleted == successors }, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { deleted, successors := p.count(); return deleted == successors }, time.Minute, 50*time.Millisecond,
+		"a pod that was deleted has no successor, or its successor was deleted too")
 }

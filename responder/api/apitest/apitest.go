@@ -10,6 +10,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"riposte/responder/action"
 	"riposte/responder/action/freezecontainer"
 	"riposte/responder/action/killcontainer"
+	"riposte/responder/api/access"
 	"riposte/responder/api/server"
 	"riposte/responder/audit"
 	"riposte/responder/execute"
@@ -29,10 +31,10 @@ import (
 	"riposte/responder/store"
 )
 
-// Token is the token of every test's API.
+// Token is the token of every test's API, an admin's.
 const Token = "test-token-0123456789abcdef0123456789abcdef"
 
-// JaneToken and TomToken are two people's.
+// JaneToken and TomToken are two people's, admins too.
 const (
 	JaneToken = "jane-token-0123456789abcdef0123456789abcdef"
 	TomToken  = "tom-token-0123456789abcdef0123456789abcdef"
@@ -54,7 +56,14 @@ type Env struct {
 }
 
 // Start serves the API on a database, usually storetest.New's, until the test ends.
+// Whatever it answers must be as its document says.
 func Start(t testing.TB, s *store.Store) *Env {
+	t.Helper()
+	return StartWith(t, s, server.Options{})
+}
+
+// StartWith is Start with other principals, and an access file and a cluster to ask.
+func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	t.Helper()
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
@@ -65,7 +74,11 @@ func Start(t testing.TB, s *store.Store) *Env {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, s, registry, id, actor, reason)
 		},
-		Principals: []server.Principal{{Name: "token", Token: Token}, {Name: "jane", Token: JaneToken}, {Name: "tom", Token: TomToken}},
+		Principals: append([]access.Principal{
+			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)}, {Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
+			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
+		}, o.Principals...),
+		Access: o.Access, Review: o.Review,
 		Loads: func() sandbox.Loads {
 			return sandbox.Loads{Good: 2, Bad: 1, GoodAt: Base, ErrAt: Base.Add(time.Second), Err: errors.New("/etc/playbooks/a.rego:3:1: is wrong")}
 		},
@@ -73,11 +86,14 @@ func Start(t testing.TB, s *store.Store) *Env {
 			return []*playbook.Playbook{{
 				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
 				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
+				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
 			}}
 		},
+		Explain: o.Explain,
 		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
 	})
+	one.Wrap(validating(t))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	one.Start(l)
@@ -114,7 +130,8 @@ func (e *Env) AddDeadLetter(t testing.TB, i int) {
 	}))
 }
 
-func decisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
+// DecisionID is the id of decision number i.
+func DecisionID(i int) string { return fmt.Sprintf("01950000-0000-7000-8000-d%011x", i) }
 
 // ContainerID is the id of container number i.
 func ContainerID(i int) string { return fmt.Sprintf("%04x", i) + fmt.Sprintf("%060x", i) }
@@ -132,10 +149,11 @@ func Rule(i int) string {
 // succeeded after 40 ms, and its two entries in the record.
 func (e *Env) Add(t testing.TB, i int) {
 	t.Helper()
-	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return add(t.Context(), tx, i) }))
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return AddTo(t.Context(), tx, i) }))
 }
 
-func add(ctx context.Context, tx store.Tx, i int) error {
+// AddTo is Add within a transaction.
+func AddTo(ctx context.Context, tx store.Tx, i int) error {
 	at := Base.Add(time.Duration(i) * time.Second)
 	ns := at.UnixNano()
 	node := fmt.Sprintf("node-%d", i%2)
@@ -153,18 +171,21 @@ func add(ctx context.Context, tx store.Tx, i int) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns)
-		VALUES ($1, $2, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'decided', '{}', $3)`, decisionID(i), AlertID(i), ns+5*ms); err != nil {
+		VALUES ($1, $2, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'decided', '{}', $3)`, DecisionID(i), AlertID(i), ns+5*ms); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason,
 			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns)
 		VALUES ($1, $2, $3, 'test', $4, 'kill_container', $5, $6, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'a shell in a container',
 			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12)`,
-		ActionID(i), decisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
+		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
 		return err
 	}
-	why := audit.Why{AlertID: AlertID(i), Rule: Rule(i), Reason: "a shell in a container"}
-	what := audit.What{ActionID: ActionID(i), Type: "kill_container", Object: "test/container/" + node}
+	why := audit.Why{AlertID: AlertID(i), IncidentID: IncidentID(i), Rule: Rule(i), Reason: "a shell in a container"}
+	what := audit.What{
+		ActionID: ActionID(i), Type: "kill_container", Object: "test/container/" + node, UID: ContainerID(i), Kind: "container", Namespace: "shop",
+		Name: fmt.Sprintf("cart-%d", i), Node: node, Labels: map[string]string{"app": "cart", "number": strconv.Itoa(i)},
+	}
 	actor := audit.Playbook("kill_container_on_critical", "0123456789abcdef")
 	return audit.Append(ctx, tx,
 		audit.Entry{Cluster: "test", Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},

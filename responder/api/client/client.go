@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,6 +142,11 @@ func (c *Client) Lift(ctx context.Context, id, reason string) (a api.Action, err
 	return a, c.send(ctx, "actions/"+url.PathEscape(id)+"/lift", api.Reason{Reason: reason}, &a)
 }
 
+// Cancel ends a planned action before it is begun.
+func (c *Client) Cancel(ctx context.Context, id, reason string) (a api.Action, err error) {
+	return a, c.send(ctx, "actions/"+url.PathEscape(id)+"/cancel", api.Reason{Reason: reason}, &a)
+}
+
 // Approvals returns one page of what waits for people, newest first.
 func (c *Client) Approvals(ctx context.Context, limit int, before string) (p api.Page[api.Approval], err error) {
 	return p, c.get(ctx, "approvals", values("limit", number(limit), "before", before), &p)
@@ -157,8 +163,7 @@ func (c *Client) Answer(ctx context.Context, id string, agree bool, comment stri
 	if agree {
 		verb = "/approve"
 	}
-	body := map[string]string{"comment": comment}
-	return a, c.do(ctx, http.MethodPost, "actions/"+url.PathEscape(id)+verb, nil, body, &a)
+	return a, c.send(ctx, "actions/"+url.PathEscape(id)+verb, api.Comment{Comment: comment}, &a)
 }
 
 // Playbooks returns the loaded playbooks with their modes.
@@ -166,6 +171,16 @@ func (c *Client) Playbooks(ctx context.Context) ([]api.PlaybookStatus, error) {
 	var p api.Page[api.PlaybookStatus]
 	err := c.get(ctx, "playbooks", nil, &p)
 	return p.Items, err
+}
+
+// Playbook returns one with its mode.
+func (c *Client) Playbook(ctx context.Context, name string) (p api.PlaybookStatus, err error) {
+	return p, c.get(ctx, "playbooks/"+url.PathEscape(name), nil, &p)
+}
+
+// PlaybookSource returns a playbook's files.
+func (c *Client) PlaybookSource(ctx context.Context, name string) (p api.PlaybookSource, err error) {
+	return p, c.get(ctx, "playbooks/"+url.PathEscape(name)+"/source", nil, &p)
 }
 
 // SetMode sets a playbook's mode.
@@ -180,23 +195,6 @@ func (c *Client) Budgets(ctx context.Context) ([]api.Budget, error) {
 	return p.Items, err
 }
 
-// AuditFilter chooses entries of the record; zero fields choose all.
-type AuditFilter struct {
-	Kind   string
-	Actor  string
-	Action string
-	Alert  string
-	Since  time.Time
-	Limit  int
-	Before string
-}
-
-// Audit returns one page of the record, newest first.
-func (c *Client) Audit(ctx context.Context, f AuditFilter) (p api.Page[api.AuditEntry], err error) {
-	return p, c.get(ctx, "audit", values("kind", f.Kind, "actor", f.Actor, "action", f.Action, "alert", f.Alert,
-		"since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
-}
-
 // Status returns one look at everything.
 func (c *Client) Status(ctx context.Context) (s api.Status, err error) {
 	return s, c.get(ctx, "status", nil, &s)
@@ -209,7 +207,8 @@ func (c *Client) KillSwitch(ctx context.Context) (k api.KillSwitch, err error) {
 
 // SetKillSwitch stops effects, or lets them happen again.
 func (c *Client) SetKillSwitch(ctx context.Context, k api.KillSwitch) (set api.KillSwitch, err error) {
-	return set, c.do(ctx, http.MethodPut, "guard/kill-switch", nil, k, &set)
+	change := api.KillSwitchChange{On: &k.On, Scope: k.Scope, Name: k.Name, Reason: k.Reason}
+	return set, c.do(ctx, http.MethodPut, "guard/kill-switch", nil, change, &set)
 }
 
 // send posts a body and reads the answer.
@@ -222,17 +221,42 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 }
 
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, body, into any) error {
-	var send io.Reader
+	var sent []byte
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
 			return err
 		}
-		send = bytes.NewReader(b)
+	}
+	key := ""
+	if method == http.MethodPost && path != tokensPath {
+		key = rand.Text()
+	}
+	err := c.once(ctx, method, path, q, sent, key, into)
+	if key != "" && broken(err) && ctx.Err() == nil {
+		// Whether it was done nobody knows; with the same key it is not done twice.
+		err = c.once(ctx, method, path, q, sent, key, into)
+	}
+	return err
+}
+
+// broken says that a request may have arrived and its answer did not.
+func broken(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, ErrUnreachable) && (!errors.As(err, &op) || op.Op != "dial")
+}
+
+func (c *Client) once(ctx context.Context, method, path string, q url.Values, body []byte, key string, into any) error {
+	var send io.Reader
+	if body != nil {
+		send = bytes.NewReader(body)
 	}
 	req, err := c.request(ctx, method, path, q, send)
 	if err != nil {
 		return err
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -1,9 +1,8 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
-	"net/http"
 	"time"
 
 	"riposte/responder/action"
@@ -12,71 +11,51 @@ import (
 	"riposte/responder/store"
 )
 
-func (s *Server) listActions(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "state", "type", "playbook", "alert", "container", "since", "limit", "before")
-	f := store.ActionFilter{
-		State: q.oneOf("state", api.ActionStates), Type: q.text("type"), Playbook: q.text("playbook"), Alert: q.text("alert"),
-		Container: q.text("container"), Since: q.since(),
+var actionParameters = paged(
+	parameter{name: "state", kind: wordKind, enum: api.ActionStates}, parameter{name: "type"}, parameter{name: "playbook"},
+	parameter{name: "alert", says: "An alert's id or its last twelve digits."},
+	parameter{name: "container", says: "The beginning of the target's or the alert's container id."}, sinceParameter,
+)
+
+func actionFilter(c *call) store.ActionFilter {
+	return store.ActionFilter{
+		State: c.text("state"), Type: c.text("type"), Playbook: c.text("playbook"), Alert: c.text("alert"), Container: c.text("container"), Since: c.since(),
 	}
-	page := q.paging()
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	rows, next, err := s.Store.Actions(ctx, f, page)
-	s.answer(w, r, pageOf(rows, next, actionResource), err)
 }
 
-func (s *Server) showAction(w http.ResponseWriter, r *http.Request) {
-	row, err := s.action(r)
-	var images store.ActionImages
-	if err == nil {
-		ctx, cancel := queryContext(r)
-		defer cancel()
-		images, err = s.Store.ActionImages(ctx, row.ID)
+func (s *Server) showAction(ctx context.Context, c *call) (any, error) {
+	row, err := s.Store.Action(ctx, c.in, c.id())
+	if err != nil {
+		return nil, err
 	}
+	images, err := s.Store.ActionImages(ctx, row.ID)
 	a := actionResource(row)
 	a.Before, a.After, a.Evidence = maybeJSON(images.Before), maybeJSON(images.After), maybeJSON(images.Evidence)
-	s.answer(w, r, a, err)
+	return a, err
 }
 
-// liftAction has an action's effect lifted; the answer is the action as it was then.
-func (s *Server) liftAction(w http.ResponseWriter, r *http.Request) {
-	reason, err := readReason(r)
-	var row store.ActionRow
-	if err == nil {
-		row, err = s.action(r)
+// changeAction lets a person change what becomes of an action, for a reason.
+func (s *Server) changeAction(change func(ctx context.Context, id, actor, reason string) error) handler {
+	return func(ctx context.Context, c *call) (any, error) {
+		reason, err := needReason(c.body.(*api.Reason).Reason)
+		if err != nil {
+			return nil, err
+		}
+		row, err := s.Store.Action(ctx, c.in, c.id())
+		if err != nil {
+			return nil, err
+		}
+		if err := change(ctx, row.ID, c.actor(), reason); err != nil {
+			return nil, err
+		}
+		row, err = s.Store.Action(ctx, c.in, row.ID)
+		return actionResource(row), err
 	}
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	err = s.Lift(ctx, row.ID, actor(r), reason)
-	if errors.Is(err, execute.ErrNotLiftable) {
-		err = problemf(http.StatusConflict, "not_liftable", "%v", err)
-	}
-	if err == nil {
-		row, err = s.Store.Action(ctx, row.ID)
-	}
-	s.answer(w, r, actionResource(row), err)
 }
 
-func (s *Server) showTimeline(w http.ResponseWriter, r *http.Request) {
-	row, err := s.action(r)
-	s.answer(w, r, timelineOf(row), err)
-}
-
-func (s *Server) action(r *http.Request) (store.ActionRow, error) {
-	if q := readParameters(r); q.err != nil {
-		return store.ActionRow{}, q.err
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	return s.Store.Action(ctx, r.PathValue("id"))
+// cancelAction ends a planned action before it is begun.
+func (s *Server) cancelAction(ctx context.Context, id, actor, reason string) error {
+	return execute.Cancel(ctx, s.Store, id, actor, reason)
 }
 
 func actionResource(a store.ActionRow) api.Action {
@@ -87,14 +66,6 @@ func actionResource(a store.ActionRow) api.Action {
 		PlannedAt: at(a.PlannedNS), ExecutedAt: maybeAt(a.ExecutedNS), VerifiedAt: maybeAt(a.VerifiedNS),
 		LiftAt: maybeAt(a.LiftNS), LiftedAt: maybeAt(a.LiftedNS), LiftBy: a.LiftBy, LiftReason: a.LiftReason, LiftNote: a.LiftNote,
 	}
-}
-
-// maybeJSON leaves out what is not there.
-func maybeJSON(text string) json.RawMessage {
-	if text == "" {
-		return nil
-	}
-	return rawJSON(text)
 }
 
 // target is empty if the column holds no target, which only a hand could have put there.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/http"
 	"time"
 
 	"riposte/agent/alert"
@@ -9,32 +8,15 @@ import (
 	"riposte/responder/store"
 )
 
-func (s *Server) listAlerts(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "rule", "priority", "node", "namespace", "container", "since", "limit", "before")
-	f := store.AlertFilter{
-		Rule: q.text("rule"), AtLeast: q.priority("priority"), Node: q.text("node"), Namespace: q.text("namespace"),
-		Container: q.text("container"), Since: q.since(),
-	}
-	page := q.paging()
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	rows, next, err := s.Store.Alerts(ctx, f, page)
-	s.answer(w, r, pageOf(rows, next, alertResource), err)
-}
+var alertParameters = paged(
+	parameter{name: "rule"}, priorityAtMost, parameter{name: "node"}, parameter{name: "namespace"},
+	parameter{name: "container", says: "A container's id or the beginning of it."}, sinceParameter,
+)
 
-func (s *Server) showAlert(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
+func alertFilter(c *call) store.AlertFilter {
+	return store.AlertFilter{
+		Rule: c.text("rule"), AtLeast: c.priority(), Node: c.text("node"), Namespace: c.text("namespace"), Container: c.text("container"), Since: c.since(),
 	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	row, err := s.Store.Alert(ctx, r.PathValue("id"))
-	s.answer(w, r, alertResource(row), err)
 }
 
 func alertResource(a store.AlertRow) api.Alert {

@@ -202,7 +202,7 @@ func TestBadQueriesSayWhatIsWrong(t *testing.T) {
 		"actions?alert=nope":                       {"bad_id", "UUID"},
 		"audit?kind=gossip":                        {"bad_parameter", "action.intent"},
 		"audit?action=1;DROP+TABLE":                {"bad_query", "query"},
-		"status?x=1":                               {"unknown_parameter", "has none"},
+		"status?x=1":                               {"unknown_parameter", "use fields"},
 		"actions/nope":                             {"bad_id", "UUID"},
 		"actions/nope/timeline":                    {"bad_id", "UUID"},
 		"nothing/here":                             {"no_such_endpoint", "there is no GET"},
@@ -276,7 +276,7 @@ func TestKillSwitchIsSetAndRecorded(t *testing.T) {
 	require.Equal(t, "off", p.Items[0].Result)
 	require.Equal(t, "on", p.Items[1].Result)
 	require.Equal(t, "user:token", p.Items[1].Actor)
-	require.Contains(t, string(p.Items[1].Body), "drill")
+	require.Equal(t, "drill", p.Items[1].Reason)
 
 	for body, code := range map[string]string{
 		``: "bad_body", `{}`: "bad_body", `{"on":true,"x":1}`: "bad_body", `{"on":true} {}`: "bad_body",

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,22 +11,6 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/store"
 )
-
-func (s *Server) listAudit(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "kind", "actor", "action", "alert", "since", "limit", "before")
-	f := store.AuditFilter{
-		Kind: q.oneOf("kind", auditKinds()), Actor: q.text("actor"), Action: q.text("action"), Alert: q.text("alert"), Since: q.since(),
-	}
-	page := q.paging()
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	rows, next, err := s.Store.Audit(ctx, f, page)
-	s.answer(w, r, pageOf(rows, next, auditResource), err)
-}
 
 // auditKinds are the kinds of the record's entries.
 func auditKinds() []string {
@@ -40,21 +23,26 @@ func auditKinds() []string {
 
 // verifyAudit reads the whole record, so one at a time is enough. Whoever accepts
 // lines of JSON is told how far it is, and gets the result as the last one.
-func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
+func (s *Server) verifyAudit(w http.ResponseWriter, c *call) {
 	if !s.verifying.TryLock() {
-		s.refuse(w, r, problemf(http.StatusTooManyRequests, "verification_running", "a verification is running; try again when it is done"))
+		s.refuse(w, c.Request, problemf("verification_running", "a verification is running; try again when it is done"))
 		return
 	}
 	defer s.verifying.Unlock()
-	ctx, cancel := long(w, r)
+	ctx, cancel := long(w, c.Request)
 	defer cancel()
-	if r.Header.Get("Accept") != ndjson {
+	if c.Header.Get("Accept") != ndjson {
 		report, err := s.verify(ctx, nil)
-		s.answer(w, r, api.VerificationOf(report), err)
+		if err != nil {
+			s.refuse(w, c.Request, err)
+			return
+		}
+		a, err := responseOf(report.Resource(), nil)
+		if err != nil {
+			s.refuse(w, c.Request, err)
+			return
+		}
+		a.write(w)
 		return
 	}
 	w.Header().Set("Content-Type", ndjson)
@@ -72,7 +60,7 @@ func (s *Server) verifyAudit(w http.ResponseWriter, r *http.Request) {
 		_ = lines.Encode(api.Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "the record could not be read; the log says why"})
 		return
 	}
-	_ = lines.Encode(api.VerificationOf(report))
+	_ = lines.Encode(report.Resource())
 }
 
 // ndjson is one JSON value a line.
@@ -90,43 +78,43 @@ func long(w http.ResponseWriter, r *http.Request) (context.Context, context.Canc
 	return context.WithTimeout(r.Context(), verifyTimeout)
 }
 
-// exportAudit streams the whole record, see audit.Export. An error in the middle cuts
+var exportParameters = []parameter{
+	{name: "cluster", says: "Only this cluster's chain."}, {name: "after", kind: countKind, says: "With a cluster, only the entries after this number, without heads and checkpoints."},
+	{name: "to", kind: countKind, says: "With after, none after this number."},
+}
+
+// exportAudit streams the record, see audit.Export. An error in the middle cuts
 // the answer off, so that nobody takes it for the whole.
-func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
+func (s *Server) exportAudit(w http.ResponseWriter, c *call) {
+	p := audit.Part{Cluster: c.text("cluster"), After: c.count("after"), To: c.count("to")}
+	if p.After > 0 && p.Cluster == "" || p.To > 0 && p.After == 0 {
+		s.refuse(w, c.Request, problemf("bad_parameter", "after needs a cluster, whose numbers they are, and to needs after"))
 		return
 	}
-	ctx, cancel := long(w, r)
+	ctx, cancel := long(w, c.Request)
 	defer cancel()
 	w.Header().Set("Content-Type", ndjson)
-	if err := audit.Export(ctx, s.Store.Pool(), w); err != nil {
+	if err := audit.Export(ctx, s.Store.Pool(), w, p); err != nil {
 		s.Log.Error("export the record", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 }
 
 // redactAudit erases a value of an entry.
-func (s *Server) redactAudit(w http.ResponseWriter, r *http.Request) {
-	var d api.Redaction
-	if err := readBody(r, &d); err != nil {
-		s.refuse(w, r, err)
-		return
+func (s *Server) redactAudit(ctx context.Context, c *call) (any, error) {
+	d := c.body.(*api.Redaction)
+	reason, err := needReason(d.Reason)
+	if err != nil {
+		return nil, err
 	}
-	if d.Reason == "" {
-		s.refuse(w, r, problemf(http.StatusBadRequest, "bad_body", "reason is missing: what is erased for good has one"))
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	err := s.Store.InTx(ctx, func(tx store.Tx) error { return audit.Redact(ctx, tx, d.Cluster, d.Seq, d.Field, actor(r), d.Reason) })
+	err = s.Store.InTx(ctx, func(tx store.Tx) error { return audit.Redact(ctx, tx, d.Cluster, d.Seq, d.Field, c.actor(), reason) })
 	switch {
 	case errors.Is(err, audit.ErrNoField):
-		err = problemf(http.StatusBadRequest, "bad_body", "field: %v", err)
+		err = problemf("bad_body", "field: %v", err)
 	case errors.Is(err, store.ErrNotFound):
-		err = problemf(http.StatusNotFound, "not_found", "entry %d of cluster %.100q has no %s, or no more", d.Seq, d.Cluster, d.Field)
+		err = problemf("not_found", "entry %d of cluster %.100q has no %s, or no more", d.Seq, d.Cluster, d.Field)
 	}
-	s.answer(w, r, d, err)
+	return d, err
 }
 
 func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report, error) {
@@ -147,19 +135,4 @@ func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report
 func (s *Server) record(ctx context.Context, e audit.Entry) error {
 	e.Cluster = s.Cluster
 	return s.Store.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
-}
-
-func auditResource(a store.AuditRow) api.AuditEntry {
-	return api.AuditEntry{
-		Cluster: a.Cluster, Seq: a.Seq, At: a.At.UTC(), Kind: a.Kind, Actor: a.Actor, Result: a.Result, AlertID: a.AlertID,
-		ActionID: a.ActionID, IncidentID: a.IncidentID, Note: a.Note, Reason: a.Reason, Params: optionalJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
-	}
-}
-
-// optionalJSON leaves out what is not there.
-func optionalJSON(text string) json.RawMessage {
-	if text == "" {
-		return nil
-	}
-	return rawJSON(text)
 }

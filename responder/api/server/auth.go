@@ -2,143 +2,129 @@ package server
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"riposte/responder/api/access"
 	"riposte/responder/audit"
 )
 
-// sessionCookie holds a browser's session.
-const sessionCookie = "riposte_session"
+// Limits of those who ask.
+const (
+	// requestsPerSecond and requestBurst are each principal's.
+	requestsPerSecond = 50
+	requestBurst      = 200
+	// An address may fail failureBurst times at once, then once in ten seconds.
+	failuresPerSecond = 0.1
+	failureBurst      = 10
+	// burstsPerMinute bounds what refusals can add to the record.
+	burstsPerMinute = 6
+)
 
-// sessionLife is how long a browser stays signed in.
-const sessionLife = 12 * time.Hour
-
-// Principal is somebody who may ask: a person, or a program with the one token.
-// The name stands in the record, and two people are two names.
-type Principal struct{ Name, Token string }
-
-// authenticator checks tokens and sessions. A session is an expiry with a
-// signature made of its person's token: every replica can check it, none has to
-// remember it, and a new token ends them all.
-type authenticator struct {
-	all []credential
-	now func() time.Time
-}
-
-type credential struct {
-	name string
-	sum  [sha256.Size]byte
-	key  []byte
-}
-
-func newAuthenticator(all []Principal) authenticator {
-	a := authenticator{now: time.Now}
-	for _, p := range all {
-		key := hmac.New(sha256.New, []byte(p.Token))
-		key.Write([]byte("riposte/session/1\n"))
-		a.all = append(a.all, credential{name: p.Name, sum: sha256.Sum256([]byte(p.Token)), key: key.Sum(nil)})
+// admit says who asks and whether they may have what the route serves.
+func (s *Server) admit(c *call, e route) error {
+	who, err := s.authenticate(c.Request)
+	if err != nil {
+		return err
 	}
-	return a
-}
-
-// token finds whose a token is. It compares hashes: of one length, in constant
-// time, and with everybody's.
-func (a authenticator) token(given string) (who *credential) {
-	sum := sha256.Sum256([]byte(given))
-	for i := range a.all {
-		if subtle.ConstantTimeCompare(sum[:], a.all[i].sum[:]) == 1 {
-			who = &a.all[i]
-		}
+	c.who = who
+	if wait := s.requests.Take(who.Name); wait > 0 {
+		return tooMany("too_many_requests", wait, "%s asks more than %d times a second", who.Name, requestsPerSecond)
 	}
-	return who
-}
-
-// newSession is 8 bytes of expiry, 16 random ones and the signature.
-func (a authenticator) newSession(who *credential) (value string, expires time.Time) {
-	expires = a.now().Add(sessionLife)
-	b := binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()))
-	b = append(b, make([]byte, 16)...)
-	_, _ = rand.Read(b[8:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(append(b, who.sign(b)...)), expires
-}
-
-func (c *credential) sign(b []byte) []byte {
-	m := hmac.New(sha256.New, c.key)
-	m.Write(b)
-	return m.Sum(nil)
-}
-
-// session finds whose a session is, nil if it is nobody's or has ended.
-func (a authenticator) session(value string) (who *credential) {
-	const signed = 8 + 16
-	b, err := base64.RawURLEncoding.DecodeString(value)
-	if err != nil || len(b) != signed+sha256.Size {
+	if e.role == access.None {
 		return nil
 	}
-	for i := range a.all {
-		if hmac.Equal(b[signed:], a.all[i].sign(b[:signed])) {
-			who = &a.all[i]
-		}
-	}
-	if a.now().Unix() >= int64(binary.BigEndian.Uint64(b)) {
+	c.in = who.Scope(e.role)
+	switch {
+	case len(c.in) == 0:
+		err = problemf("forbidden", "this needs the role %s, which %s does not have", e.role, who.Name)
+	case e.whole && !c.in.All():
+		err = problemf("forbidden", "this is about everything, and %s is %s of a part", who.Name, e.role)
+	default:
 		return nil
 	}
-	return who
+	s.refused(c.Request, "user:"+who.Name, audit.User(who.Name), e.pattern)
+	return err
 }
 
-type actorKey struct{}
-
-// actor is who asks, in audit's form: the same by token and by session, or one
-// person could pass for two. Roles come later.
-func actor(r *http.Request) string {
-	name, _ := r.Context().Value(actorKey{}).(string)
-	return name
+func tooMany(code string, wait time.Duration, format string, args ...any) error {
+	p := problemf(code, format, args...)
+	p.retry = int(math.Ceil(wait.Seconds()))
+	return p
 }
 
-// closed lets only requests with the token or a session through.
-func (s *Server) closed(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		who, err := s.authenticate(r)
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		next(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, who)))
+// refused counts a refusal of an address or a person. When there are too many at
+// once the record gets one entry, however many follow.
+func (s *Server) refused(r *http.Request, key, actor, what string) {
+	s.Log.Warn("refused", "actor", actor, "remote", r.RemoteAddr, "what", what)
+	if s.failures.Wait(key) > 0 || s.failures.Take(key) > 0 || s.failures.Wait(key) == 0 {
+		return // there are enough, or not yet
+	}
+	if s.bursts.Take("") > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), queryTimeout)
+	defer cancel()
+	note := fmt.Sprintf("%d refusals at once, the last from %s for %s", failureBurst, access.Address(r.RemoteAddr), what)
+	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: actor, Result: "refused", Note: note}); err != nil {
+		s.Log.Error("a burst of refusals is not in the record", "error", err)
 	}
 }
 
-func (s *Server) authenticate(r *http.Request) (string, error) {
+// authenticate says who asks, by token or session.
+func (s *Server) authenticate(r *http.Request) (access.Identity, error) {
 	if h := r.Header.Get("Authorization"); h != "" {
 		// Whoever sends a token means it: a bad one is not made good by a cookie.
 		scheme, given, _ := strings.Cut(h, " ")
-		if strings.EqualFold(scheme, "Bearer") {
-			if who := s.auth.token(strings.TrimSpace(given)); who != nil {
-				return audit.User(who.name), nil
-			}
+		if !strings.EqualFold(scheme, "Bearer") {
+			given = ""
 		}
-		return "", problemf(http.StatusUnauthorized, "bad_token", "the token is not this responder's")
+		return s.recognize(r, strings.TrimSpace(given))
 	}
-	c, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
-		return "", problemf(http.StatusUnauthorized, "no_token", "send the token as Authorization: Bearer …, or sign in")
+		return access.Identity{}, problemf("no_token", "send the token as Authorization: Bearer …, or sign in")
 	}
-	who := s.auth.session(c.Value)
-	if who == nil {
-		return "", problemf(http.StatusUnauthorized, "no_session", "the session has ended: sign in again")
+	who, err := s.sessions.check(r.Context(), cookie.Value)
+	if errors.Is(err, access.ErrUnknown) {
+		err = problemf("no_session", "the session has ended: sign in again")
+	}
+	if err != nil {
+		return access.Identity{}, err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && !sameOrigin(r) {
-		return "", problemf(http.StatusForbidden, "cross_origin", "a session may change things from the console's own pages alone")
+		return access.Identity{}, problemf("cross_origin", "a session may change things from the console's own pages alone")
 	}
-	return audit.User(who.name), nil
+	return who, nil
+}
+
+// recognize says whose a token is. An address from which too many bad ones came is
+// not listened to for a while, but for the responder's own token, which nobody can
+// guess, and tokens that were good a short time ago: strangers behind the same
+// address must not lock anybody out.
+func (s *Server) recognize(r *http.Request, token string) (access.Identity, error) {
+	address := access.Address(r.RemoteAddr)
+	sum := sha256.Sum256([]byte(token))
+	p, static := s.verifier.Static(token)
+	own := static && p.Name == s.Principals[0].Name
+	if wait := s.failures.Wait(address); wait > 0 && !own && !s.good.Recent(sum) {
+		return access.Identity{}, tooMany("too_many_failures", wait, "too many bad tokens came from %s", address)
+	}
+	who, err := s.verifier.Verify(r.Context(), token)
+	if errors.Is(err, access.ErrUnknown) {
+		s.refused(r, address, audit.System("api"), "a bad token")
+		return who, problemf("bad_token", "the token is not this responder's, or not any more")
+	}
+	if err == nil {
+		s.good.Note(sum)
+	}
+	return who, err
 }
 
 // sameOrigin says that the browser itself calls the request one of our own
@@ -154,54 +140,4 @@ func sameOrigin(r *http.Request) bool {
 		return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 	}
 	return site == "same-origin"
-}
-
-// login trades the token for a session cookie.
-func (s *Server) login(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Token string `json:"token"`
-	}
-	if err := readBody(r, &body); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	if (r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "") && !sameOrigin(r) {
-		s.refuse(w, r, problemf(http.StatusForbidden, "cross_origin", "sign in on the console's own page"))
-		return
-	}
-	who := s.auth.token(strings.TrimSpace(body.Token))
-	if who == nil {
-		// In the log, not in the record: strangers could fill that.
-		s.Log.Warn("sign-in refused", "remote", r.RemoteAddr)
-		s.refuse(w, r, problemf(http.StatusUnauthorized, "bad_token", "the token is not this responder's"))
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: audit.User(who.name), Result: "accepted", Note: "signed in at the console"}); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	value, expires := s.auth.newSession(who)
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", Expires: expires, MaxAge: int(sessionLife / time.Second),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
-	})
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// logout makes the browser forget its session.
-func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	if err := s.record(ctx, audit.Entry{Kind: audit.Logout, Actor: actor(r), Result: "accepted", Note: "signed out at the console"}); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -17,39 +17,33 @@ import (
 func TestEverythingIsClosed(t *testing.T) {
 	e := apitest.Start(t, storetest.New(t))
 	open := 0
-	for pattern, isOpen := range server.Endpoints(e.Server) {
-		method, path, found := strings.Cut(pattern, " ")
+	for i, one := range server.Endpoints(e.Server) {
+		method, path, found := strings.Cut(one.Pattern, " ")
 		if !found {
-			method, path = "GET", pattern
+			method, path = "GET", one.Pattern
 		}
-		path = strings.NewReplacer("{id}", apitest.ActionID(0), "{name}", "p").Replace(path)
-		if isOpen {
+		path = strings.NewReplacer("{id}", apitest.ActionID(0), "{name}", "p", "{cluster}", "c", "{node}", "n").Replace(path)
+		if one.Open {
 			open++
 			continue
 		}
-		for name, headers := range map[string][]string{
-			"no token":              nil,
-			"a bad token":           {"Authorization: Bearer " + apitest.Token + "x"},
-			"an empty token":        {"Authorization: Bearer "},
-			"another scheme":        {"Authorization: Basic " + apitest.Token},
-			"a bad cookie":          {"Cookie: riposte_session=AAAA"},
-			"the token as a cookie": {"Cookie: riposte_session=" + apitest.Token},
-		} {
-			t.Run(pattern+" with "+name, func(t *testing.T) {
+		ask := func(name, code string, headers ...string) {
+			t.Run(one.Pattern+" with "+name, func(t *testing.T) {
 				res, body := do(t, method, e.URL+path, "", headers...)
-				code := "bad_token"
-				switch {
-				case headers == nil:
-					code = "no_token"
-				case strings.HasPrefix(headers[0], "Cookie"):
-					code = "no_session"
-				}
 				requireProblem(t, res, body, http.StatusUnauthorized, code)
 				require.NotEmpty(t, res.Header.Get("WWW-Authenticate"))
 			})
 		}
+		ask("no token", "no_token")
+		ask("a bad cookie", "no_session", "Cookie: riposte_session=AAAA")
+		ask("the token as a cookie", "no_session", "Cookie: riposte_session="+apitest.Token)
+		if i == 0 { // more bad tokens than a few are not listened to, see TestBadTokensAreBounded
+			ask("a bad token", "bad_token", "Authorization: Bearer "+apitest.Token+"x")
+			ask("an empty token", "bad_token", "Authorization: Bearer ")
+			ask("another scheme", "bad_token", "Authorization: Basic "+apitest.Token)
+		}
 	}
-	require.Equal(t, 4, open, "healthz, readyz, the console's files and signing in")
+	require.Equal(t, 1, open, "signing in")
 }
 
 // signIn returns the session's cookie.
@@ -89,6 +83,9 @@ func TestSession(t *testing.T) {
 	res, _ = do(t, "DELETE", e.URL+"/api/v1/session", "", cookie, "Origin: "+e.URL)
 	require.Equal(t, http.StatusNoContent, res.StatusCode)
 	require.Negative(t, res.Cookies()[0].MaxAge)
+	p, err = newClient(t, e).Audit(t.Context(), client.AuditFilter{Kind: "logout"})
+	require.NoError(t, err)
+	require.Len(t, p.Items, 1)
 }
 
 func TestSignInRefused(t *testing.T) {

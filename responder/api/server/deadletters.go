@@ -1,59 +1,43 @@
 package server
 
 import (
-	"errors"
-	"net/http"
+	"context"
 
 	"riposte/responder/api"
-	"riposte/responder/ingest"
 	"riposte/responder/store"
 )
 
-func (s *Server) listDeadLetters(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "state", "reason", "node", "since", "limit", "before")
-	f := store.DeadLetterFilter{State: q.oneOf("state", []string{"dead", "redriven"}), Reason: q.text("reason"), Node: q.text("node"), Since: q.since()}
-	page := q.paging()
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	rows, next, err := s.Store.DeadLetters(ctx, f, page)
-	s.answer(w, r, pageOf(rows, next, deadLetterResource), err)
+var deadLetterParameters = paged(
+	parameter{name: "state", kind: wordKind, enum: []string{"dead", "redriven"}},
+	parameter{name: "reason"}, parameter{name: "node"}, sinceParameter,
+)
+
+func deadLetterFilter(c *call) store.DeadLetterFilter {
+	return store.DeadLetterFilter{State: c.text("state"), Reason: c.text("reason"), Node: c.text("node"), Since: c.since()}
 }
 
-func (s *Server) showDeadLetter(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	row, err := s.Store.DeadLetter(ctx, r.PathValue("id"))
+func (s *Server) showDeadLetter(ctx context.Context, c *call) (any, error) {
+	row, err := s.Store.DeadLetter(ctx, c.in, c.id())
 	letter := deadLetterResource(row)
 	letter.Body = rawJSON(string(row.Body))
-	s.answer(w, r, letter, err)
+	return letter, err
 }
 
 // redriveDeadLetter has a message processed as if it had just come.
-func (s *Server) redriveDeadLetter(w http.ResponseWriter, r *http.Request) {
-	reason, err := readReason(r)
+func (s *Server) redriveDeadLetter(ctx context.Context, c *call) (any, error) {
+	reason, err := needReason(c.body.(*api.Reason).Reason)
 	if err != nil {
-		s.refuse(w, r, err)
-		return
+		return nil, err
 	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	err = s.Redrive(ctx, r.PathValue("id"), actor(r), reason)
-	if errors.Is(err, ingest.ErrStillDead) {
-		err = problemf(http.StatusUnprocessableEntity, "still_dead", "%v", err)
+	row, err := s.Store.DeadLetter(ctx, c.in, c.id())
+	if err != nil {
+		return nil, err
 	}
-	var row store.DeadLetter
-	if err == nil {
-		row, err = s.Store.DeadLetter(ctx, r.PathValue("id"))
+	if err := s.Redrive(ctx, row.ID, c.actor(), reason); err != nil {
+		return nil, err
 	}
-	s.answer(w, r, deadLetterResource(row), err)
+	row, err = s.Store.DeadLetter(ctx, c.in, row.ID)
+	return deadLetterResource(row), err
 }
 
 func deadLetterResource(d store.DeadLetter) api.DeadLetter {

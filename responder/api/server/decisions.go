@@ -15,16 +15,13 @@ import (
 // exportDecisions streams alerts with what was decided about them, one a line, the
 // oldest first, and an api.RecordedEnd when that is all. One export runs at a time:
 // it reads whole weeks.
-func (s *Server) exportDecisions(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "since", "playbook", "alert")
-	f := store.DecisionFilter{Since: q.since(), Playbook: q.text("playbook"), Alert: q.text("alert")}
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
+func (s *Server) exportDecisions(w http.ResponseWriter, c *call) {
+	r := c.Request
+	f := store.DecisionFilter{Since: c.since(), Playbook: c.text("playbook"), Alert: c.text("alert")}
 	if !s.exporting.TryLock() {
-		w.Header().Set("Retry-After", "30")
-		s.refuse(w, r, problemf(http.StatusServiceUnavailable, "export_busy", "another export is running: try again when it has ended"))
+		p := problemf("export_busy", "another export is running: try again when it has ended")
+		p.retry = 30
+		s.refuse(w, r, p)
 		return
 	}
 	defer s.exporting.Unlock()
@@ -32,7 +29,7 @@ func (s *Server) exportDecisions(w http.ResponseWriter, r *http.Request) {
 	out := stream{w: w, control: http.NewResponseController(w)}
 	_ = out.control.SetReadDeadline(time.Time{}) // the reader says nothing more; a deadline would end it
 	var told int64
-	err := s.Store.Decided(r.Context(), f, func(a store.DecidedAlert) error {
+	err := s.Store.Decided(r.Context(), c.in, f, func(a store.DecidedAlert) error {
 		told++
 		return out.line(recordedResource(a))
 	})
@@ -60,7 +57,7 @@ func (o *stream) line(v any) error {
 		return err
 	}
 	if o.buf.Len() == 0 {
-		o.w.Header().Set("Content-Type", "application/x-ndjson")
+		o.w.Header().Set("Content-Type", ndjson)
 	}
 	o.buf.Write(b)
 	if o.buf.Len() < exportChunk {

@@ -2,11 +2,14 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
 
+	"riposte/responder/api/access"
 	"riposte/responder/store"
 )
 
@@ -19,27 +22,20 @@ const (
 )
 
 // streamEvents answers with server-sent events until the reader leaves.
-func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r)
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
+func (s *Server) streamEvents(w http.ResponseWriter, c *call) {
+	r := c.Request
 	var after store.Snapshot
 	if v := r.Header.Get("Last-Event-ID"); v != "" {
 		var err error
 		if after, err = store.ParseSnapshot(v); err != nil {
-			s.refuse(w, r, problemf(http.StatusBadRequest, "bad_event_id", "Last-Event-ID: %v", err))
+			s.refuse(w, r, problemf("bad_event_id", "Last-Event-ID: %v", err))
 			return
 		}
 	}
-	ctx, cancel := queryContext(r)
-	sub, begin, err := s.feed.subscribe(ctx, after)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	sub, begin, err := s.feed.subscribe(ctx, c.in, after)
 	cancel()
 	if err != nil {
-		if p := (*refusal)(nil); errors.As(err, &p) && p.Status == http.StatusServiceUnavailable {
-			w.Header().Set("Retry-After", "30")
-		}
 		s.refuse(w, r, err)
 		return
 	}
@@ -55,13 +51,17 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
 		select {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
+			// A stream must not outlive the token that opened it, nor what it was allowed.
+			if who, err := s.authenticate(r); err != nil || fmt.Sprintf("%q", who.Scope(access.Viewer)) != fmt.Sprintf("%q", c.in) {
+				return
+			}
 			if err := out.write([]byte(": still here\n\n")); err != nil {
 				return
 			}

@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +17,10 @@ const (
 	maxSubscribers = 64
 	// maxQueued is how many messages a subscriber may be behind before it is sent away.
 	maxQueued = 1024
-	// maxRetry is the longest wait between attempts to listen.
+	// lookEvery is how often the feed looks for changes while somebody reads it, and the
+	// most that an event is late for it.
+	lookEvery = 100 * time.Millisecond
+	// maxRetry is the longest wait between looks while the database does not answer.
 	maxRetry = 5 * time.Second
 )
 
@@ -29,17 +32,16 @@ type message struct {
 	data []byte
 }
 
-// feed tells subscribers what is committed, by this replica or another. Postgres
-// only wakes it up; what is new it reads from the tables: what its last snapshot
-// did not see. So a broken connection or a lost notification delays an event and
-// loses none.
+// feed tells subscribers what is committed, by this replica or another: what its last
+// snapshot did not see. It looks again and again while there is a subscriber, because
+// notifications of the database would make all that write wait for each other.
 //
 // Within one round every message but the last carries the snapshot before it, so
 // that a reader which leaves in between gets the whole round again.
 type feed struct {
 	changes changes
 	log     *slog.Logger
-	// wake holds one pending look; a second would find nothing else.
+	// wake says that the first subscriber came.
 	wake    chan struct{}
 	dropped atomic.Uint64
 	refused atomic.Uint64
@@ -48,92 +50,89 @@ type feed struct {
 	end   context.CancelFunc
 
 	// mu is held during a look too: a subscriber is there for all of a round or none.
-	mu   sync.Mutex
+	mu     sync.Mutex
+	groups map[string]*group
+	count  int
+}
+
+// group is the subscribers of one scope. Each scope is a look of its own, so that
+// what somebody may see is decided in the query alone.
+type group struct {
+	in   store.Scope
 	seen store.Snapshot
 	subs map[*subscriber]bool
 }
 
 // changes is where the feed looks.
 type changes interface {
-	Changes(ctx context.Context, since store.Snapshot) (store.Changes, error)
+	Changes(ctx context.Context, in store.Scope, since store.Snapshot) (store.Changes, error)
 	Snapshot(ctx context.Context) (store.Snapshot, error)
-	Listen(ctx context.Context, wake func()) error
 }
 
 // subscriber is one open stream. Its channel is closed when it was too slow or
 // the feed ends.
-type subscriber struct{ messages chan message }
+type subscriber struct {
+	messages chan message
+	key      string
+}
 
 func newFeed(c changes, log *slog.Logger) *feed {
 	ended, end := context.WithCancel(context.Background())
-	return &feed{changes: c, log: log, wake: make(chan struct{}, 1), ended: ended, end: end, subs: map[*subscriber]bool{}}
+	return &feed{changes: c, log: log, wake: make(chan struct{}, 1), ended: ended, end: end, groups: map[string]*group{}}
 }
 
-// run listens and tells until the feed is closed.
+// run looks and tells until the feed is closed. Without subscribers it sleeps.
 func (f *feed) run() {
-	var listening sync.WaitGroup
-	listening.Go(f.listen)
-	defer listening.Wait()
+	wait := lookEvery
 	for {
+		found, err := f.round()
+		var again <-chan time.Time
+		switch {
+		case err != nil:
+			wait = min(2*wait, maxRetry)
+			f.log.Warn("the event stream is late: changes cannot be read", "error", err, "retry_in", wait)
+			again = time.After(wait)
+		case found:
+			wait = lookEvery
+			again = time.After(wait)
+		}
 		select {
 		case <-f.ended.Done():
 			return
 		case <-f.wake:
-			f.round()
+		case <-again:
 		}
 	}
 }
 
-// listen keeps one connection for notifications. Each new connection wakes the
-// feed at once: something may have happened while there was none.
-func (f *feed) listen() {
-	const first = 100 * time.Millisecond
-	for wait := first; ; wait = min(2*wait, maxRetry) {
-		err := f.changes.Listen(f.ended, func() {
-			wait = first
-			f.look()
-		})
-		if f.ended.Err() != nil {
-			return
-		}
-		f.log.Warn("the event stream is late: no notifications from the database", "error", err, "retry_in", wait)
-		select {
-		case <-f.ended.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
-}
-
-func (f *feed) look() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// round tells all subscribers what is new. With none it does nothing: the first
-// one that comes starts from a new snapshot.
-func (f *feed) round() {
+// round tells all subscribers what is new, and says whether there are any. The first one
+// of a scope that comes starts from a new snapshot.
+func (f *feed) round() (subscribed bool, err error) {
 	ctx, cancel := context.WithTimeout(f.ended, queryTimeout)
 	defer cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.subs) == 0 {
-		return
-	}
-	c, err := f.changes.Changes(ctx, f.seen)
-	if err != nil {
-		if f.ended.Err() == nil {
-			f.log.Warn("the event stream is late: changes cannot be read", "error", err)
-			time.AfterFunc(time.Second, f.look)
+	for _, g := range f.groups {
+		if err := f.tell(ctx, g); err != nil {
+			if f.ended.Err() != nil {
+				err = nil
+			}
+			return true, err
 		}
-		return
 	}
-	told := messages(c, f.seen)
-	f.seen = c.Snapshot
+	return f.count > 0, nil
+}
+
+// tell must be called with the lock held.
+func (f *feed) tell(ctx context.Context, g *group) error {
+	c, err := f.changes.Changes(ctx, g.in, g.seen)
+	if err != nil {
+		return err
+	}
+	told := messages(c, g.seen)
+	g.seen = c.Snapshot
 	for _, m := range told {
-		for sub := range f.subs {
+		for sub := range g.subs {
 			select {
 			case sub.messages <- m:
 			default:
@@ -142,6 +141,7 @@ func (f *feed) round() {
 			}
 		}
 	}
+	return nil
 }
 
 // messages encodes what came after a snapshot: causes before their effects.
@@ -170,39 +170,50 @@ func messages(c store.Changes, since store.Snapshot) []message {
 	return all
 }
 
-// subscribe adds a stream and returns the messages to begin with. It begins now,
-// or with what was committed after a snapshot, if one is given.
-func (f *feed) subscribe(ctx context.Context, after store.Snapshot) (*subscriber, []message, error) {
+// subscribe adds a stream of what is within a scope and returns the messages to begin
+// with. It begins now, or with what was committed after a snapshot, if one is given.
+func (f *feed) subscribe(ctx context.Context, in store.Scope, after store.Snapshot) (*subscriber, []message, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(f.ended, cancel)()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended.Err() != nil {
-		return nil, nil, problemf(http.StatusServiceUnavailable, "stopping", "the responder is stopping")
+		return nil, nil, problemf("stopping", "the responder is stopping")
 	}
-	if len(f.subs) >= maxSubscribers {
+	if f.count >= maxSubscribers {
 		f.refused.Add(1)
-		return nil, nil, problemf(http.StatusServiceUnavailable, "too_many_subscribers", "%d event streams are open, which is the limit", maxSubscribers)
+		p := problemf("too_many_subscribers", "%d event streams are open, which is the limit", maxSubscribers)
+		p.retry = 30
+		return nil, nil, p
 	}
-	if len(f.subs) == 0 {
+	key := fmt.Sprintf("%q", in)
+	g := f.groups[key]
+	if g == nil {
 		now, err := f.changes.Snapshot(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		f.seen = now
+		g = &group{in: in, seen: now, subs: map[*subscriber]bool{}}
 	}
-	begin := []message{{api.EventReady, f.seen, []byte("{}")}}
+	begin := []message{{api.EventReady, g.seen, []byte("{}")}}
 	if after != "" {
-		c, err := f.changes.Changes(ctx, after)
+		c, err := f.changes.Changes(ctx, in, after)
 		if err != nil {
 			return nil, nil, err
 		}
 		// What the next round tells may be in here too: twice does no harm.
 		begin = append([]message{{api.EventReady, after, []byte("{}")}}, messages(c, after)...)
 	}
-	sub := &subscriber{make(chan message, maxQueued)}
-	f.subs[sub] = true
+	sub := &subscriber{make(chan message, maxQueued), key}
+	f.groups[key] = g
+	g.subs[sub] = true
+	if f.count++; f.count == 1 {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
 	return sub, begin, nil
 }
 
@@ -214,9 +225,15 @@ func (f *feed) unsubscribe(sub *subscriber) {
 
 // drop must be called with the lock held.
 func (f *feed) drop(sub *subscriber) {
-	if f.subs[sub] {
-		delete(f.subs, sub)
-		close(sub.messages)
+	g := f.groups[sub.key]
+	if g == nil || !g.subs[sub] {
+		return
+	}
+	delete(g.subs, sub)
+	close(sub.messages)
+	f.count--
+	if len(g.subs) == 0 {
+		delete(f.groups, sub.key)
 	}
 }
 
@@ -225,13 +242,15 @@ func (f *feed) close() {
 	f.end()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for sub := range f.subs {
-		f.drop(sub)
+	for _, g := range f.groups {
+		for sub := range g.subs {
+			f.drop(sub)
+		}
 	}
 }
 
 func (f *feed) status() api.EventsStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return api.EventsStatus{Subscribers: len(f.subs), Dropped: f.dropped.Load(), Refused: f.refused.Load()}
+	return api.EventsStatus{Subscribers: f.count, Dropped: f.dropped.Load(), Refused: f.refused.Load()}
 }

@@ -155,5 +155,5 @@ func TestBudgetsAreShown(t *testing.T) {
 	}
 	all, err := newClient(t, e).Budgets(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []api.Budget{{Scope: "namespace", Cluster: "test", Name: "shop", Used: 2, Limit: 10, WindowSeconds: 600}}, all)
+	require.Equal(t, []api.Budget{{Scope: "namespace", Cluster: "test", Name: "shop", Used: 2, Limit: 10, Left: 8, WindowSeconds: 600}}, all)
 }

@@ -1,6 +1,11 @@
 package server
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+
+	"riposte/responder/api/access"
+)
 
 // Healthz says that the process lives.
 func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
@@ -8,11 +13,11 @@ func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// Readyz does not say to a stranger what is wrong; the log and an authenticated
-// request do.
+// Readyz does not say to a stranger what is wrong; the log and a
+// viewer's request do.
 func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	ctx, cancel := queryContext(r)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	err := s.Ready(ctx)
 	if err == nil {
@@ -21,7 +26,7 @@ func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusServiceUnavailable)
 	answer := "not ready\n"
-	if _, denied := s.authenticate(r); denied == nil {
+	if who, denied := s.authenticate(r); denied == nil && len(who.Scope(access.Viewer)) > 0 {
 		answer = "not ready: " + err.Error() + "\n"
 	}
 	_, _ = w.Write([]byte(answer))

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"errors"
-	"net/http"
-	"strings"
+	"context"
 	"time"
-	"unicode/utf8"
 
 	"riposte/agent/alert"
 	"riposte/responder/api"
@@ -13,94 +10,50 @@ import (
 	"riposte/responder/store"
 )
 
-func (s *Server) listIncidents(w http.ResponseWriter, r *http.Request) {
-	q := readParameters(r, "state", "kind", "cluster", "priority", "since", "limit", "before")
-	f := store.IncidentFilter{
-		State: q.oneOf("state", api.IncidentStates), Kind: q.oneOf("kind", []string{incident.KindAlerts, incident.KindGap, incident.KindSilence}),
-		Cluster: q.text("cluster"), AtLeast: q.priority("priority"), Since: q.since(),
-	}
-	page := q.paging()
-	if q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	rows, next, err := s.Store.Incidents(ctx, f, page)
-	s.answer(w, r, pageOf(rows, next, incidentResource), err)
+var incidentParameters = paged(
+	parameter{name: "state", kind: wordKind, enum: api.IncidentStates},
+	parameter{name: "kind", kind: wordKind, enum: []string{incident.KindAlerts, incident.KindGap, incident.KindSilence}},
+	parameter{name: "cluster"}, priorityAtMost, sinceParameter,
+)
+
+func incidentFilter(c *call) store.IncidentFilter {
+	return store.IncidentFilter{State: c.text("state"), Kind: c.text("kind"), Cluster: c.text("cluster"), AtLeast: c.priority(), Since: c.since()}
 }
 
-func (s *Server) showIncident(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	row, err := s.Store.Incident(ctx, r.PathValue("id"))
-	s.answer(w, r, incidentResource(row), err)
-}
-
-func (s *Server) showIncidentTimeline(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
-	}
-	ctx, cancel := queryContext(r)
-	defer cancel()
-	row, err := s.Store.Incident(ctx, r.PathValue("id"))
+func (s *Server) showIncidentTimeline(ctx context.Context, c *call) (any, error) {
+	row, err := s.Store.Incident(ctx, c.in, c.id())
 	if err != nil {
-		s.refuse(w, r, err)
-		return
+		return nil, err
 	}
 	line := api.IncidentTimeline{Incident: incidentResource(row), Events: []api.IncidentEvent{}}
-	rows, more, err := s.Store.IncidentTimeline(ctx, row.ID)
+	rows, more, err := s.Store.IncidentTimeline(ctx, c.in, row.ID)
 	line.More = more
 	for _, e := range rows {
 		line.Events = append(line.Events, api.IncidentEvent{
 			At: at(e.NS), Kind: e.Kind, ID: e.ID, Name: e.Name, State: e.State, Actor: e.Actor, Detail: e.Detail, Count: e.Count,
 		})
 	}
-	s.answer(w, r, line, err)
+	return line, err
 }
 
 // changeIncident lets a person say what an incident was; the reason is needed,
 // for it is what the record keeps.
-func (s *Server) changeIncident(to incident.State) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		reason, err := readReason(r)
+func (s *Server) changeIncident(to incident.State) handler {
+	return func(ctx context.Context, c *call) (any, error) {
+		reason, err := needReason(c.body.(*api.Reason).Reason)
 		if err != nil {
-			s.refuse(w, r, err)
-			return
+			return nil, err
 		}
-		ctx, cancel := queryContext(r)
-		defer cancel()
-		change := incident.Change{ID: r.PathValue("id"), To: to, At: time.Now(), Actor: actor(r), Reason: reason}
-		err = s.Store.InTx(ctx, func(tx store.Tx) error { return change.Apply(ctx, tx) })
-		if errors.Is(err, incident.ErrState) {
-			err = problemf(http.StatusConflict, "incident_state", "%v", err)
+		row, err := s.Store.Incident(ctx, c.in, c.id())
+		if err != nil {
+			return nil, err
 		}
-		var row store.IncidentRow
-		if err == nil {
-			row, err = s.Store.Incident(ctx, r.PathValue("id"))
+		change := incident.Change{ID: row.ID, To: to, At: time.Now(), Actor: c.actor(), Reason: reason}
+		if err := s.Store.InTx(ctx, func(tx store.Tx) error { return change.Apply(ctx, tx) }); err != nil {
+			return nil, err
 		}
-		s.answer(w, r, incidentResource(row), err)
-	}
-}
-
-// readReason reads the body of a change, which must say why.
-func readReason(r *http.Request) (string, error) {
-	var body api.Reason
-	if err := readBody(r, &body); err != nil {
-		return "", err
-	}
-	switch reason := strings.TrimSpace(body.Reason); {
-	case reason == "":
-		return "", problemf(http.StatusBadRequest, "bad_body", "reason: say why")
-	case len(reason) > maxReason || !utf8.ValidString(reason):
-		return "", problemf(http.StatusBadRequest, "bad_body", "reason: at most %d bytes of text", maxReason)
-	default:
-		return reason, nil
+		row, err = s.Store.Incident(ctx, c.in, row.ID)
+		return incidentResource(row), err
 	}
 }
 

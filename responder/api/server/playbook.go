@@ -1,7 +1,8 @@
 package server
 
 import (
-	"net/http"
+	"context"
+	"slices"
 	"time"
 
 	"riposte/responder/api"
@@ -13,64 +14,85 @@ import (
 func (s *Server) playbookStatuses() []api.PlaybookStatus {
 	all := []api.PlaybookStatus{}
 	for _, p := range s.Playbooks() {
-		mode, row := s.Guard.ModeOf(p.Name, p.Mode)
-		one := api.PlaybookStatus{
-			Name: p.Name, Title: p.Title, Description: p.Description, Mode: string(mode), Declared: string(p.Mode), Revision: p.Revision, Source: p.Source,
-			SteppedBack: row.SteppedBack, Namespaces: row.Namespaces, Labels: row.LabelMap(), ModeReason: row.Reason, ModeActor: row.Actor,
-		}
-		if row.Playbook != "" {
-			at := row.At.UTC().Truncate(time.Microsecond)
-			one.ModeAt = &at
-		}
-		all = append(all, one)
+		all = append(all, s.playbookStatus(p))
 	}
 	return all
 }
 
-func (s *Server) listPlaybooks(w http.ResponseWriter, r *http.Request) {
-	if q := readParameters(r); q.err != nil {
-		s.refuse(w, r, q.err)
-		return
+func (s *Server) playbookStatus(p *playbook.Playbook) api.PlaybookStatus {
+	mode, row := s.Guard.ModeOf(p.Name, p.Mode)
+	one := api.PlaybookStatus{
+		Name: p.Name, Title: p.Title, Description: p.Description, Mode: string(mode), Declared: string(p.Mode), Revision: p.Revision, Source: p.Source,
+		SteppedBack: row.SteppedBack, Namespaces: row.Namespaces, Labels: row.LabelMap(), ModeReason: row.Reason, ModeActor: row.Actor,
 	}
-	s.answer(w, r, api.Page[api.PlaybookStatus]{Items: s.playbookStatuses()}, nil)
+	if row.Playbook != "" {
+		at := row.At.UTC().Truncate(time.Microsecond)
+		one.ModeAt = &at
+	}
+	return one
 }
 
-func (s *Server) setMode(w http.ResponseWriter, r *http.Request) {
-	var m api.Mode
-	err := readBody(r, &m)
-	if err == nil {
-		err = checkText("reason", m.Reason)
-	}
-	if err == nil && m.Mode == "" {
-		err = problemf(http.StatusBadRequest, "bad_body", "mode: say observe, approve, enforce or default")
-	}
-	name := r.PathValue("name")
-	var status *api.PlaybookStatus
-	if err == nil {
-		if status = s.playbookStatus(name); status == nil {
-			err = problemf(http.StatusNotFound, "not_found", "no playbook is called %.63q", name)
-		}
-	}
-	if err == nil {
-		mode := playbook.Mode(m.Mode)
-		if m.Mode == "default" {
-			mode = ""
-		}
-		ctx, cancel := queryContext(r)
-		defer cancel()
-		err = s.Guard.SetMode(ctx, guard.Mode{Playbook: name, Mode: mode, Namespaces: m.Namespaces, Labels: m.Labels, Reason: m.Reason, Actor: actor(r)})
-	}
-	if err == nil {
-		status = s.playbookStatus(name)
-	}
-	s.answer(w, r, status, err)
+func (s *Server) listPlaybooks(context.Context, *call) (any, error) {
+	return api.Page[api.PlaybookStatus]{Items: s.playbookStatuses()}, nil
 }
 
-func (s *Server) playbookStatus(name string) *api.PlaybookStatus {
-	for _, p := range s.playbookStatuses() {
-		if p.Name == name {
-			return &p
-		}
+// playbook is the one that the path names.
+func (s *Server) playbook(c *call) (*playbook.Playbook, error) {
+	name, all := c.PathValue("name"), s.Playbooks()
+	if i := slices.IndexFunc(all, func(p *playbook.Playbook) bool { return p.Name == name }); i >= 0 {
+		return all[i], nil
 	}
-	return nil
+	return nil, problemf("not_found", "no playbook is called %.63q", name)
+}
+
+func (s *Server) showPlaybook(_ context.Context, c *call) (any, error) {
+	p, err := s.playbook(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.playbookStatus(p), nil
+}
+
+func (s *Server) showSource(_ context.Context, c *call) (any, error) {
+	p, err := s.playbook(c)
+	if err != nil {
+		return nil, err
+	}
+	source := api.PlaybookSource{Name: p.Name, Revision: p.Revision, Source: p.Source, Files: []api.SourceFile{}}
+	for i, path := range p.Files {
+		source.Files = append(source.Files, api.SourceFile{Path: path, Text: p.Texts[i]})
+	}
+	return source, nil
+}
+
+func (s *Server) setMode(ctx context.Context, c *call) (any, error) {
+	m := c.body.(*api.Mode)
+	if err := checkText("reason", m.Reason); err != nil {
+		return nil, err
+	}
+	if m.Mode == "" {
+		return nil, problemf("bad_body", "mode: say observe, approve, enforce or default")
+	}
+	p, err := s.playbook(c)
+	if err != nil {
+		return nil, err
+	}
+	change := guard.Mode{Playbook: p.Name, Mode: playbook.Mode(m.Mode), Namespaces: m.Namespaces, Labels: m.Labels, Reason: m.Reason, Actor: c.actor()}
+	if m.Mode == "default" {
+		change.Mode = ""
+	}
+	if c.Header.Get("If-Match") != "" {
+		if err := s.Guard.Refresh(ctx); err != nil {
+			return nil, err
+		}
+		_, row := s.Guard.ModeOf(p.Name, p.Mode)
+		if err := c.unchanged(s.playbookStatus(p)); err != nil {
+			return nil, err
+		}
+		change.If = &row.At
+	}
+	if err := s.Guard.SetMode(ctx, change); err != nil {
+		return nil, err
+	}
+	return s.playbookStatus(p), nil
 }

@@ -1,94 +1,126 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"riposte/responder/api"
+	"riposte/responder/api/access"
+	"riposte/responder/execute"
+	"riposte/responder/guard"
+	"riposte/responder/incident"
+	"riposte/responder/ingest"
 	"riposte/responder/store"
 )
 
+// codes are all codes of problems with their statuses; the document lists them. A
+// code is stable: programs branch on it.
+var codes = map[string]int{
+	"unknown_parameter": 400, "bad_parameter": 400, "bad_query": 400, "bad_id": 400, "bad_body": 400, "bad_mode": 400, "bad_event_id": 400, "bad_header": 400,
+	"no_token": 401, "bad_token": 401, "no_session": 401,
+	"cross_origin": 403, "forbidden": 403,
+	"not_found": 404, "not_asked": 404, "no_such_endpoint": 404,
+	"ambiguous_id": 409, "no_kill_switch": 409, "not_waiting": 409, "already_answered": 409, "guard_refuses": 409, "question_changed": 409,
+	"incident_state": 409, "not_liftable": 409, "not_cancellable": 409, "token_ended": 409, "in_progress": 409,
+	"changed": 412, "body_too_large": 413, "bad_content_type": 415,
+	"still_dead": 422, "key_reused": 422,
+	"verification_running": 429, "too_many_requests": 429, "too_many_failures": 429,
+	"internal": 500, "not_recorded": 500,
+	"stopping": 503, "too_many_subscribers": 503, "export_busy": 503, "not_checked": 503, "timeout": 504,
+}
+
 // refusal is an error whose text may go to the client.
-type refusal struct{ api.Problem }
+type refusal struct {
+	api.Problem
+	// retry is what Retry-After says, in seconds; 0 for nothing.
+	retry int
+}
 
 func (r *refusal) Error() string { return r.Detail }
 
-func problemf(status int, code, format string, args ...any) *refusal {
-	return &refusal{api.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}}
+// problemf makes a refusal; its code is one of codes.
+func problemf(code, format string, args ...any) *refusal {
+	status := codes[code]
+	return &refusal{Problem: api.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}}
 }
 
-// refuse answers with err: as it is, if it was made for the client, else as an
-// internal error whose cause stands in the log alone.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p := guardProblem(err)
+// causes are what other packages' errors are to a client: their text is made for it.
+var causes = []struct {
+	err  error
+	code string
+}{
+	{guard.ErrNotWaiting, "not_waiting"},
+	{guard.ErrVoted, "already_answered"},
+	{guard.ErrStopped, "guard_refuses"},
+	{guard.ErrChanged, "question_changed"},
+	{guard.ErrNoKillSwitch, "no_kill_switch"},
+	{guard.ErrMode, "bad_mode"},
+	{guard.ErrSwitchName, "bad_body"},
+	{execute.ErrNotLiftable, "not_liftable"},
+	{execute.ErrNotCancellable, "not_cancellable"},
+	{incident.ErrState, "incident_state"},
+	{ingest.ErrStillDead, "still_dead"},
+	{store.ErrChanged, "changed"},
+	{store.ErrID, "bad_id"},
+	{store.ErrRevision, "bad_parameter"},
+	{store.ErrCountedBy, "bad_parameter"},
+	{store.ErrManyCounts, "bad_parameter"},
+	{store.ErrAmbiguous, "ambiguous_id"},
+	{store.ErrKeyReused, "key_reused"},
+	{store.ErrInProgress, "in_progress"},
+}
+
+// problemOf is what an error is to a client; an unexpected one is logged, for its
+// cause is not for others.
+func (s *Server) problemOf(r *http.Request, err error) *refusal {
+	var p *refusal
+	if errors.As(err, &p) {
+		return p
+	}
+	for _, c := range causes {
+		if errors.Is(err, c.err) {
+			return problemf(c.code, "%v", err)
+		}
+	}
 	switch {
-	case p != nil || errors.As(err, &p):
-	case r.Context().Err() != nil:
-		return // the client has gone; nobody reads the answer
+	case errors.Is(err, guard.ErrNotRecorded):
+		return problemf("not_recorded", "%v; the log says why", guard.ErrNotRecorded)
+	case errors.Is(err, store.ErrNotFound) && r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return problemf("not_found", "nothing has the id %.60q, or you may not change it", r.PathValue("id"))
 	case errors.Is(err, store.ErrNotFound):
-		p = problemf(http.StatusNotFound, "not_found", "nothing has the id %.60q", r.PathValue("id"))
-	case errors.Is(err, store.ErrID):
-		p = problemf(http.StatusBadRequest, "bad_id", "%v", err)
-	case errors.Is(err, store.ErrAmbiguous):
-		p = problemf(http.StatusConflict, "ambiguous_id", "%v", err)
+		return problemf("not_found", "nothing has the id %.60q", r.PathValue("id"))
 	case errors.Is(err, store.ErrCursor):
-		p = problemf(http.StatusBadRequest, "bad_parameter", "before: %v", err)
+		return problemf("bad_parameter", "before: %v", err)
+	case errors.Is(err, access.ErrUnavailable):
+		s.Log.Error("a token cannot be checked", "error", err)
+		p = problemf("not_checked", "%v", access.ErrUnavailable)
+		p.retry = 5
+		return p
 	case errors.Is(err, context.DeadlineExceeded):
 		s.Log.Error("request out of time", "method", r.Method, "path", r.URL.Path, "error", err)
-		p = problemf(http.StatusGatewayTimeout, "timeout", "the database did not answer in time; narrow the query with since or limit")
-	default:
-		s.Log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
-		p = problemf(http.StatusInternalServerError, "internal", "the responder could not do this; its log says why")
+		return problemf("timeout", "the database did not answer in time; narrow the query with since or limit")
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="riposte"`)
-	}
-	write(w, p.Status, p.Problem)
+	s.Log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
+	return problemf("internal", "the responder could not do this; its log says why")
 }
 
-// answer writes v, or refuses with err.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
-	if err != nil {
-		s.refuse(w, r, err)
-		return
+// refuse answers with err.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // the client has gone; nobody reads the answer
 	}
-	w.Header().Set("Content-Type", "application/json")
-	write(w, http.StatusOK, v)
+	a, retry := s.refusalOf(r, err)
+	if retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(retry))
+	}
+	a.write(w)
 }
 
-func write(w http.ResponseWriter, status int, v any) {
-	b, err := encode(v)
-	if err != nil {
-		// The resources hold nothing that could not be encoded; see rawJSON.
-		status, b = http.StatusInternalServerError, []byte("{}")
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // a client that left is no error of ours
-}
-
-// encode leaves <, > and & as they are: the record's bodies are shown as they
-// were hashed, and the answers are never read as HTML.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
-}
-
-// rawJSON shows stored text as the JSON that it should be, and as a string if
-// somebody changed it into something else.
-func rawJSON(text string) json.RawMessage {
-	if json.Valid([]byte(text)) {
-		return json.RawMessage(text)
-	}
-	b, _ := json.Marshal(text)
-	return b
+func (s *Server) refusalOf(r *http.Request, err error) (a response, retry int) {
+	p := s.problemOf(r, err)
+	b, _ := encode(p.Problem)
+	return response{p.Status, "application/problem+json", b}, p.retry
 }

@@ -1,9 +1,9 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,87 +21,179 @@ var _ = [1]struct{}{}[store.MaxPage-api.MaxPage]
 // maxValue bounds one query parameter.
 const maxValue = 1024
 
-func queryContext(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.Context(), queryTimeout)
+// parameter is one query parameter of an endpoint.
+type parameter struct {
+	name string
+	// kind says how it is checked, and enum which values there are.
+	kind parameterKind
+	enum []string
+	says string
 }
 
-// parameters are a request's query parameters; the first bad one is kept.
-type parameters struct {
-	values url.Values
-	err    error
-}
+type parameterKind int
 
-// parameters reads the query, in which only the allowed names may stand, each once.
-func readParameters(r *http.Request, allowed ...string) *parameters {
-	p := &parameters{}
-	if p.values, p.err = url.ParseQuery(r.URL.RawQuery); p.err != nil {
-		p.err = problemf(http.StatusBadRequest, "bad_query", "the query cannot be read: %v", p.err)
-		return p
+const (
+	textKind parameterKind = iota
+	wordKind               // one of enum
+	priorityKind
+	timeKind
+	numberKind
+	countKind // a whole number from 1 on
+	boolKind
+	fieldsKind
+)
+
+// Parameters that several endpoints have.
+var (
+	sinceParameter = parameter{name: "since", kind: timeKind, says: "Leave out what is older."}
+	untilParameter = parameter{name: "until", kind: timeKind, says: "Leave out what is of then or younger."}
+	priorityAtMost = parameter{name: "priority", kind: priorityKind, enum: priorities(), says: "The least severe priority that is still shown."}
+	pageParameters = []parameter{
+		{name: "limit", kind: numberKind, says: "How many at most."},
+		{name: "before", says: "The page's next, to get the page after it."},
 	}
-	for name, vs := range p.values {
+)
+
+func priorities() (all []string) {
+	for p := alert.Emergency; p <= alert.Debug; p++ {
+		all = append(all, p.String())
+	}
+	return all
+}
+
+// paged are a list's parameters with those that every list has.
+func paged(own ...parameter) []parameter { return slices.Concat(own, pageParameters) }
+
+// fieldsParameter chooses among a resource's fields.
+func fieldsParameter(t reflect.Type) parameter {
+	return parameter{name: "fields", kind: fieldsKind, enum: fieldsOf(resourceOf(t)), says: "The names of fields, by commas: only these are in the answer, whatever the schema calls required."}
+}
+
+// parameters are a request's query parameters, which have been checked.
+type parameters struct{ values url.Values }
+
+// readParameters reads the query, in which only the allowed names may stand, each once.
+func readParameters(r *http.Request, allowed []parameter) (parameters, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return parameters{}, problemf("bad_query", "the query cannot be read: %v", err)
+	}
+	for name, vs := range values {
+		i := slices.IndexFunc(allowed, func(p parameter) bool { return p.name == name })
 		switch {
-		case !slices.Contains(allowed, name) && len(allowed) == 0:
-			p.err = problemf(http.StatusBadRequest, "unknown_parameter", "unknown parameter %.60q: this endpoint has none", name)
-		case !slices.Contains(allowed, name):
-			p.err = problemf(http.StatusBadRequest, "unknown_parameter", "unknown parameter %.60q: use %s", name, strings.Join(allowed, ", "))
+		case i < 0 && len(allowed) == 0:
+			return parameters{}, problemf("unknown_parameter", "unknown parameter %.60q: this endpoint has none", name)
+		case i < 0:
+			var names []string
+			for _, p := range allowed {
+				names = append(names, p.name)
+			}
+			return parameters{}, problemf("unknown_parameter", "unknown parameter %.60q: use %s", name, strings.Join(names, ", "))
 		case len(vs) > 1:
-			p.bad(name, "it is given %d times", len(vs))
+			return parameters{}, problemf("bad_parameter", "%s: it is given %d times", name, len(vs))
 		case len(vs[0]) > maxValue || !utf8.ValidString(vs[0]) || strings.ContainsRune(vs[0], 0):
-			p.bad(name, "it is too long or no text")
+			return parameters{}, problemf("bad_parameter", "%s: it is too long or no text", name)
+		}
+		if err := allowed[i].check(vs[0]); err != nil {
+			return parameters{}, err
 		}
 	}
-	return p
+	return parameters{values}, nil
 }
 
-func (p *parameters) bad(name, format string, args ...any) {
-	if p.err == nil {
-		p.err = problemf(http.StatusBadRequest, "bad_parameter", name+": "+format, args...)
-	}
-}
-
-func (p *parameters) text(name string) string { return p.values.Get(name) }
-
-func (p *parameters) oneOf(name string, values []string) string {
-	v := p.values.Get(name)
-	if v != "" && !slices.Contains(values, v) {
-		p.bad(name, "%.60q is none of %s", v, strings.Join(values, ", "))
-	}
-	return v
-}
-
-func (p *parameters) priority(name string) *alert.Priority {
-	v := p.values.Get(name)
+func (p parameter) check(v string) error {
 	if v == "" {
-		return nil
+		return nil // as if it were not there
 	}
-	got, err := alert.ParsePriority(v)
+	switch p.kind {
+	case wordKind:
+		if !slices.Contains(p.enum, v) {
+			return problemf("bad_parameter", "%s: %.60q is none of %s", p.name, v, strings.Join(p.enum, ", "))
+		}
+	case priorityKind:
+		if _, err := alert.ParsePriority(v); err != nil {
+			return problemf("bad_parameter", "%s: %v", p.name, err)
+		}
+	case timeKind:
+		t, err := time.Parse(time.RFC3339, v)
+		// The years that nanoseconds in 64 bits can say.
+		if err != nil || t.Year() < 1970 || t.Year() > 2261 {
+			return problemf("bad_parameter", "%s: %.60q is no time such as 2006-01-02T15:04:05Z", p.name, v)
+		}
+	case numberKind:
+		if n, err := strconv.Atoi(v); err != nil || n < 1 || n > api.MaxPage {
+			return problemf("bad_parameter", "%s: %.60q is no number from 1 to %d", p.name, v, api.MaxPage)
+		}
+	case countKind:
+		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < 1 {
+			return problemf("bad_parameter", "%s: %.60q is no whole number from 1 on", p.name, v)
+		}
+	case boolKind:
+		if v != "true" && v != "false" {
+			return problemf("bad_parameter", "%s: say true or false", p.name)
+		}
+	case fieldsKind:
+		for name := range strings.SplitSeq(v, ",") {
+			if !slices.Contains(p.enum, name) {
+				return problemf("bad_parameter", "%s: there is no field %.60q; there are %s", p.name, name, strings.Join(p.enum, ", "))
+			}
+		}
+	}
+	return nil
+}
+
+func (p parameters) text(name string) string { return p.values.Get(name) }
+
+func (p parameters) priority() *alert.Priority {
+	got, err := alert.ParsePriority(p.values.Get("priority"))
 	if err != nil {
-		p.bad(name, "%v", err)
+		return nil // empty
 	}
 	return &got
 }
 
-func (p *parameters) since() time.Time {
-	v := p.values.Get("since")
-	if v == "" {
-		return time.Time{}
-	}
-	t, err := time.Parse(time.RFC3339, v)
-	// The years that nanoseconds in 64 bits can say.
-	if err != nil || t.Year() < 1970 || t.Year() > 2261 {
-		p.bad("since", "%.60q is no time such as 2006-01-02T15:04:05Z", v)
-	}
+func (p parameters) since() time.Time { return p.time("since") }
+
+func (p parameters) time(name string) time.Time {
+	t, _ := time.Parse(time.RFC3339, p.values.Get(name))
 	return t
 }
 
-// paging reads limit and before.
-func (p *parameters) paging() store.Paging {
-	page := store.Paging{Limit: api.DefaultPage, Before: p.values.Get("before")}
-	if v := p.values.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > api.MaxPage {
-			p.bad("limit", "%.60q is no number from 1 to %d", v, api.MaxPage)
+// count is 0 where nothing is said.
+func (p parameters) count(name string) int64 {
+	n, _ := strconv.ParseInt(p.values.Get(name), 10, 64)
+	return n
+}
+
+// maybe is nil where nothing is said.
+func (p parameters) maybe(name string) *bool {
+	v := p.values.Get(name)
+	if v == "" {
+		return nil
+	}
+	yes := v == "true"
+	return &yes
+}
+
+// fields are the chosen ones, each once, or nil for all.
+func (p parameters) fields() []string {
+	v := p.values.Get("fields")
+	if v == "" {
+		return nil
+	}
+	var names []string
+	for name := range strings.SplitSeq(v, ",") {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
+	}
+	return names
+}
+
+// paging reads limit and before.
+func (p parameters) paging() store.Paging {
+	page := store.Paging{Limit: api.DefaultPage, Before: p.values.Get("before")}
+	if n, err := strconv.Atoi(p.values.Get("limit")); err == nil {
 		page.Limit = n
 	}
 	return page

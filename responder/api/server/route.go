@@ -1,72 +1,68 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"reflect"
 
-	"riposte/responder/incident"
+	"riposte/responder/api/access"
 )
 
-// route is one endpoint. Nothing is open unless it says so.
+// route is one endpoint: what is served, checked and described. Nothing is open
+// unless it says so.
 type route struct {
 	pattern string
-	serve   func(http.ResponseWriter, *http.Request)
-	open    bool
+	// name is the operation's, says what it does in a line.
+	name, says string
+	// role is what it needs; None of a closed one needs to be known only. whole says that
+	// the role must be without limits.
+	role  access.Role
+	whole bool
+	open  bool
+	// query are its parameters; body and answer are values of the types of the request's
+	// and the answer's JSON, nil for none.
+	query        []parameter
+	body, answer any
+	serve        handler
+	// secret: the answer is not kept for an idempotency key.
+	secret bool
+	// raw serves in place of serve what is no JSON of ours, or not always, of the content
+	// type kind.
+	raw  func(http.ResponseWriter, *call)
+	kind string
 }
 
-func (s *Server) table() []route {
+// tagged says that its answers have entity tags: those that show a state.
+func (e route) tagged() bool {
+	return e.raw == nil && e.answer != nil && e.body == nil || len(e.pattern) > 4 && e.pattern[:4] == "PUT "
+}
+
+// parameters are those of the query, with fields where a resource is shown.
+func (e route) parameters() []parameter {
+	if e.answer == nil || e.body != nil || e.raw != nil {
+		return e.query
+	}
+	return append(e.query[:len(e.query):len(e.query)], fieldsParameter(reflect.TypeOf(e.answer)))
+}
+
+// other is what is served beside the routes and is not in the document.
+func (s *Server) other() []route {
 	return []route{
-		{pattern: "GET /api/v1/alerts", serve: s.listAlerts},
-		{pattern: "GET /api/v1/alerts/{id}", serve: s.showAlert},
-		{pattern: "GET /api/v1/actions", serve: s.listActions},
-		{pattern: "GET /api/v1/actions/{id}", serve: s.showAction},
-		{pattern: "GET /api/v1/actions/{id}/timeline", serve: s.showTimeline},
-		{pattern: "GET /api/v1/actions/{id}/approval", serve: s.showApproval},
-		{pattern: "POST /api/v1/actions/{id}/approve", serve: s.approve},
-		{pattern: "POST /api/v1/actions/{id}/reject", serve: s.reject},
-		{pattern: "POST /api/v1/actions/{id}/lift", serve: s.liftAction},
-		{pattern: "GET /api/v1/approvals", serve: s.listApprovals},
-		{pattern: "GET /api/v1/playbooks", serve: s.listPlaybooks},
-		{pattern: "PUT /api/v1/playbooks/{name}/mode", serve: s.setMode},
-		{pattern: "GET /api/v1/incidents", serve: s.listIncidents},
-		{pattern: "GET /api/v1/incidents/{id}", serve: s.showIncident},
-		{pattern: "GET /api/v1/incidents/{id}/timeline", serve: s.showIncidentTimeline},
-		{pattern: "POST /api/v1/incidents/{id}/resolve", serve: s.changeIncident(incident.Resolved)},
-		{pattern: "POST /api/v1/incidents/{id}/false-positive", serve: s.changeIncident(incident.FalsePositive)},
-		{pattern: "GET /api/v1/deadletters", serve: s.listDeadLetters},
-		{pattern: "GET /api/v1/deadletters/{id}", serve: s.showDeadLetter},
-		{pattern: "POST /api/v1/deadletters/{id}/redrive", serve: s.redriveDeadLetter},
-		{pattern: "GET /api/v1/decisions/export", serve: s.exportDecisions},
-		{pattern: "GET /api/v1/audit", serve: s.listAudit},
-		{pattern: "GET /api/v1/audit/verify", serve: s.verifyAudit},
-		{pattern: "GET /api/v1/audit/export", serve: s.exportAudit},
-		{pattern: "POST /api/v1/audit/redactions", serve: s.redactAudit},
-		{pattern: "GET /api/v1/status", serve: s.showStatus},
-		{pattern: "GET /api/v1/events", serve: s.streamEvents},
-		{pattern: "GET /api/v1/guard/kill-switch", serve: s.showKillSwitch},
-		{pattern: "PUT /api/v1/guard/kill-switch", serve: s.setKillSwitch},
-		{pattern: "GET /api/v1/guard/budgets", serve: s.listBudgets},
-		// Open, because it is where the token is checked.
-		{pattern: "POST /api/v1/session", serve: s.login, open: true},
-		{pattern: "DELETE /api/v1/session", serve: s.logout},
 		// Everything else below /api is closed too, so that a stranger does not learn
 		// what is there.
-		{pattern: "/api/", serve: s.noSuchEndpoint},
-		{pattern: "GET /healthz", serve: s.Healthz, open: true},
-		{pattern: "GET /readyz", serve: s.Readyz, open: true},
-		// The console's files hold no data.
-		{pattern: "/", serve: newConsole(s.Console).serve, open: true},
+		{pattern: "/api/", serve: noSuchEndpoint},
 	}
 }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.table() {
-		serve := http.HandlerFunc(r.serve)
-		if !r.open {
-			serve = s.closed(serve)
-		}
-		mux.HandleFunc(r.pattern, serve)
+	for _, e := range append(s.table(), s.other()...) {
+		mux.HandleFunc(e.pattern, s.handle(e))
 	}
+	// The health checks say nothing, and the console's files hold no data.
+	mux.HandleFunc("GET /healthz", s.Healthz)
+	mux.HandleFunc("GET /readyz", s.Readyz)
+	mux.HandleFunc("/", newConsole(s.Console).serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
@@ -85,6 +81,6 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-func (s *Server) noSuchEndpoint(w http.ResponseWriter, r *http.Request) {
-	s.refuse(w, r, problemf(http.StatusNotFound, "no_such_endpoint", "there is no %s %.200s; docs/api.md lists what there is", r.Method, r.URL.Path))
+func noSuchEndpoint(_ context.Context, c *call) (any, error) {
+	return nil, problemf("no_such_endpoint", "there is no %s %.200s; docs/api.md lists what there is", c.Method, c.URL.Path)
 }

@@ -2,11 +2,13 @@
 // events, and the console. What it answers with stands in package api.
 //
 // Nothing but the health checks, the console's files and signing in is open.
-// Requests carry the token, or a session cookie that was got with it.
+// Requests carry a token, or a session cookie that was got with it; package access says
+// whose it is and what they may do.
 package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"riposte/responder/api/access"
 	"riposte/responder/audit"
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
@@ -23,7 +26,8 @@ import (
 	"riposte/responder/store"
 )
 
-// Options is what the API shows and changes. All fields but Evidence and Console are needed.
+// Options is what the API shows and changes. All fields but Evidence, Access, Review and
+// Console are needed.
 type Options struct {
 	Cluster string
 	Version string
@@ -36,6 +40,8 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
+	// Explain puts a recorded input to a loaded playbook again, and looks on.
+	Explain func(ctx context.Context, playbook string, input json.RawMessage) (playbook.Explanation, error)
 	// Loads says how loading them went.
 	Loads func() sandbox.Loads
 	// Evidence is what the record is compared with, beside the database's checkpoints.
@@ -44,8 +50,12 @@ type Options struct {
 	// Ready says on one line why the responder could not do its work now, or nil. It sees
 	// to the log.
 	Ready func(ctx context.Context) error
-	// Principals may ask for everything, each with a token.
-	Principals []Principal
+	// Principals have tokens in files. The first is the responder's own.
+	Principals []access.Principal
+	// Access says who of an issuer or a cluster may do what, Review asks that cluster
+	// whose a token is; both may be missing.
+	Access access.Config
+	Review access.Review
 	// Console holds index.html and its assets; nil shows a line of text instead.
 	Console fs.FS
 	Log     *slog.Logger
@@ -54,10 +64,20 @@ type Options struct {
 // Server is the API on one listener.
 type Server struct {
 	Options
-	auth    authenticator
-	feed    *feed
-	http    *http.Server
-	handler http.Handler
+	verifier *access.Verifier
+	sessions sessions
+	// requests bounds each principal's requests, failures each address's bad tokens and
+	// each principal's refusals, bursts what those add to the record. good are tokens
+	// that were taken a short time ago.
+	requests, failures, bursts *access.Limiter
+	good                       *access.Good
+	// beat is how often a quiet stream shows that it is there.
+	beat time.Duration
+
+	document func() ([]byte, error)
+	feed     *feed
+	http     *http.Server
+	handler  http.Handler
 	// verifying: the record is read once at a time.
 	verifying sync.Mutex
 	verified  verifications
@@ -86,13 +106,30 @@ const (
 
 // New makes a server that is not serving yet.
 func New(o Options) *Server {
-	s := &Server{Options: o, auth: newAuthenticator(o.Principals), feed: newFeed(o.Store, o.Log), failed: make(chan error, 1)}
+	s := &Server{
+		Options: o,
+		verifier: access.NewVerifier(access.Options{
+			Principals: o.Principals, Tokens: o.Store.TokenByHash, Config: o.Access, Review: o.Review,
+		}),
+		sessions: newSessions(o.Principals, o.Store.Token),
+		requests: access.NewLimiter(requestsPerSecond, requestBurst, time.Now),
+		failures: access.NewLimiter(failuresPerSecond, failureBurst, time.Now),
+		bursts:   access.NewLimiter(burstsPerMinute/60.0, burstsPerMinute, time.Now),
+		good:     access.NewGood(time.Now),
+		beat:     heartbeat,
+		document: sync.OnceValues(Document),
+		feed:     newFeed(o.Store, o.Log), failed: make(chan error, 1),
+	}
 	s.handler = s.routes()
 	return s
 }
 
 // Handler serves everything; the events need Start too.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// Wrap puts something in front of all that is served: metrics, or a test's look at
+// every answer. It is called before Start.
+func (s *Server) Wrap(with func(http.Handler) http.Handler) { s.handler = with(s.handler) }
 
 // Start serves on l until Stop. The listener is the caller's idea, so that a
 // busy port shows before anything else is started; Stop closes it.

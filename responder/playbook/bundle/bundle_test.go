@@ -94,7 +94,7 @@ func TestMistakesHaveTheirPlaceInTheBundle(t *testing.T) {
 		want    string
 	}{
 		"syntax":              {[]entry{plain("/web/a.rego", "package playbooks.a\n\nx := := 1\n")}, "/b.tar.gz/web/a.rego:3:"},
-		"a misspelt field":    {[]entry{plain("/a.rego", strings.Replace(web, "input.alert.rule]", "input.alert.rul]", 1)), plain("/data.json", `{"images": {"bad": {}}}`)}, "/b.tar.gz/a.rego:8:63: undefined ref: input.alert.rul"},
+		"a misspelt field":    {[]entry{plain("/a.rego", strings.Replace(web, "input.alert.rule]", "input.alert.rul]", 1)), plain("/data.json", `{"images": {"bad": {}}}`)}, "/b.tar.gz/a.rego:8:75: undefined ref: input.alert.rul"},
 		"no such data":        {[]entry{plain("/a.rego", web)}, "/b.tar.gz/a.rego:8:47: data.images.bad is defined nowhere"},
 		"metadata":            {[]entry{plain("/a.rego", strings.Replace(web, "observe", "watch", 1))}, "/b.tar.gz/a.rego:5:"},
 		"data that is none":   {[]entry{plain("/a/data.json", "{\n  x}")}, "/b.tar.gz/a/data.json:2:3: is no JSON"},

@@ -110,9 +110,12 @@ func (c *count) compare(u unit) {
 	}
 }
 
+// maxNoted bounds the revisions and modes that are told of one playbook.
+const maxNoted = 50
+
 // note adds what is not there yet.
 func note[T comparable](list *[]T, v T) {
-	if !slices.Contains(*list, v) {
+	if len(*list) < maxNoted && !slices.Contains(*list, v) {
 		*list = append(*list, v)
 	}
 }

@@ -18,10 +18,9 @@ import (
 
 // line is what the count needs of one line.
 type line struct {
-	alert, rule string
-	at          time.Time
-	count       int64
-	rebuilt     bool
+	at      time.Time
+	count   int64
+	rebuilt bool
 	// others counts recorded decisions of playbooks that are not compared, by name.
 	others map[string]int64
 }
@@ -81,7 +80,7 @@ func (w *worker) decide(ctx context.Context, text []byte) (r result) {
 	if err != nil {
 		return result{err: err}
 	}
-	r.line = line{alert: rec.AlertID, rule: first.Input.Alert.Rule, at: rec.ReceivedAt, count: rec.Count, rebuilt: rec.Rebuilt}
+	r.line = line{at: rec.ReceivedAt, count: rec.Count, rebuilt: rec.Rebuilt}
 	known := map[string]bool{}
 	for _, d := range rec.Decisions {
 		if !w.compared(d.Playbook) {

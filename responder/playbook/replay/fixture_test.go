@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -104,7 +105,7 @@ type pods struct{}
 func podOf(n int) playbook.Pod {
 	return playbook.Pod{
 		Namespace: fmt.Sprint("ns-", n%7), Name: fmt.Sprint("web-", n), UID: fmt.Sprintf("uid-%d-%d", n%5, n), Node: fmt.Sprint("node-", n%5),
-		Owner: fmt.Sprint("ReplicaSet/web-", n%11), Labels: map[string]string{"app": "web", "n": fmt.Sprint(n)},
+		Owner: fmt.Sprint("ReplicaSet/web-", n%11), Labels: map[string]string{"app": "web", "n": strconv.Itoa(n)},
 	}
 }
 

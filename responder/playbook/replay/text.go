@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -180,7 +181,7 @@ func (c Change) fields() []string {
 	add("params", string(c.Before.Params), string(c.After.Params))
 	add("ttl", c.Before.TTL, c.After.TTL)
 	add("reason", c.Before.Reason, c.After.Reason)
-	add("requires_approval", fmt.Sprint(c.Before.RequiresApproval), fmt.Sprint(c.After.RequiresApproval))
+	add("requires_approval", strconv.FormatBool(c.Before.RequiresApproval), strconv.FormatBool(c.After.RequiresApproval))
 	return out
 }
 
@@ -199,7 +200,7 @@ type row struct{ name, before, after string }
 // rows are the two outcomes side by side.
 func (r *Report) rows() []row {
 	n := func(name string, get func(Outcome) int64) row {
-		return row{name, fmt.Sprint(get(r.Before)), fmt.Sprint(get(r.After))}
+		return row{name, strconv.FormatInt(get(r.Before), 10), strconv.FormatInt(get(r.After), 10)}
 	}
 	d := func(name string, get func(Times) time.Duration) row {
 		of := func(t Times) string {
@@ -224,7 +225,9 @@ func (r *Report) rows() []row {
 	}
 	rules := slices.Sorted(maps.Keys(r.Before.Rules))
 	for rule := range r.After.Rules {
-		note(&rules, rule)
+		if _, there := r.Before.Rules[rule]; !there {
+			rules = append(rules, rule)
+		}
 	}
 	slices.Sort(rules)
 	for _, rule := range rules {
