@@ -101,7 +101,15 @@ func pack(args []string) error {
 		if err != nil {
 			return err
 		}
-		files = append(files, file{path: path, text: text, mode: 0o755})
+		info, err := os.Stat(source)
+		if err != nil {
+			return err
+		}
+		mode := int64(0o644) // whatever the umask was
+		if info.Mode()&0o100 != 0 {
+			mode = 0o755
+		}
+		files = append(files, file{path: path, text: text, mode: mode})
 	}
 	a, err := packed(files, *entrypoint)
 	if err != nil {

@@ -29,7 +29,7 @@ func up(ctx context.Context, p place, images []string) error {
 	defer unlock()
 	if !p.made(c) {
 		// A running cluster has its memory and its disk already.
-		if err := lacks(p, c); err != nil {
+		if err := errors.Join(lacks(p, c), unbuilt()); err != nil {
 			return err
 		}
 		if c.exists() {
@@ -58,6 +58,18 @@ func up(ctx context.Context, p place, images []string) error {
 	return nil
 }
 
+// check says what up would lack, before anybody builds for a quarter of an hour.
+func check(p place) error {
+	c, err := findCgroup(p)
+	if err != nil {
+		return err
+	}
+	if c.find("holder") != 0 {
+		return nil
+	}
+	return lacks(p, c)
+}
+
 // startParts starts each part that does not run, in the order of the stages.
 func (p place) startParts(ctx context.Context, c cgroup, images []string) error {
 	for number, stage := range stages(c) {
@@ -80,7 +92,7 @@ func (p place) startParts(ctx context.Context, c cgroup, images []string) error 
 		}
 		if number == 0 {
 			// Before the kubelet: it needs the image of pause for every pod.
-			if err := p.importImages(c, images); err != nil {
+			if err := p.importImages(ctx, c, images); err != nil {
 				return err
 			}
 		}
@@ -196,13 +208,13 @@ func lock(ctx context.Context, p place) (unlock func(), err error) {
 }
 
 // importImages loads archives into containerd, under the names that they carry.
-func (p place) importImages(c cgroup, archives []string) error {
+func (p place) importImages(ctx context.Context, c cgroup, archives []string) error {
 	for _, name := range archives {
 		archive, err := os.Open(name)
 		if err != nil {
 			return err
 		}
-		cmd := p.inside(c, "ctr", "--namespace=k8s.io", "images", "import", "-")
+		cmd := p.inside(ctx, c, "ctr", "--namespace=k8s.io", "images", "import", "-")
 		cmd.Stdin = archive
 		out, err := cmd.CombinedOutput()
 		_ = archive.Close()
@@ -214,7 +226,7 @@ func (p place) importImages(c cgroup, archives []string) error {
 }
 
 // load is importImages for a user.
-func load(_ context.Context, p place, archives []string) error {
+func load(ctx context.Context, p place, archives []string) error {
 	if len(archives) == 0 {
 		return errors.New("load which image? name at least one archive")
 	}
@@ -222,7 +234,7 @@ func load(_ context.Context, p place, archives []string) error {
 	if err != nil {
 		return err
 	}
-	return p.importImages(c, archives)
+	return p.importImages(ctx, c, archives)
 }
 
 var errNotUp = errors.New("the cluster is not up: make cluster-up")
@@ -238,12 +250,12 @@ func running(p place) (cgroup, error) {
 
 // run becomes a command inside. It is in the cluster's cgroup, so that a shell
 // that is left open does not keep the namespaces after "down".
-func run(_ context.Context, p place, argv ...string) error {
+func run(ctx context.Context, p place, argv ...string) error {
 	c, err := running(p)
 	if err != nil {
 		return err
 	}
-	cmd := p.inside(c, argv...)
+	cmd := p.inside(ctx, c, argv...)
 	dir, err := c.child("run")
 	if err != nil {
 		return err
