@@ -101,12 +101,18 @@ func (f *filler) reset() {
 }
 
 var columns = map[string][]string{
-	"alerts": {"id", "month", "incident_id", "cluster", "node", "rule", "priority", "source", "output", "container_id", "namespace", "pod", "pod_uid", "binding", "recorded",
-		"kernel_ns", "alert_ns", "received_ns", "body"},
-	"actions": {"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
-		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns"},
-	"audit": {"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
-		"target_kind", "target_namespace", "target_name", "target_uid", "labels", "note", "reason", "body", "prev", "hash"},
+	"alerts": {
+		"id", "month", "incident_id", "cluster", "node", "rule", "priority", "source", "output", "container_id", "namespace", "pod", "pod_uid", "binding", "recorded",
+		"kernel_ns", "alert_ns", "received_ns", "body",
+	},
+	"actions": {
+		"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
+		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns",
+	},
+	"audit": {
+		"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
+		"target_kind", "target_namespace", "target_name", "target_uid", "labels", "note", "reason", "body", "prev", "hash",
+	},
 }
 
 func (f *filler) copy(ctx context.Context, conn *pgx.Conn) error {
