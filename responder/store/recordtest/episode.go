@@ -29,7 +29,8 @@ const (
 	People     = 20
 )
 
-// Names of number i: every question has another answer for another number.
+// Cluster is an episode's, as what follows is: every question has another answer for
+// another number i.
 func Cluster(i int) string { return fmt.Sprintf("cluster-%d", i%10%Clusters) }
 
 // Namespace is an episode's; a few have most.
@@ -63,7 +64,7 @@ func UID(i int) string { return "uid-" + Pod(i) + "-of-" + Namespace(i/100) }
 // Word is a rare word of an action's reason, one of ten thousand.
 func Word(i int) string { return fmt.Sprintf("payload%d", i/20%10_000) }
 
-// AlertID, ActionID and IncidentID are those of episode i.
+// AlertID is the id of episode i's alert.
 func (r *Record) AlertID(i int) string { return textOf(uuidOf(r.At(i), 'a', i)) }
 
 // ActionID is the id of its action, if it has one.
