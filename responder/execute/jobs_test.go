@@ -3,6 +3,7 @@ package execute
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"riposte/responder/store/storetest"
@@ -10,7 +11,11 @@ import (
 
 // River's own writes wait for no disk; everything else of the executor does.
 func TestJobsDoNotWaitForTheDisk(t *testing.T) {
-	main := storetest.New(t).Pool()
+	c := storetest.New(t).Pool().Config()
+	c.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
+	main, err := pgxpool.NewWithConfig(t.Context(), c)
+	require.NoError(t, err)
+	defer main.Close()
 	jobs, err := jobPool(main)
 	require.NoError(t, err)
 	defer jobs.Close()
