@@ -75,7 +75,7 @@ cluster-shell: ## A shell inside it, with kubectl
 	@deploy/cluster/cluster shell
 
 ##@ Check
-.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules fmt
+.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules bench-audit fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -133,6 +133,10 @@ soak: ## The agent's memory under a mixed load for MINUTES (10)
 bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
 	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
 	@.make/bench-rules
+
+bench-audit: ## Each question of docs/audit.md on a record of ENTRIES (10000000): some 20 GB of disk, a quarter of an hour
+	@.make/need postgres
+	RIPOSTE_BENCH_ENTRIES=$(or $(ENTRIES),10000000) go test -run '^$$' -bench BenchmarkQuestions -benchtime 200x -timeout 3h ./responder/store $(ARGS)
 
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')

@@ -50,12 +50,12 @@ func Playbook(i int) string { return fmt.Sprintf("playbook_%d", i%12) }
 
 // Revision is the playbook's then: a new one for each twentieth part of the record.
 func (r *Record) Revision(i int) string {
-	return fmt.Sprintf("%08x%056x", 0xabc00000+i*20/max(r.episodes, 1), i%12)
+	return fmt.Sprintf("%06x%06x%052x", 0xab0000+i*20/max(r.episodes, 1), i%12, i%12)
 }
 
-// Type is the action's.
+// Type is the action's: a playbook has one.
 func Type(i int) string {
-	return []string{"kill_container", "delete_pod", "isolate_pod", "freeze_container", "cordon_node", "notify"}[i/20%6]
+	return []string{"kill_container", "delete_pod", "isolate_pod", "freeze_container", "cordon_node", "notify"}[i%12%6]
 }
 
 // UID is the pod's.
