@@ -52,7 +52,8 @@ REF   ?= riposte.local/riposte:dev
 image: bin/riposte ## Build Riposte's OCI image, bin/riposte.tar, and its SBOM: REF=NAME:TAG names it
 	@cd deploy/image && CGO_ENABLED=0 go build -trimpath -o ../../bin/image .
 	@bin/image build -o $(IMAGE) -name $(REF) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
-		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" bin/riposte
+		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" \
+		-npm web/package-lock.json bin/riposte
 
 image-load: image ## Load the image into the local cluster
 	@deploy/cluster/cluster load $(IMAGE)
@@ -108,6 +109,8 @@ lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@echo "building the linter (the first time takes some minutes)"
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	CGO_ENABLED=0 GOFLAGS=-trimpath bin/golangci-lint run ./...
+	cd deploy/image && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./...
+	cd deploy/cluster && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./netpold ./node ./pause ./probe
 	go mod tidy -diff
 	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
 	bin/riposte playbooks check
