@@ -97,6 +97,9 @@ chart-test: ## The Helm chart: lint, golden files, schema, and what a real API s
 	@deploy/cluster/build.sh
 	cd deploy/helm/test && CI=true go test -count=1 ./...
 
+chart-docs: ## Write the chart's golden files and the table of its values anew
+	cd deploy/helm/test && go test -count=1 -run 'TestGolden|TestReadme' . -args -update
+
 campaign: ## The fault campaign, a minute and a half: SEED=N makes the faults of an earlier one
 	@.make/need postgres race
 	@deploy/cluster/build.sh

@@ -72,7 +72,7 @@ app.kubernetes.io/part-of: riposte
 {{- end -}}
 
 {{- define "riposte.pullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
+{{- with .Values.imagePullSecrets -}}
 imagePullSecrets:
 {{- range . }}
   - name: {{ . }}
