@@ -94,6 +94,13 @@ e2e-cluster: ## Only the tests on a real cluster, which they start and end
 	@deploy/cluster/build.sh kube netpold node >/dev/null
 	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./...
 
+chart-test: ## The Helm chart: lint, golden files, schema, and what a real API server says to it
+	@deploy/cluster/build.sh
+	cd deploy/helm/test && CI=true go test -count=1 ./...
+
+chart-docs: ## Write the chart's golden files and the table of its values anew
+	cd deploy/helm/test && go test -count=1 -run 'TestGolden|TestReadme' . -args -update
+
 campaign: ## The fault campaign, a minute and a half: SEED=N makes the faults of an earlier one
 	@.make/need postgres race
 	@deploy/cluster/build.sh
@@ -118,7 +125,7 @@ lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	cd web && npm run lint
 
 verify: generate ## Fail if a generated file is not what its source makes
-	@git diff --exit-code --stat -- bpf docs playbooks agent responder || { echo "generated files differ: run make generate and commit the result"; exit 1; }
+	@git diff --exit-code --stat -- bpf docs playbooks agent responder deploy/helm || { echo "generated files differ: run make generate and commit the result"; exit 1; }
 
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	@.make/fuzz
