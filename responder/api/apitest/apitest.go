@@ -77,7 +77,8 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			return execute.AskLift(ctx, s, registry, id, actor, reason)
 		},
 		Principals: append([]access.Principal{
-			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)}, {Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
+			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)},
+			{Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
 			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,

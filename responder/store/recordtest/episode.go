@@ -29,7 +29,8 @@ const (
 	People     = 20
 )
 
-// Names of number i: every question has another answer for another number.
+// Cluster is an episode's, as what follows is: every question has another answer for
+// another number i.
 func Cluster(i int) string { return fmt.Sprintf("cluster-%d", i%10%Clusters) }
 
 // Namespace is an episode's; a few have most.
@@ -63,7 +64,7 @@ func UID(i int) string { return "uid-" + Pod(i) + "-of-" + Namespace(i/100) }
 // Word is a rare word of an action's reason, one of ten thousand.
 func Word(i int) string { return fmt.Sprintf("payload%d", i/20%10_000) }
 
-// AlertID, ActionID and IncidentID are those of episode i.
+// AlertID is the id of episode i's alert.
 func (r *Record) AlertID(i int) string { return textOf(uuidOf(r.At(i), 'a', i)) }
 
 // ActionID is the id of its action, if it has one.
@@ -101,12 +102,18 @@ func (f *filler) reset() {
 }
 
 var columns = map[string][]string{
-	"alerts": {"id", "month", "incident_id", "cluster", "node", "rule", "priority", "source", "output", "container_id", "namespace", "pod", "pod_uid", "binding", "recorded",
-		"kernel_ns", "alert_ns", "received_ns", "body"},
-	"actions": {"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
-		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns"},
-	"audit": {"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
-		"target_kind", "target_namespace", "target_name", "target_uid", "labels", "note", "reason", "body", "prev", "hash"},
+	"alerts": {
+		"id", "month", "incident_id", "cluster", "node", "rule", "priority", "source", "output", "container_id", "namespace", "pod", "pod_uid", "binding", "recorded",
+		"kernel_ns", "alert_ns", "received_ns", "body",
+	},
+	"actions": {
+		"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
+		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns",
+	},
+	"audit": {
+		"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
+		"target_kind", "target_namespace", "target_name", "target_uid", "labels", "note", "reason", "body", "prev", "hash",
+	},
 }
 
 func (f *filler) copy(ctx context.Context, conn *pgx.Conn) error {
