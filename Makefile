@@ -52,7 +52,8 @@ REF   ?= riposte.local/riposte:dev
 image: bin/riposte ## Build Riposte's OCI image, bin/riposte.tar, and its SBOM: REF=NAME:TAG names it
 	@cd deploy/image && CGO_ENABLED=0 go build -trimpath -o ../../bin/image .
 	@bin/image build -o $(IMAGE) -name $(REF) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
-		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" bin/riposte
+		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" \
+		-npm web/package-lock.json bin/riposte
 
 image-load: image ## Load the image into the local cluster
 	@deploy/cluster/cluster load $(IMAGE)
@@ -75,7 +76,7 @@ cluster-shell: ## A shell inside it, with kubectl
 	@deploy/cluster/cluster shell
 
 ##@ Check
-.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules fmt
+.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules bench-audit fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -115,6 +116,8 @@ lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@echo "building the linter (the first time takes some minutes)"
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	CGO_ENABLED=0 GOFLAGS=-trimpath bin/golangci-lint run ./...
+	cd deploy/image && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./...
+	cd deploy/cluster && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./netpold ./node ./pause ./probe
 	go mod tidy -diff
 	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
 	bin/riposte playbooks check
@@ -140,6 +143,10 @@ soak: ## The agent's memory under a mixed load for MINUTES (10)
 bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
 	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
 	@.make/bench-rules
+
+bench-audit: ## Each question of docs/audit.md on a record of ENTRIES (10000000): some 20 GB of disk, a quarter of an hour
+	@.make/need postgres
+	RIPOSTE_BENCH_ENTRIES=$(or $(ENTRIES),10000000) go test -run '^$$' -bench BenchmarkQuestions -benchtime 200x -timeout 3h ./responder/store $(ARGS)
 
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')

@@ -71,13 +71,21 @@ Framework on each line.`,
 		into *string
 		says string
 	}{
-		{"kind", &f.Kind, "only of this kind"}, {"actor", &f.Actor, "only of this actor, such as user:jane, system:execute or playbook:NAME@REVISION"},
-		{"action", &f.Action, "only about this action (its id, or the last group of it)"}, {"alert", &f.Alert, "only about this alert (its id, or the last group of it)"},
-		{"incident", &f.Incident, "only about this incident (its id, or the last group of it)"}, {"type", &f.Type, "only about actions of this type, such as kill_container"},
-		{"result", &f.Result, "only with this result, such as failed or refused"}, {"playbook", &f.Playbook, "only of decisions of this playbook"},
-		{"revision", &f.Revision, "only at this revision (its first twelve digits do)"}, {"target-kind", &f.TargetKind, "only about a pod, container, process, node, workload or object"},
-		{"namespace", &f.Namespace, "only about what is in this namespace"}, {"name", &f.Name, "only about what has this name"}, {"uid", &f.UID, "only about what has this UID"},
-		{"text", &f.Text, "only with these words in note or reason"}, {"since", &from, "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z"},
+		{"kind", &f.Kind, "only of this kind"},
+		{"actor", &f.Actor, "only of this actor, such as user:jane, system:execute or playbook:NAME@REVISION"},
+		{"action", &f.Action, "only about this action (its id, or the last group of it)"},
+		{"alert", &f.Alert, "only about this alert (its id, or the last group of it)"},
+		{"incident", &f.Incident, "only about this incident (its id, or the last group of it)"},
+		{"type", &f.Type, "only about actions of this type, such as kill_container"},
+		{"result", &f.Result, "only with this result, such as failed or refused"},
+		{"playbook", &f.Playbook, "only of decisions of this playbook"},
+		{"revision", &f.Revision, "only at this revision (its first twelve digits do)"},
+		{"target-kind", &f.TargetKind, "only about a pod, container, process, node, workload or object"},
+		{"namespace", &f.Namespace, "only about what is in this namespace"},
+		{"name", &f.Name, "only about what has this name"},
+		{"uid", &f.UID, "only about what has this UID"},
+		{"text", &f.Text, "only with these words in note or reason"},
+		{"since", &from, "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z"},
 		{"until", &to, "only before then"},
 	} {
 		flags.StringVar(of.into, of.name, "", of.says)

@@ -68,6 +68,8 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
 	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
+	_, err = s.Pool().Exec(t.Context(), "SELECT record_month('alerts', '2025-02-01')")
+	require.NoError(t, err)
 	registry := action.NewRegistry(freezecontainer.New(nil), killcontainer.New(nil))
 	one := server.New(server.Options{
 		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Redrive: ingest.New(ingest.Options{Store: s, Cluster: "test"}).Redrive, Log: slog.New(slog.DiscardHandler),
@@ -75,7 +77,8 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			return execute.AskLift(ctx, s, registry, id, actor, reason)
 		},
 		Principals: append([]access.Principal{
-			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)}, {Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
+			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)},
+			{Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
 			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,
@@ -163,9 +166,10 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 		IncidentID(i), IncidentID(i), at); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
+	// An alert is kept in the month that its id says.
+	if _, err := tx.Exec(ctx, `INSERT INTO alerts (month, id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
 			recorded, kernel_ns, alert_ns, received_ns, body)
-		VALUES ($1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12)`,
+		VALUES ('2025-02-01', $1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12)`,
 		AlertID(i), IncidentID(i), node, Rule(i), i%8, "output <b>&\x1b]0;owned\a\u2066 of "+node, ContainerID(i), fmt.Sprintf("cart-%d", i),
 		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`); err != nil {
 		return err

@@ -79,7 +79,8 @@ func long(w http.ResponseWriter, r *http.Request) (context.Context, context.Canc
 }
 
 var exportParameters = []parameter{
-	{name: "cluster", says: "Only this cluster's chain."}, {name: "after", kind: countKind, says: "With a cluster, only the entries after this number, without heads and checkpoints."},
+	{name: "cluster", says: "Only this cluster's chain."},
+	{name: "after", kind: countKind, says: "With a cluster, only the entries after this number, without heads and checkpoints."},
 	{name: "to", kind: countKind, says: "With after, none after this number."},
 }
 

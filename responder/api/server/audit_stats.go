@@ -11,9 +11,13 @@ import (
 
 var countParameters = []parameter{
 	{name: "by", says: "What to count by, in this order, by commas: " + strings.Join(api.AuditCounts, ", ") + ". Without it, by day."},
-	{name: "kind", kind: wordKind, enum: auditKinds()}, {name: "namespace", says: "The target's."}, {name: "playbook"},
-	{name: "action", says: "The action's type."}, {name: "result"},
-	{name: "since", kind: timeKind, says: "Leave out earlier days (UTC)."}, {name: "until", kind: timeKind, says: "Leave out this day and later ones (UTC)."},
+	{name: "kind", kind: wordKind, enum: auditKinds()},
+	{name: "namespace", says: "The target's."},
+	{name: "playbook"},
+	{name: "action", says: "The action's type."},
+	{name: "result"},
+	{name: "since", kind: timeKind, says: "Leave out earlier days (UTC)."},
+	{name: "until", kind: timeKind, says: "Leave out this day and later ones (UTC)."},
 }
 
 func (s *Server) countAudit(ctx context.Context, c *call) (any, error) {
