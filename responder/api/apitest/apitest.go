@@ -88,7 +88,8 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
 			}}
 		},
-		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
+		Ready:   func(ctx context.Context) map[string]error { return map[string]error{"database": s.Pool().Ping(ctx)} },
+		Backlog: o.Backlog,
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
 	})
 	one.Wrap(validating(t))
