@@ -33,7 +33,7 @@ func settled(e *apitest.Env, out string) string {
 	return someTime.ReplaceAllString(out, "$1 some time")
 }
 
-var someTime = regexp.MustCompile(`(heard|Guard rules  loaded) [^\n]+`)
+var someTime = regexp.MustCompile(`(heard|Guard rules +loaded) [^\n]+`)
 
 func TestStatusThatIsWell(t *testing.T) {
 	e := apitest.StartWith(t, storetest.New(t), wellOptions())
