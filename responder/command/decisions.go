@@ -12,6 +12,7 @@ import (
 
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/playbook"
 )
 
 // NewDecisions is the command "decisions".
@@ -68,10 +69,8 @@ func newDecisionsList() *cobra.Command {
 
 // proposed names the types of the actions that a decision proposed, or why it was refused.
 func proposed(d api.Decision) string {
-	var result []struct {
-		Type string `json:"type"`
-	}
-	if d.State == "refused" || json.Unmarshal(d.Result, &result) != nil {
+	result, err := playbook.ReadResult(d.Result)
+	if d.State == "refused" || err != nil {
 		return dash(d.Reason)
 	}
 	var types []string

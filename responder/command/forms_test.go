@@ -18,7 +18,7 @@ func TestForms(t *testing.T) {
 		e.Add(t, i)
 	}
 	exec(t, e, `UPDATE alerts SET output = '=HYPERLINK("http://x")' WHERE id = $1`, apitest.AlertID(1))
-	exec(t, e, `UPDATE decisions SET result = '[{"type":"kill_container"},{"type":"notify"}]' WHERE id = $1`, apitest.DecisionID(3))
+	exec(t, e, `UPDATE decisions SET result = '{"action":[{"type":"kill_container"},{"type":"notify"}]}' WHERE id = $1`, apitest.DecisionID(3))
 	exec(t, e, `INSERT INTO agents VALUES ('test', 'node-0', '0b0c7a2e-1d5f-4a52-9a3c-7d8e9f001122', '{"version":"1.2.3","source":"ebpf","rules":12,"lost":{"ring":3,"queue":0}}', $1)`, apitest.Base)
 	e.AddDeadLetter(t, 1)
 	data := folder(t, e.URL, apitest.Token)
