@@ -44,8 +44,38 @@ generate: ## Make generated files again: BPF objects and references
 	@.make/need clang
 	go generate ./...
 
+##@ Image
+# Set REF to the name under which a cluster will pull it.
+IMAGE := bin/riposte.tar
+REF   ?= riposte.local/riposte:dev
+.PHONY: image image-load image-push
+image: bin/riposte ## Build Riposte's OCI image, bin/riposte.tar, and its SBOM: REF=NAME:TAG names it
+	@cd deploy/image && CGO_ENABLED=0 go build -trimpath -o ../../bin/image .
+	@bin/image build -o $(IMAGE) -name $(REF) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
+		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" bin/riposte
+
+image-load: image ## Load the image into the local cluster
+	@deploy/cluster/cluster load $(IMAGE)
+
+image-push: image ## Push the image and its SBOM to a registry: REF=registry/name:tag
+	@bin/image push $(IMAGE) $(REF)
+
+##@ Local cluster
+.PHONY: cluster-up cluster-down cluster-status cluster-shell
+cluster-up: ## Start a real one-node Kubernetes on this machine (a quarter of an hour the first time, then seconds)
+	@deploy/cluster/cluster up
+
+cluster-down: ## End it; nothing of it is left
+	@deploy/cluster/cluster down
+
+cluster-status: ## What of it runs, and its pods
+	@deploy/cluster/cluster status
+
+cluster-shell: ## A shell inside it, with kubectl
+	@deploy/cluster/cluster shell
+
 ##@ Check
-.PHONY: test unit e2e campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules fmt
+.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -57,6 +87,11 @@ e2e: web/dist/index.html ## Only the tests of the whole path
 	@.make/need postgres chromium race
 	@deploy/cluster/build.sh
 	go test -race -count=1 ./deploy/e2e/...
+
+e2e-cluster: ## Only the tests on a real cluster, which they start and end
+	@.make/need cluster
+	@deploy/cluster/build.sh kube netpold node >/dev/null
+	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./...
 
 campaign: ## The fault campaign, a minute and a half: SEED=N makes the faults of an earlier one
 	@.make/need postgres race
@@ -109,4 +144,4 @@ clean: ## Remove what was built in this folder
 	rm -rf bin web/dist web/node_modules
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

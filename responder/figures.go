@@ -27,7 +27,8 @@ func (o observers) Stored(s ingest.Stored)                   { o.figures.Stored(
 func (o observers) Left(why ingest.Leaving, priority string) { o.figures.Left(why, priority) }
 func (o observers) Batch(messages int, took time.Duration)   { o.figures.Batch(messages, took) }
 func (o observers) Ended(e execute.Ended)                    { o.figures.Ended(e); o.traces.Ended(e) }
-func (o observers) Lifted(l execute.Lifting)                 { o.figures.Lifted(l); o.traces.Lifted(l) }
+
+func (o observers) Lifted(l execute.Lifting) { o.figures.Lifted(l); o.traces.Lifted(l) }
 
 // startTraces has traces sent, if the environment names a collector.
 func (r *Responder) startTraces(ctx context.Context) (err error) {

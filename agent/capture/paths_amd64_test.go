@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func TestPaths(t *testing.T) {
 			require.NoError(t, os.Symlink(plain, link))
 			a := actortest.Start(t, "")
 			const times = 100
-			opens := func(name string) func() { return func() { a.Do("open", name, fmt.Sprint(times)) } }
+			opens := func(name string) func() { return func() { a.Do("open", name, strconv.Itoa(times)) } }
 			all := func(name, why string) {
 				t.Helper()
 				told, _ := w.opensOf(a, name, opens(name))

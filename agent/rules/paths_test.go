@@ -160,3 +160,16 @@ func TestPathsAreBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, event.Paths{}, set.Paths())
 }
+
+// TestPathsOfTangledMacros: each stands in the next one twice.
+func TestPathsOfTangledMacros(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("- macro: m0\n  condition: fd.name startswith /dir/0\n")
+	for i := 1; i < 14; i++ {
+		fmt.Fprintf(&file, "- macro: m%d\n  condition: (m%d and fd.num = %d) or (m%d and proc.name = x%d) or fd.name = /dir/%d\n", i, i-1, i, i-1, i, i)
+	}
+	file.WriteString("- rule: R\n  desc: d\n  condition: evt.type = open and m13\n  output: o\n  priority: INFO\n")
+	set, err := Load(File{"f", []byte(file.String())})
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(set.Paths().Prefixes), 60) // and it ends
+}

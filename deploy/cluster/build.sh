@@ -1,72 +1,95 @@
 #!/usr/bin/env bash
-# Builds kube-cp (etcd and kube-apiserver in one program, see cp/main.go) into a
-# cache folder outside the repository, once for each version of its sources.
+# Builds programs of this folder into a cache folder outside the repository, once
+# for each version of their sources:
+#
+#   kube-cp   etcd and kube-apiserver in one process, for tests (cp/)
+#   kube      all programs of Kubernetes in one file (kube/)
+#   node, netpold, pause, probe   the rest of a cluster, small
+#
 # Kubernetes is large: the first build takes about ten minutes on two cores.
 #
-#   build.sh          builds if needed; the last line on standard output is the program's path
-#   build.sh --path   only says which path that is, built or not
+#   build.sh [PROGRAM...]          builds if needed (kube-cp if none is named); each
+#                                  program's path is a line on standard output
+#   build.sh --path [PROGRAM...]   only says which paths those are, built or not
 #
 # Callers at the same time share one build: the later ones wait. RIPOSTE_CACHE
 # moves the cache folder, ${XDG_CACHE_HOME:-$HOME/.cache}/riposte by default.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-say() { printf 'kube-cp: %s\n' "$*" >&2; }
-
-version=$(awk '$1 == "k8s.io/kubernetes" { print substr($2, 2); exit }' go.mod)
-sources=$(cat go.mod go.sum build.sh cp/*.go | sha256sum | cut -c1-12)
-cache=${RIPOSTE_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or RIPOSTE_CACHE}/.cache}/riposte}/kube-cp
-program=$cache/kube-cp-$version-$(uname -m)-$sources
-
+only_path=
 case ${1-} in
-'') ;;
---path) echo "$program" && exit ;;
-*) say "unknown argument $1; use no argument, or --path" && exit 2 ;;
+--path) only_path=yes && shift ;;
+-*) echo "build.sh: unknown argument $1; use names of programs, or --path first" >&2 && exit 2 ;;
 esac
+cache=${RIPOSTE_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or RIPOSTE_CACHE}/.cache}/riposte}
+version=$(awk '$1 == "k8s.io/kubernetes" { print substr($2, 2); exit }' go.mod)
+export CGO_ENABLED=0 GOWORK=off
 
-if [[ ! -x $program ]]; then
-	mkdir -p "$cache"
-	exec 9>"$cache/lock"
+# path PROGRAM SOURCES: where the program of these sources is
+path() {
+	local hash
+	hash=$(cat go.mod go.sum build.sh $(find "$2" -type f ! -name '*_test.go' | LC_ALL=C sort) | sha256sum | cut -c1-12)
+	echo "$cache/$1/$1-$version-$(uname -m)-$hash"
+}
+
+# build PROGRAM SOURCES PATH, in a subshell of its own: its trap needs its variables
+build() (
+	name=$1 sources=$2 program=$3 dir=${3%/*} next=10
+	say() { printf '%s: %s\n' "$name" "$*" >&2; }
+	mkdir -p "$dir"
+	exec 9>"$dir/lock"
 	if ! flock --nonblock 9; then
 		say "another build is running, waiting for it"
 		flock 9
 	fi
-fi
-if [[ ! -x $program ]]; then
-	work=$(mktemp -d "$cache/build.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
-	export CGO_ENABLED=0 GOWORK=off
+	[[ ! -x $program ]] || exit 0
 
-	say "fetching Kubernetes $version, if it is not there yet (about 600 MB unpacked)"
-	go list -deps ./cp >"$work/packages"
+	work=$(mktemp -d "$dir/build.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	[[ $name != kube* ]] || say "fetching Kubernetes $version, if it is not there yet (about 600 MB unpacked)"
+	go list -deps "./$sources" >"$work/packages"
 	total=$(wc -l <"$work/packages")
 
 	stamp=k8s.io/component-base/version
 	IFS=. read -r major minor _ <<<"$version"
 	# Any other -trimpath or CGO_ENABLED would compile all of Kubernetes once more.
-	go build -v -trimpath -buildvcs=false -o "$work/kube-cp" \
+	go build -v -trimpath -buildvcs=false -o "$work/program" \
 		-ldflags "-s -w -X $stamp.gitVersion=v$version -X $stamp.gitMajor=$major -X $stamp.gitMinor=$minor" \
-		./cp 2>"$work/log" &
-	build=$!
+		"./$sources" 2>"$work/log" &
+	compiler=$!
 	# Without this, Ctrl-C or a test's deadline would leave the compiler running.
-	trap 'kill $build 2>/dev/null || true; rm -rf "$work"' EXIT
+	trap 'kill $compiler 2>/dev/null || true; rm -rf "$work"' EXIT
 	SECONDS=0
-	while kill -0 $build 2>/dev/null; do
-		if ((SECONDS >= ${next:=10})); then
+	while kill -0 $compiler 2>/dev/null; do
+		if ((SECONDS >= next)); then
 			say "$SECONDS s: compiled $(wc -l <"$work/log") packages of $total, less what is cached"
 			next=$((SECONDS + 10))
 		fi
-		sleep 0.5
+		sleep 0.2
 	done
-	if ! wait $build; then
+	if ! wait $compiler; then
 		# The log holds the names of what was compiled and, between them, the errors.
 		grep -vxFf "$work/packages" "$work/log" >&2 || true
 		say "the build ended with the errors above"
 		exit 1
 	fi
-	mv "$work/kube-cp" "$program"
+	mv "$work/program" "$program"
 	say "built in $SECONDS s, $(du -h "$program" | cut -f1)"
 	# Programs of older sources are of no use to anybody after a while.
-	find "$cache" -maxdepth 1 -name 'kube-cp-*' ! -path "$program" -mtime +30 -delete
-fi
-echo "$program"
+	find "$dir" -maxdepth 1 -name "$name-*" ! -path "$program" -mtime +30 -delete
+)
+
+[[ $# -gt 0 ]] || set -- kube-cp
+for name in "$@"; do
+	case $name in
+	kube-cp) sources=cp ;;
+	kube | node | netpold | pause | probe) sources=$name ;;
+	*) echo "build.sh: there is no program $name" >&2 && exit 2 ;;
+	esac
+	program=$(path "$name" "$sources")
+	if [[ -z $only_path && ! -x $program ]]; then
+		build "$name" "$sources" "$program"
+	fi
+	echo "$program"
+done

@@ -152,6 +152,14 @@ type AuditEntry struct {
 	ActionID string    `json:"action_id,omitempty"`
 	// IncidentID is the incident's, if it is about one.
 	IncidentID string `json:"incident_id,omitempty"`
+	// Type is the action's; Playbook and Revision decided, by an alert of Rule on Node.
+	Type     string `json:"type,omitempty"`
+	Playbook string `json:"playbook,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	Node     string `json:"node,omitempty"`
+	// Target is what it is about.
+	Target *AuditTarget `json:"target,omitempty"`
 	// Note, Reason and Params stand beside the body, which has salted digests of them;
 	// empty once they were erased.
 	Note   string          `json:"note,omitempty"`

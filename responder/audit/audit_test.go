@@ -30,8 +30,10 @@ func entry(cluster string, n int) audit.Entry {
 		Cluster: cluster, Kind: audit.ActionResult, Actor: audit.Playbook("kill-on-critical", "5f1e"), Result: "succeeded",
 		At: time.Unix(1_800_000_000, int64(n)*1_234_567), Note: fmt.Sprintf("entry %d", n),
 		Why: audit.Why{AlertID: uuid.NewString(), IncidentID: uuid.NewString(), Rule: "Terminal shell in container", Reason: "a shell <b>&\x1b[31m"},
-		What: audit.What{ActionID: uuid.NewString(), Type: "kill_container", Object: "c/container/n/abc/1/2", UID: "abc", Kind: "container", Namespace: "shop", Name: "cart", Node: "n",
-			Labels: map[string]string{"b": "2", "app": "x"}, Params: json.RawMessage(`{"b": 1, "a": [1.50, 12345678901234567890]}`)},
+		What: audit.What{
+			ActionID: uuid.NewString(), Type: "kill_container", Object: "c/container/n/abc/1/2", UID: "abc", Kind: "container", Namespace: "shop", Name: "cart", Node: "n",
+			Labels: map[string]string{"b": "2", "app": "x"}, Params: json.RawMessage(`{"b": 1, "a": [1.50, 12345678901234567890]}`),
+		},
 		When: audit.When{KernelNS: 1, AgentNS: 2, ReceivedNS: 3, DecidedNS: 4, ExecutedNS: 5, VerifiedNS: 6},
 	}
 }
@@ -253,7 +255,7 @@ func BenchmarkVerify(b *testing.B) {
 	const entries = 20_000
 	fill(b, s, "c", entries)
 	var export bytes.Buffer
-	require.NoError(b, audit.Export(b.Context(), s.Pool(), &export))
+	require.NoError(b, audit.Export(b.Context(), s.Pool(), &export, audit.Part{}))
 	b.Run("database", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

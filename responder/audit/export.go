@@ -43,9 +43,19 @@ type exportSeal struct {
 	Value string `json:"value"`
 }
 
-// Export writes the whole record as lines of JSON, see docs/audit.md, as it stands
-// at one moment and in constant memory.
-func Export(ctx context.Context, db Beginner, to io.Writer) error {
+// Part is a part of the record; the zero Part is all of it.
+type Part struct {
+	// Cluster is whose chain, empty for all.
+	Cluster string
+	// After is the number of the entry before the first, To that of the last, 0 for the
+	// chain's end.
+	After, To int64
+}
+
+// Export writes a part of the record as lines of JSON, see docs/audit.md, as it stands
+// at one moment and in constant memory. Heads and checkpoints are left out where the
+// beginning is: it goes on with an export that broke off.
+func Export(ctx context.Context, db Beginner, to io.Writer, p Part) error {
 	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return fmt.Errorf("export the audit record: %w", err)
@@ -54,25 +64,13 @@ func Export(ctx context.Context, db Beginner, to io.Writer) error {
 	w := bufio.NewWriterSize(to, 64<<10)
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
-	heads, err := readHeads(ctx, tx)
-	if err != nil {
-		return err
-	}
-	for _, h := range heads {
-		if err := lines.Encode(exportLine{Head: &exportHead{h.Cluster, h.Hash, h.Seq}}); err != nil {
-			return err
-		}
-	}
-	for p, err := range storedCheckpoints(ctx, tx) {
-		if err != nil {
-			return fmt.Errorf("export the checkpoints: %w", err)
-		}
-		if err := lines.Encode(exportLine{Checkpoint: &p}); err != nil {
+	if p.After == 0 {
+		if err := exportSigned(ctx, tx, lines, p.Cluster); err != nil {
 			return err
 		}
 	}
 	var line []byte
-	for rows, err := range batches(ctx, tx) {
+	for rows, err := range batches(ctx, tx, p) {
 		if err != nil {
 			return fmt.Errorf("export the audit record: %w", err)
 		}
@@ -84,6 +82,34 @@ func Export(ctx context.Context, db Beginner, to io.Writer) error {
 		}
 	}
 	return w.Flush()
+}
+
+// exportSigned writes the heads and checkpoints of a cluster, or of all.
+func exportSigned(ctx context.Context, tx pgx.Tx, lines *json.Encoder, cluster string) error {
+	heads, err := readHeads(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if cluster != "" && h.Cluster != cluster {
+			continue
+		}
+		if err := lines.Encode(exportLine{Head: &exportHead{h.Cluster, h.Hash, h.Seq}}); err != nil {
+			return err
+		}
+	}
+	for p, err := range storedCheckpoints(ctx, tx) {
+		if err != nil {
+			return fmt.Errorf("export the checkpoints: %w", err)
+		}
+		if cluster != "" && p.Cluster != cluster {
+			continue
+		}
+		if err := lines.Encode(exportLine{Checkpoint: &p}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Row) appendLine(b []byte) []byte {
@@ -109,6 +135,28 @@ func (r *Row) appendLine(b []byte) []byte {
 
 // maxLine bounds a line of an export: an entry's texts are bounded, and so is this.
 const maxLine = 1 << 20
+
+// ReadExport yields the entries of what Export wrote, with their bodies alone. Its
+// error names the line that is none, and is the last that it yields.
+func ReadExport(from io.Reader) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		lines := bufio.NewScanner(from)
+		lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+		for n := 1; lines.Scan(); n++ {
+			l, err := parseLine(lines.Bytes())
+			switch {
+			case err != nil:
+				yield(Row{}, fmt.Errorf("line %d: %w", n, err))
+				return
+			case l.Entry != nil && !yield(*l.Entry.row(), nil):
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(Row{}, err)
+		}
+	}
+}
 
 // VerifyExport verifies what Export wrote. Its error names the line that is none.
 func VerifyExport(from io.Reader, e Evidence) (Report, error) {

@@ -41,7 +41,7 @@ func exportedChain(t *testing.T, entries, each int) chainOf {
 		require.NoError(t, signer.Round(t.Context(), true))
 	}
 	var out bytes.Buffer
-	require.NoError(t, audit.Export(t.Context(), s.Pool(), &out))
+	require.NoError(t, audit.Export(t.Context(), s.Pool(), &out, audit.Part{}))
 	c := chainOf{evidence: trusting(key)}
 	kept, damaged, err := audit.ReadFile(file.Path)
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,11 +22,34 @@ const rowColumns = 29
 // batchBytes bounds a batch of long rows.
 const batchBytes = 1 << 20
 
-// batches yields the table in the order that verify wants. All texts of a batch
+// where is a part as a condition with its values.
+func (p Part) where() (condition string, args []any) {
+	var all []string
+	add := func(text string, v any) {
+		args = append(args, v)
+		all = append(all, text+strconv.Itoa(len(args)))
+	}
+	if p.Cluster != "" {
+		add("cluster = $", p.Cluster)
+	}
+	if p.After > 0 {
+		add("seq > $", p.After)
+	}
+	if p.To > 0 {
+		add("seq <= $", p.To)
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(all, " AND "), args
+}
+
+// batches yields a part of the table in the order that verify wants. All texts of a batch
 // are parts of one: a row costs no allocation of its own.
-func batches(ctx context.Context, tx pgx.Tx) iter.Seq2[[]Row, error] {
+func batches(ctx context.Context, tx pgx.Tx, p Part) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		rows, err := tx.Query(ctx, selectRows+" ORDER BY cluster, seq, month", pgx.QueryResultFormats{pgx.BinaryFormatCode})
+		where, args := p.where()
+		rows, err := tx.Query(ctx, selectRows+where+" ORDER BY cluster, seq, month", append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 		if err != nil {
 			yield(nil, err)
 			return

@@ -61,11 +61,21 @@ func (r *Row) differs(b *said) string {
 // column names the first column that is no copy of what the body says.
 func (r *Row) column(b *said) string {
 	for _, c := range [...]struct{ name, row, body string }{
-		{"kind", r.Kind, b.kind}, {"actor", r.Actor, b.actor}, {"result", r.Result, b.result},
-		{"alert_id", r.AlertID, b.alertID}, {"incident_id", r.IncidentID, b.incidentID}, {"action_id", r.ActionID, b.actionID},
-		{"action_type", r.ActionType, b.actionType}, {"playbook", r.Playbook, b.playbook}, {"revision", r.Revision, b.revision}, {"rule", r.Rule, b.rule},
-		{"node", r.Node, b.node}, {"target_kind", r.TargetKind, b.targetKind}, {"target_namespace", r.TargetNamespace, b.namespace},
-		{"target_name", r.TargetName, b.name}, {"target_uid", r.TargetUID, b.uid},
+		{"kind", r.Kind, b.kind},
+		{"actor", r.Actor, b.actor},
+		{"result", r.Result, b.result},
+		{"alert_id", r.AlertID, b.alertID},
+		{"incident_id", r.IncidentID, b.incidentID},
+		{"action_id", r.ActionID, b.actionID},
+		{"action_type", r.ActionType, b.actionType},
+		{"playbook", r.Playbook, b.playbook},
+		{"revision", r.Revision, b.revision},
+		{"rule", r.Rule, b.rule},
+		{"node", r.Node, b.node},
+		{"target_kind", r.TargetKind, b.targetKind},
+		{"target_namespace", r.TargetNamespace, b.namespace},
+		{"target_name", r.TargetName, b.name},
+		{"target_uid", r.TargetUID, b.uid},
 	} {
 		if c.row != c.body {
 			return c.name

@@ -193,7 +193,7 @@ func TestRedactionErasesAndTheChainVerifies(t *testing.T) {
 	require.ErrorIs(t, redact("note", 99), store.ErrNotFound)
 	require.ErrorIs(t, redact("actor", 1), audit.ErrNoField)
 	var out bytes.Buffer
-	require.NoError(t, audit.Export(t.Context(), s.Pool(), &out))
+	require.NoError(t, audit.Export(t.Context(), s.Pool(), &out, audit.Part{}))
 	require.NotContains(t, out.String(), "hunter2")
 	r, err = audit.VerifyExport(&out, trusting(key))
 	require.NoError(t, err)

@@ -70,7 +70,7 @@ func Verify(ctx context.Context, db Beginner, e Evidence) (Report, error) {
 		}
 		e.Checkpoints = append(e.Checkpoints, c)
 	}
-	report, err := verify(batches(ctx, tx), heads, e)
+	report, err := verify(batches(ctx, tx, Part{}), heads, e)
 	if err != nil {
 		return Report{}, fmt.Errorf("read the audit record: %w", err)
 	}

@@ -13,19 +13,6 @@ import (
 	"riposte/responder/api/client"
 )
 
-func newAuditExport() *cobra.Command {
-	return &cobra.Command{
-		Use: "export", Short: "Write the whole record, to be kept or verified elsewhere", Args: cobra.NoArgs,
-		Long: `Write the record as lines of JSON: the heads, the checkpoints, and every entry with
-the exact bytes that are hashed. "riposte audit verify --file" reads it; docs/audit.md
-says how to verify it without Riposte.`,
-		Example: "  riposte audit export > export.jsonl\n  riposte audit export | gzip > export.jsonl.gz",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return call(cmd, func(ctx context.Context, c *client.Client) error { return c.Export(ctx, cmd.OutOrStdout()) })
-		},
-	}
-}
-
 func newAuditRedact() *cobra.Command {
 	var r api.Redaction
 	c := &cobra.Command{

@@ -82,6 +82,12 @@ func TestGoldens(t *testing.T) {
 		"actions_show_yaml":  "actions show c00000000001 -o yaml",
 		"audit_list":         "audit list --utc --limit 3",
 		"audit_list_kind":    "audit list --utc --kind action.result --alert a00000000002",
+		"audit_query_wide":   "audit query --utc --limit 3 -o wide --label app=cart --namespace shop --type kill_container",
+		"audit_query_csv":    "audit query --limit 4 -o csv --name cart-3",
+		"audit_stats":        "audit stats --by day,action,result",
+		"audit_stats_csv":    "audit stats --by namespace -o csv",
+		"audit_show":         "audit show c00000000003",
+		"audit_show_entry":   "audit show 1 -o json",
 		"audit_verify":       "audit verify",
 		"audit_verify_json":  "audit verify -o json",
 		"incidents_list":     "incidents list --utc",
@@ -93,7 +99,7 @@ func TestGoldens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, errOut, err := run(t, append(strings.Fields(line), "--data", data)...)
 			require.NoError(t, err)
-			if strings.HasPrefix(name, "audit_verify") { // a head's hash covers salts and the time of writing
+			if strings.HasPrefix(name, "audit_") { // a head's hash covers salts and the time of writing
 				out = head.ReplaceAllString(out, strings.Repeat("0", 64))
 			}
 			golden(t, name, "$ riposte "+line+"\n"+strings.ReplaceAll(out, e.URL, "http://API")+errOut)

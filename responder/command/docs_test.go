@@ -60,7 +60,7 @@ func TestCommandsOfTheManual(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	require.NoError(t, os.WriteFile("prod.token", []byte(apitest.Token), 0o600))
 	require.NoError(t, os.Mkdir("guard", 0o700))
-	require.NoError(t, os.WriteFile("guard/own.rego", []byte("package riposte.guard.own\n\nrefuse contains \"no\" if input.action.type == \"none\"\n"), 0o600))
+	require.NoError(t, os.WriteFile("guard/own.rego", []byte("package riposte.guard.own\n\nrefuse contains {\"rule\": \"none\", \"reason\": \"none\"} if input.target.namespace == \"none\"\n"), 0o600))
 	ran := 0
 	for _, line := range examples(t, file) {
 		line, _, _ = strings.Cut(line, " || ")

@@ -31,7 +31,7 @@ var callers = map[string]string{
 	"listPlaybooks": "playbooks list", "showSource": "playbooks source " + apitest.Playbook, "setMode": "playbooks mode " + apitest.Playbook + " observe",
 	"showKillSwitch": "killswitch status", "setKillSwitch": "killswitch on", "listBudgets": "guard budgets",
 	"listAgents": "agents list", "showAgent": "agents show node-1",
-	"listAudit": "audit list", "verifyAudit": "audit verify", "exportAudit": "audit export", "redactAudit": "audit redact 2 --field reason --why r",
+	"listAudit": "audit query", "countAudit": "audit stats", "showStory": "audit show c00000000003", "verifyAudit": "audit verify", "exportAudit": "audit export", "redactAudit": "audit redact 2 --field reason --why r",
 	"listDeadLetters": "deadletters list", "showDeadLetter": "deadletters show e00000000001", "redrive": "deadletters redrive e00000000001 --reason r",
 	"showStatus": "status", "streamEvents": "alerts list --watch",
 	"listTokens": "tokens list", "createToken": "tokens create jane", "revokeToken": "tokens revoke 000000000000 --reason r",
@@ -121,7 +121,7 @@ func TestEveryFilterIsAFlag(t *testing.T) {
 	for _, methods := range document.Paths {
 		for _, o := range methods {
 			line := callers[o.OperationID]
-			if !strings.HasSuffix(line, " list") {
+			if !strings.HasSuffix(line, " list") && line != "audit query" {
 				continue
 			}
 			words := strings.Fields(line)
@@ -133,7 +133,7 @@ func TestEveryFilterIsAFlag(t *testing.T) {
 				for _, p := range o.Parameters {
 					if p.In == "query" && p.Name != "before" && p.Name != "fields" {
 						looked++
-						require.NotNil(t, found.Flags().Lookup(p.Name), "%s has no --%s", line, p.Name)
+						require.NotNil(t, found.Flags().Lookup(strings.ReplaceAll(p.Name, "_", "-")), "%s has no --%s", line, p.Name)
 					}
 				}
 			}

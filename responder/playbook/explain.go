@@ -3,6 +3,8 @@ package playbook
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"slices"
 
 	"riposte/responder/playbook/sandbox"
@@ -24,19 +26,41 @@ type Explanation struct {
 func (s *Set) Explain(ctx context.Context, r *Recorded) []Explanation {
 	all := make([]Explanation, 0, len(s.playbooks))
 	for _, p := range s.playbooks {
-		e := Explanation{Playbook: p, Misses: p.Trigger.Misses(r.Input.Alert)}
-		if len(e.Misses) == 0 {
-			e.Decision = s.Replay(ctx, p, r)
-			if r.value != nil {
-				// Its error is the decision's refusal.
-				_, rules, _ := p.query.Trace(ctx, r.value, r.Input.Now, s.options.Deadline)
-				e.Actions = slices.DeleteFunc(rules, func(t *sandbox.RuleTrace) bool { return t.Rule != "data."+playbookPackage+p.Name+".action" })
-			}
-		}
-		all = append(all, e)
+		all = append(all, s.explain(ctx, p, r))
 	}
 	slices.SortStableFunc(all, func(a, b Explanation) int { return cmp.Compare(a.distance(), b.distance()) })
 	return all
+}
+
+func (s *Set) explain(ctx context.Context, p *Playbook, r *Recorded) Explanation {
+	e := Explanation{Playbook: p, Misses: p.Trigger.Misses(r.Input.Alert)}
+	if len(e.Misses) > 0 {
+		return e
+	}
+	e.Decision = s.Replay(ctx, p, r)
+	if r.value != nil {
+		// Its error is the decision's refusal.
+		_, rules, _ := p.query.Trace(ctx, r.value, r.Input.Now, s.options.Deadline)
+		e.Actions = slices.DeleteFunc(rules, func(t *sandbox.RuleTrace) bool { return t.Rule != "data."+playbookPackage+p.Name+".action" })
+	}
+	return e
+}
+
+// ErrNotLoaded says that no playbook of a name is loaded.
+var ErrNotLoaded = errors.New("no playbook of this name is loaded")
+
+// Explain asks one playbook of the current set about an input's JSON and looks on.
+func (h *Holder) Explain(ctx context.Context, name string, input json.RawMessage) (Explanation, error) {
+	set := h.Set()
+	i := slices.IndexFunc(set.playbooks, func(p *Playbook) bool { return p.Name == name })
+	if i < 0 {
+		return Explanation{}, ErrNotLoaded
+	}
+	r, err := ReadRecorded(input)
+	if err != nil {
+		return Explanation{}, err
+	}
+	return set.explain(ctx, set.playbooks[i], r), nil
 }
 
 func (e Explanation) distance() int {

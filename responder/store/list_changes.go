@@ -73,8 +73,8 @@ func (s *Store) Changes(ctx context.Context, in Scope, since Snapshot) (Changes,
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // read only: there is nothing to lose
 
 	const now = `SELECT pg_current_snapshot()::text, pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())`
-	if err := tx.QueryRow(ctx, now, string(since)).Scan(&c.Snapshot, &c.Incomplete); err != nil || c.Incomplete {
-		return c, err
+	if err := tx.QueryRow(ctx, now, string(since)).Scan(&c.Snapshot, &c.Incomplete); err != nil || c.Incomplete || c.Snapshot == since {
+		return c, err // the same snapshot sees the same
 	}
 	if c.Alerts, err = unseen[AlertRow](ctx, tx, selectAlerts, "alerts", "id", since, func(w *where) { w.alertScope(in) }); err != nil {
 		return c, err
@@ -104,26 +104,4 @@ func unseen[T any](ctx context.Context, tx querier, sql, table, order string, si
 func (s *Store) Snapshot(ctx context.Context) (now Snapshot, err error) {
 	err = s.pool.QueryRow(ctx, "SELECT pg_current_snapshot()::text").Scan(&now)
 	return now, err
-}
-
-// Listen calls wake once it listens and after each commit that changed alerts,
-// actions or the record, until ctx ends or the connection breaks; it returns why.
-// It holds a connection of its own, outside the pool: one that waits for minutes
-// must not be missing to the queries.
-func (s *Store) Listen(ctx context.Context, wake func()) error {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
-	if err != nil {
-		return fmt.Errorf("connect for notifications: %w", err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the connection is given up anyway
-	if _, err := conn.Exec(ctx, "LISTEN riposte_change"); err != nil {
-		return fmt.Errorf("listen for notifications: %w", err)
-	}
-	wake()
-	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
-			return fmt.Errorf("wait for a notification: %w", err)
-		}
-		wake()
-	}
 }

@@ -236,28 +236,6 @@ func actionIDs(c store.Changes) (ids []string) {
 	return ids
 }
 
-func TestListenWakesAtEachCommit(t *testing.T) {
-	s := seeded(t, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	wake, ended := make(chan struct{}, 16), make(chan error, 1)
-	go func() { ended <- s.Listen(ctx, func() { wake <- struct{}{} }) }()
-	await(t, wake)
-	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error { return add(t.Context(), tx, 1) }))
-	await(t, wake)
-	require.Empty(t, wake, "one commit, one notification")
-	cancel()
-	require.ErrorIs(t, <-ended, context.Canceled)
-}
-
-func await(t *testing.T, c chan struct{}) {
-	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(20 * time.Second):
-		t.Fatal("no notification came")
-	}
-}
-
 func FuzzParseSnapshot(f *testing.F) {
 	for _, seed := range []string{"1:1:", "746:750:747,749", "", "5:4:", "1:2:3", "1:9:5,4", "::", "18446744073709551615:1:", "1:2:1"} {
 		f.Add(seed)

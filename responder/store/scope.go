@@ -83,9 +83,17 @@ func (s Scope) audit() (string, []any) {
 	alert, more := s.alerts("a")
 	args = append(args, more...)
 	action, more := s.actions()
+	// A scalar is looked up row by row: EXISTS would be answered for the whole table at
+	// once. near keeps that to the months in which the alert can be.
 	return "(" + none + ` OR audit.alert_id IS NOT NULL OR audit.action_id IS NOT NULL)
-		AND (audit.alert_id IS NULL OR EXISTS (SELECT FROM alerts a WHERE a.id = audit.alert_id AND ` + alert + `))
-		AND (audit.action_id IS NULL OR EXISTS (SELECT FROM actions c JOIN alerts a ON a.id = c.alert_id WHERE c.id = audit.action_id AND ` + action + "))", append(args, more...)
+		AND (audit.alert_id IS NULL OR (SELECT true FROM alerts a WHERE a.id = audit.alert_id AND ` + near("audit.alert_id") + " AND " + alert + ` LIMIT 1))
+		AND (audit.action_id IS NULL OR (SELECT true FROM actions c JOIN alerts a ON a.id = c.alert_id AND ` + near("c.alert_id") + " WHERE c.id = audit.action_id AND " + action + " LIMIT 1))",
+		append(args, more...)
+}
+
+// near is a condition that an alert a of an id fulfils whichever month it is kept in.
+func near(id string) string {
+	return "a.month BETWEEN record_id_month(" + id + ", -1) AND record_id_month(" + id + ", 1)"
 }
 
 // scope adds one of the conditions above, unless nothing is left out.

@@ -23,6 +23,7 @@ type cover []needle
 
 // Bounds of what is handed on; a set of conditions that needs more has no cover.
 const (
+	maxNeedles  = 4096 // of one condition
 	maxPrefixes = 512
 	maxByteSets = 8
 )
@@ -39,6 +40,9 @@ func coverOf(n *syntax.Check, left source) cover {
 	case *syntax.List:
 		values = texts(r)
 	default:
+		return nil
+	}
+	if len(values) > maxNeedles {
 		return nil
 	}
 	c := cover{}
@@ -115,19 +119,32 @@ func better(a, b cover) int {
 	return cmp.Or(-cmp.Compare(a.weakest(), b.weakest()), cmp.Compare(len(a), len(b)))
 }
 
-// coverIf is the cover of a node for the case that it is true, or false.
-func coverIf(n *node, truth bool) cover {
+// covers finds covers; what several conditions have in common is looked at once.
+type covers map[bound]cover
+
+// of is the cover of a node for the case that it is true, or false.
+func (s covers) of(n *node, truth bool) cover {
+	key := bound{n.id, truth}
+	known, ok := s[key]
+	if !ok {
+		known = s.find(n, truth)
+		s[key] = known
+	}
+	return known
+}
+
+func (s covers) find(n *node, truth bool) cover {
 	switch {
 	case n.op == never && truth, n.op == always && !truth:
 		return cover{}
 	case n.op == atom && truth:
 		return n.cover
 	case n.op == not:
-		return coverIf(n.kids[0], !truth)
+		return s.of(n.kids[0], !truth)
 	case n.op == and && truth, n.op == or && !truth: // all of them hold: the best will do
 		var best cover
 		for _, k := range n.kids {
-			if c := coverIf(k, truth); c != nil && (best == nil || better(c, best) < 0) {
+			if c := s.of(k, truth); c != nil && (best == nil || better(c, best) < 0) {
 				best = c
 			}
 		}
@@ -135,8 +152,8 @@ func coverIf(n *node, truth bool) cover {
 	case n.op == or, n.op == and: // one of them holds
 		all := cover{}
 		for _, k := range n.kids {
-			c := coverIf(k, truth)
-			if c == nil {
+			c := s.of(k, truth)
+			if c == nil || len(all)+len(c) > maxNeedles {
 				return nil
 			}
 			all = append(all, c...)
@@ -179,10 +196,10 @@ func (m *Matcher) Paths() event.Paths {
 // covered is the cover of all conditions for a type of event.
 func (m *Matcher) covered(t event.Type) (cover, bool) {
 	p := &planner{m: m, typ: t, typed: map[int]*node{}}
-	all := cover{}
+	all, found := cover{}, covers{}
 	for _, c := range m.programs {
-		one := coverIf(p.fill(c.root), true)
-		if one == nil || one.weakest() == 0 {
+		one := found.of(p.fill(c.root), true)
+		if one == nil || one.weakest() == 0 || len(all) > maxNeedles {
 			return nil, false
 		}
 		all = append(all, one...)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -83,11 +84,12 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			return execute.AskLift(ctx, s, registry, id, actor, reason)
 		},
 		Principals: append([]access.Principal{
-			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)}, {Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
+			{Name: "token", Token: Token, Grants: access.Everywhere(access.Admin)},
+			{Name: "jane", Token: JaneToken, Grants: access.Everywhere(access.Admin)},
 			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,
-		Loads:  o.Loads,
+		Loads: o.Loads,
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{
 				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
@@ -95,6 +97,7 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
 			}}
 		},
+		Explain: o.Explain,
 		Ready:   o.Ready,
 		Backlog: o.Backlog,
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
@@ -187,8 +190,11 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
 		return err
 	}
-	why := audit.Why{AlertID: AlertID(i), Rule: Rule(i), Reason: "a shell in a container"}
-	what := audit.What{ActionID: ActionID(i), Type: "kill_container", Object: "test/container/" + node}
+	why := audit.Why{AlertID: AlertID(i), IncidentID: IncidentID(i), Rule: Rule(i), Reason: "a shell in a container"}
+	what := audit.What{
+		ActionID: ActionID(i), Type: "kill_container", Object: "test/container/" + node, UID: ContainerID(i), Kind: "container", Namespace: "shop",
+		Name: fmt.Sprintf("cart-%d", i), Node: node, Labels: map[string]string{"app": "cart", "number": strconv.Itoa(i)},
+	}
 	actor := audit.Playbook("kill_container_on_critical", "0123456789abcdef")
 	return audit.Append(ctx, tx,
 		audit.Entry{Cluster: "test", Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},

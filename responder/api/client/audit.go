@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"riposte/responder/api"
 )
@@ -23,7 +24,7 @@ func (c *Client) Verify(ctx context.Context) (api.Verification, error) {
 
 // VerifyTold is Verify that tells now and then how many entries were read.
 func (c *Client) VerifyTold(ctx context.Context, progress func(read int64)) (v api.Verification, err error) {
-	res, err := c.lines(ctx, "audit/verify")
+	res, err := c.lines(ctx, "audit/verify", nil)
 	if err != nil {
 		return v, err
 	}
@@ -54,17 +55,29 @@ func (c *Client) VerifyTold(ctx context.Context, progress func(read int64)) (v a
 	return v, fmt.Errorf("read the answer of %s: %w", c.base, io.ErrUnexpectedEOF)
 }
 
-// Export writes the whole record as lines of JSON, see docs/audit.md.
-func (c *Client) Export(ctx context.Context, to io.Writer) error {
-	res, err := c.lines(ctx, "audit/export")
+// ExportPart is a part of the record; the zero one is all of it.
+type ExportPart struct {
+	// Cluster is whose chain, empty for all.
+	Cluster string
+	// After leaves out the entries up to this number, To those after it; 0 for none. With
+	// After there are no heads and checkpoints.
+	After, To int64
+}
+
+// Export opens the record as lines of JSON, see docs/audit.md. One that breaks off ends
+// with an error.
+func (c *Client) Export(ctx context.Context, p ExportPart) (io.ReadCloser, error) {
+	whole := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	res, err := c.lines(ctx, "audit/export", values("cluster", p.Cluster, "after", whole(p.After), "to", whole(p.To)))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer res.Body.Close()
-	if _, err := io.Copy(to, res.Body); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", c.base, err)
-	}
-	return nil
+	return res.Body, nil
 }
 
 // Redact erases one value of one entry of the record, for good.
@@ -74,8 +87,8 @@ func (c *Client) Redact(ctx context.Context, r api.Redaction) error {
 }
 
 // lines asks for an answer that takes long and is read as it comes.
-func (c *Client) lines(ctx context.Context, path string) (*http.Response, error) {
-	req, err := c.request(ctx, http.MethodGet, path, url.Values{}, nil)
+func (c *Client) lines(ctx context.Context, path string, q url.Values) (*http.Response, error) {
+	req, err := c.request(ctx, http.MethodGet, path, q, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -210,23 +210,6 @@ func (c *Client) Budgets(ctx context.Context) ([]api.Budget, error) {
 	return p.Items, err
 }
 
-// AuditFilter chooses entries of the record; zero fields choose all.
-type AuditFilter struct {
-	Kind   string
-	Actor  string
-	Action string
-	Alert  string
-	Since  time.Time
-	Limit  int
-	Before string
-}
-
-// Audit returns one page of the record, newest first.
-func (c *Client) Audit(ctx context.Context, f AuditFilter) (p api.Page[api.AuditEntry], err error) {
-	return p, c.get(ctx, "audit", values("kind", f.Kind, "actor", f.Actor, "action", f.Action, "alert", f.Alert,
-		"since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
-}
-
 // Status returns one look at everything.
 func (c *Client) Status(ctx context.Context) (s api.Status, err error) {
 	return s, c.get(ctx, "status", nil, &s)

@@ -71,6 +71,7 @@ func (c *Client) decisions(ctx context.Context, f DecisionFilter, tell func([]by
 			if err := json.Unmarshal(line, &end); err != nil || !end.End {
 				return fmt.Errorf("the export of %s ends with %.60q", c.base, line)
 			}
+			_, _ = in.Peek(1) // the body's end: the server is done, and free for another export
 			return nil
 		case !tell(line):
 			return errEnough

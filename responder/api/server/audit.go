@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,15 +11,6 @@ import (
 	"riposte/responder/audit"
 	"riposte/responder/store"
 )
-
-var auditParameters = paged(
-	parameter{name: "kind", kind: wordKind, enum: auditKinds()}, parameter{name: "actor", says: "Such as user:jane, system:execute or playbook:NAME@REVISION."},
-	parameter{name: "action", says: "An action's id or its last twelve digits."}, parameter{name: "alert", says: "An alert's id or its last twelve digits."}, sinceParameter,
-)
-
-func auditFilter(c *call) store.AuditFilter {
-	return store.AuditFilter{Kind: c.text("kind"), Actor: c.text("actor"), Action: c.text("action"), Alert: c.text("alert"), Since: c.since()}
-}
 
 // auditKinds are the kinds of the record's entries.
 func auditKinds() []string {
@@ -88,13 +78,24 @@ func long(w http.ResponseWriter, r *http.Request) (context.Context, context.Canc
 	return context.WithTimeout(r.Context(), verifyTimeout)
 }
 
-// exportAudit streams the whole record, see audit.Export. An error in the middle cuts
+var exportParameters = []parameter{
+	{name: "cluster", says: "Only this cluster's chain."},
+	{name: "after", kind: countKind, says: "With a cluster, only the entries after this number, without heads and checkpoints."},
+	{name: "to", kind: countKind, says: "With after, none after this number."},
+}
+
+// exportAudit streams the record, see audit.Export. An error in the middle cuts
 // the answer off, so that nobody takes it for the whole.
 func (s *Server) exportAudit(w http.ResponseWriter, c *call) {
+	p := audit.Part{Cluster: c.text("cluster"), After: c.count("after"), To: c.count("to")}
+	if p.After > 0 && p.Cluster == "" || p.To > 0 && p.After == 0 {
+		s.refuse(w, c.Request, problemf("bad_parameter", "after needs a cluster, whose numbers they are, and to needs after"))
+		return
+	}
 	ctx, cancel := long(w, c.Request)
 	defer cancel()
 	w.Header().Set("Content-Type", ndjson)
-	if err := audit.Export(ctx, s.Store.Pool(), w); err != nil {
+	if err := audit.Export(ctx, s.Store.Pool(), w, p); err != nil {
 		s.Log.Error("export the record", "error", err)
 		panic(http.ErrAbortHandler)
 	}
@@ -135,11 +136,4 @@ func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report
 func (s *Server) record(ctx context.Context, e audit.Entry) error {
 	e.Cluster = s.Cluster
 	return s.Store.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
-}
-
-func auditResource(a store.AuditRow) api.AuditEntry {
-	return api.AuditEntry{
-		Cluster: a.Cluster, Seq: a.Seq, At: a.At.UTC(), Kind: a.Kind, Actor: a.Actor, Result: a.Result, AlertID: a.AlertID,
-		ActionID: a.ActionID, IncidentID: a.IncidentID, Note: a.Note, Reason: a.Reason, Params: maybeJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
-	}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,14 +21,34 @@ func TestExportIsTheRecord(t *testing.T) {
 	e := apitest.Start(t, storetest.New(t))
 	e.Add(t, 0)
 	e.Add(t, 1)
-	var export bytes.Buffer
-	require.NoError(t, newClient(t, e).Export(t.Context(), &export))
-	r, err := audit.VerifyExport(&export, audit.Evidence{})
+	body, err := newClient(t, e).Export(t.Context(), client.ExportPart{})
+	require.NoError(t, err)
+	defer body.Close()
+	whole, err := io.ReadAll(body)
+	require.NoError(t, err)
+	r, err := audit.VerifyExport(bytes.NewReader(whole), audit.Evidence{})
 	require.NoError(t, err)
 	require.True(t, r.OK, "%+v", r)
 	require.EqualValues(t, 4, r.Entries)
-	res, body := do(t, "GET", e.URL+"/api/v1/audit/export?cluster=x", "", "Authorization: Bearer "+apitest.Token)
-	requireProblem(t, res, body, http.StatusBadRequest, "unknown_parameter")
+
+	// One that broke off after its second entry, and what is appended to it.
+	lines := strings.SplitAfter(string(whole), "\n")
+	rest, err := newClient(t, e).Export(t.Context(), client.ExportPart{Cluster: "test", After: 2, To: 4})
+	require.NoError(t, err)
+	defer rest.Close()
+	more, err := io.ReadAll(rest)
+	require.NoError(t, err)
+	require.Equal(t, string(whole), strings.Join(lines[:3], "")+string(more), "a head and two entries, and the others")
+	part, err := newClient(t, e).Export(t.Context(), client.ExportPart{Cluster: "nobody's"})
+	require.NoError(t, err)
+	defer part.Close()
+	none, err := io.ReadAll(part)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	for query, code := range map[string]string{"bad=1": "unknown_parameter", "after=1": "bad_parameter", "cluster=test&after=0": "bad_parameter", "to=1": "bad_parameter"} {
+		res, body := do(t, "GET", e.URL+"/api/v1/audit/export?"+query, "", "Authorization: Bearer "+apitest.Token)
+		requireProblem(t, res, body, http.StatusBadRequest, code)
+	}
 }
 
 func TestVerificationTellsItsEnd(t *testing.T) {

@@ -160,6 +160,8 @@ func (p parameter) describe() object {
 		schema["description"] = "In any case: " + strings.Join(p.enum, ", ") + "."
 	case timeKind:
 		one["schema"] = object{"type": "string", "format": "date-time"}
+	case countKind:
+		one["schema"] = object{"type": "integer", "format": "int64", "minimum": 1}
 	case numberKind:
 		one["schema"] = object{"type": "integer", "minimum": 1, "maximum": api.MaxPage, "default": api.DefaultPage}
 	case boolKind:

@@ -59,3 +59,6 @@ func Subscribe(ctx context.Context, s *Server) (next func() (name string, open b
 	}
 	return func() (string, bool) { m, open := <-sub.messages; return m.name, open }, nil
 }
+
+// Quote makes one word for a shell.
+var Quote = quote

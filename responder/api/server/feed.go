@@ -17,7 +17,10 @@ const (
 	maxSubscribers = 64
 	// maxQueued is how many messages a subscriber may be behind before it is sent away.
 	maxQueued = 1024
-	// maxRetry is the longest wait between attempts to listen.
+	// lookEvery is how often the feed looks for changes while somebody reads it, and the
+	// most that an event is late for it.
+	lookEvery = 100 * time.Millisecond
+	// maxRetry is the longest wait between looks while the database does not answer.
 	maxRetry = 5 * time.Second
 )
 
@@ -29,17 +32,16 @@ type message struct {
 	data []byte
 }
 
-// feed tells subscribers what is committed, by this replica or another. Postgres
-// only wakes it up; what is new it reads from the tables: what its last snapshot
-// did not see. So a broken connection or a lost notification delays an event and
-// loses none.
+// feed tells subscribers what is committed, by this replica or another: what its last
+// snapshot did not see. It looks again and again while there is a subscriber, because
+// notifications of the database would make all that write wait for each other.
 //
 // Within one round every message but the last carries the snapshot before it, so
 // that a reader which leaves in between gets the whole round again.
 type feed struct {
 	changes changes
 	log     *slog.Logger
-	// wake holds one pending look; a second would find nothing else.
+	// wake says that the first subscriber came.
 	wake    chan struct{}
 	dropped atomic.Uint64
 	refused atomic.Uint64
@@ -65,7 +67,6 @@ type group struct {
 type changes interface {
 	Changes(ctx context.Context, in store.Scope, since store.Snapshot) (store.Changes, error)
 	Snapshot(ctx context.Context) (store.Snapshot, error)
-	Listen(ctx context.Context, wake func()) error
 }
 
 // subscriber is one open stream. Its channel is closed when it was too slow or
@@ -80,65 +81,46 @@ func newFeed(c changes, log *slog.Logger) *feed {
 	return &feed{changes: c, log: log, wake: make(chan struct{}, 1), ended: ended, end: end, groups: map[string]*group{}}
 }
 
-// run listens and tells until the feed is closed.
+// run looks and tells until the feed is closed. Without subscribers it sleeps.
 func (f *feed) run() {
-	var listening sync.WaitGroup
-	listening.Go(f.listen)
-	defer listening.Wait()
+	wait := lookEvery
 	for {
+		found, err := f.round()
+		var again <-chan time.Time
+		switch {
+		case err != nil:
+			wait = min(2*wait, maxRetry)
+			f.log.Warn("the event stream is late: changes cannot be read", "error", err, "retry_in", wait)
+			again = time.After(wait)
+		case found:
+			wait = lookEvery
+			again = time.After(wait)
+		}
 		select {
 		case <-f.ended.Done():
 			return
 		case <-f.wake:
-			f.round()
+		case <-again:
 		}
 	}
 }
 
-// listen keeps one connection for notifications. Each new connection wakes the
-// feed at once: something may have happened while there was none.
-func (f *feed) listen() {
-	const first = 100 * time.Millisecond
-	for wait := first; ; wait = min(2*wait, maxRetry) {
-		err := f.changes.Listen(f.ended, func() {
-			wait = first
-			f.look()
-		})
-		if f.ended.Err() != nil {
-			return
-		}
-		f.log.Warn("the event stream is late: no notifications from the database", "error", err, "retry_in", wait)
-		select {
-		case <-f.ended.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
-}
-
-func (f *feed) look() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// round tells all subscribers what is new. With none it does nothing: the first
-// one of a scope that comes starts from a new snapshot.
-func (f *feed) round() {
+// round tells all subscribers what is new, and says whether there are any. The first one
+// of a scope that comes starts from a new snapshot.
+func (f *feed) round() (subscribed bool, err error) {
 	ctx, cancel := context.WithTimeout(f.ended, queryTimeout)
 	defer cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, g := range f.groups {
 		if err := f.tell(ctx, g); err != nil {
-			if f.ended.Err() == nil {
-				f.log.Warn("the event stream is late: changes cannot be read", "error", err)
-				time.AfterFunc(time.Second, f.look)
+			if f.ended.Err() != nil {
+				err = nil
 			}
-			return
+			return true, err
 		}
 	}
+	return f.count > 0, nil
 }
 
 // tell must be called with the lock held.
@@ -226,7 +208,12 @@ func (f *feed) subscribe(ctx context.Context, in store.Scope, after store.Snapsh
 	sub := &subscriber{make(chan message, maxQueued), key}
 	f.groups[key] = g
 	g.subs[sub] = true
-	f.count++
+	if f.count++; f.count == 1 {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
 	return sub, begin, nil
 }
 

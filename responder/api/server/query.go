@@ -38,6 +38,7 @@ const (
 	priorityKind
 	timeKind
 	numberKind
+	countKind // a whole number from 1 on
 	boolKind
 	fieldsKind
 )
@@ -45,6 +46,7 @@ const (
 // Parameters that several endpoints have.
 var (
 	sinceParameter = parameter{name: "since", kind: timeKind, says: "Leave out what is older."}
+	untilParameter = parameter{name: "until", kind: timeKind, says: "Leave out what is of then or younger."}
 	priorityAtMost = parameter{name: "priority", kind: priorityKind, enum: priorities(), says: "The least severe priority that is still shown."}
 	pageParameters = []parameter{
 		{name: "limit", kind: numberKind, says: "How many at most."},
@@ -122,6 +124,10 @@ func (p parameter) check(v string) error {
 		if n, err := strconv.Atoi(v); err != nil || n < 1 || n > api.MaxPage {
 			return problemf("bad_parameter", "%s: %.60q is no number from 1 to %d", p.name, v, api.MaxPage)
 		}
+	case countKind:
+		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < 1 {
+			return problemf("bad_parameter", "%s: %.60q is no whole number from 1 on", p.name, v)
+		}
 	case boolKind:
 		if v != "true" && v != "false" {
 			return problemf("bad_parameter", "%s: say true or false", p.name)
@@ -146,9 +152,17 @@ func (p parameters) priority() *alert.Priority {
 	return &got
 }
 
-func (p parameters) since() time.Time {
-	t, _ := time.Parse(time.RFC3339, p.values.Get("since"))
+func (p parameters) since() time.Time { return p.time("since") }
+
+func (p parameters) time(name string) time.Time {
+	t, _ := time.Parse(time.RFC3339, p.values.Get(name))
 	return t
+}
+
+// count is 0 where nothing is said.
+func (p parameters) count(name string) int64 {
+	n, _ := strconv.ParseInt(p.values.Get(name), 10, 64)
+	return n
 }
 
 // maybe is nil where nothing is said.

@@ -78,6 +78,8 @@ var expected = map[string]struct {
 	"GET /api/v1/agents":                         {"viewer", "", "", "", ""},
 	"GET /api/v1/agents/{cluster}/{node}":        {"viewer", "", "", "not_found", "not_found"},
 	"GET /api/v1/audit":                          {"viewer", "", "", "", ""},
+	"GET /api/v1/audit/stats":                    {"viewer", "", "", "", ""},
+	"GET /api/v1/audit/stories/{id}":             {"viewer", "", "", "", "not_found"},
 	"GET /api/v1/audit/verify":                   {"viewer", "", "", "forbidden", "forbidden"},
 	"GET /api/v1/audit/export":                   {"viewer", "", "", "forbidden", "forbidden"},
 	"POST /api/v1/audit/redactions":              {"admin", `{"cluster":"test","seq":999999,"field":"note","reason":"r"}`, "not_found", "forbidden", "forbidden"},
@@ -148,7 +150,7 @@ func ask(t *testing.T, e *apitest.Env, number int, pattern, body, token string) 
 	case strings.Contains(path, "approv") || strings.Contains(path, "reject"):
 		e.Wait(t, number, "requires-approval")
 		id = apitest.ActionID(number)
-	case strings.Contains(path, "actions/"):
+	case strings.Contains(path, "actions/") || strings.Contains(path, "stories/"):
 		e.Add(t, number)
 		if strings.HasSuffix(path, "cancel") {
 			sql(t, e, `UPDATE actions SET state = 'planned', executing_ns = NULL, executed_ns = NULL, verified_ns = NULL WHERE id = $1`, apitest.ActionID(number))

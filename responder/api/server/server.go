@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,6 +40,8 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
+	// Explain puts a recorded input to a loaded playbook again, and looks on.
+	Explain func(ctx context.Context, playbook string, input json.RawMessage) (playbook.Explanation, error)
 	// Loads says how loading them went.
 	Loads func() sandbox.Loads
 	// Evidence is what the record is compared with, beside the database's checkpoints.

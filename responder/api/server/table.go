@@ -126,15 +126,23 @@ func (s *Server) table() []route {
 		},
 		{
 			pattern: "GET /api/v1/audit", name: "listAudit", says: "List the record, the newest entry first.", role: v,
-			query: auditParameters, answer: api.Page[api.AuditEntry]{}, serve: list(auditFilter, s.Store.Audit, auditResource),
+			query: auditParameters, answer: api.Page[api.AuditEntry]{}, serve: s.listAudit,
+		},
+		{
+			pattern: "GET /api/v1/audit/stats", name: "countAudit", says: "Count the record's entries by some of day, cluster, kind, namespace, playbook, action and result; an answer has 10000 rows at most.", role: v,
+			query: countParameters, answer: api.Page[api.AuditCount]{}, serve: s.countAudit,
+		},
+		{
+			pattern: "GET /api/v1/audit/stories/{id}", name: "showStory", says: "Tell all about an action, an alert (its id or the last twelve digits) or an entry (its number, or CLUSTER/NUMBER).", role: v,
+			answer: api.Story{}, serve: s.showStory,
 		},
 		{
 			pattern: "GET /api/v1/audit/verify", name: "verifyAudit", says: "Check every chain of the record; that it is bad is in the answer.", role: v, whole: true,
 			answer: api.Verification{}, raw: s.verifyAudit, kind: ndjson,
 		},
 		{
-			pattern: "GET /api/v1/audit/export", name: "exportAudit", says: "Stream the whole record, one entry a line; docs/audit.md describes the format.", role: v, whole: true,
-			raw: s.exportAudit, kind: ndjson,
+			pattern: "GET /api/v1/audit/export", name: "exportAudit", says: "Stream the record, one entry a line; docs/audit.md describes the format.", role: v, whole: true,
+			query: exportParameters, raw: s.exportAudit, kind: ndjson,
 		},
 		{
 			pattern: "POST /api/v1/audit/redactions", name: "redactAudit", says: "Erase one value of one entry of the record, for good.", role: admin, whole: true,

@@ -172,8 +172,11 @@ func TestRemoteErrors(t *testing.T) {
 	tls.Client().CloseIdleConnections()
 
 	for _, bad := range []struct{ url, token, want string }{
-		{"ftp://x/b", "", "no http(s) URL"}, {"https:///b", "", "no http(s) URL"}, {"https://\x00", "", "no http(s) URL"},
-		{"https://u:p@x/b", "", "use a token's file"}, {"http://policies.example/b", "token", "over https alone"},
+		{"ftp://x/b", "", "no http(s) URL"},
+		{"https:///b", "", "no http(s) URL"},
+		{"https://\x00", "", "no http(s) URL"},
+		{"https://u:p@x/b", "", "use a token's file"},
+		{"http://policies.example/b", "token", "over https alone"},
 	} {
 		_, err := NewRemote(bad.url, bad.token, time.Minute, Unsigned())
 		require.ErrorContains(t, err, bad.want)

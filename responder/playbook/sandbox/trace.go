@@ -17,11 +17,19 @@ type RuleTrace struct {
 	Rule         string
 	File         string
 	Line, Column int
-	// True is how often its body held.
+	// True is how often its body held, Held its expressions as they did first.
 	True int
+	Held []Holding
 	// Failed is the expression of the body that went farthest and did not hold. It is
 	// nil for a rule that held or was never needed.
 	Failed *Failure
+}
+
+// Holding is an expression that held, on one line, with what it was about.
+type Holding struct {
+	Line   int
+	Text   string
+	Values []Named
 }
 
 // Failure is an expression that was false or undefined.
@@ -44,9 +52,11 @@ type Named struct{ Name, Value string }
 
 const (
 	// maxTraced bounds what is kept of one text, in bytes, maxValues the values of one
-	// failure, maxDepth how far Because goes, and maxFrames the queries that are followed.
+	// expression, maxHeld the expressions of one rule, maxDepth how far Because goes, and
+	// maxFrames the queries that are followed.
 	maxTraced = 200
 	maxValues = 8
+	maxHeld   = 32
 	maxDepth  = 5
 	maxFrames = 100_000
 )
@@ -89,13 +99,38 @@ func (t *tracer) TraceEvent(e topdown.Event) {
 				t.frames[e.QueryID] = r
 			}
 		case topdown.ExitOp:
-			r.True++
+			if r.True++; r.True == 1 {
+				r.Held = t.held(n, e)
+			}
 		}
 	case *ast.Expr:
 		if r := t.frames[e.QueryID]; r != nil && e.Op == topdown.FailOp && (r.Failed == nil || n.Index > r.Failed.index) {
 			r.Failed = t.failure(n, e)
 		}
 	}
+}
+
+// held are a rule's expressions as they were written: of some the compiler has made
+// several, whose texts are parts of the whole.
+func (t *tracer) held(n *ast.Rule, e topdown.Event) []Holding {
+	var all []Holding
+	for _, x := range n.Body {
+		if x.Location == nil {
+			continue
+		}
+		h := Holding{Line: x.Location.Row, Text: oneLine(string(x.Location.Text))}
+		part := func(of, whole Holding) bool { return of.Line == whole.Line && strings.Contains(whole.Text, of.Text) }
+		if h.Text == "" || slices.ContainsFunc(all, func(o Holding) bool { return part(h, o) }) {
+			continue
+		}
+		all = slices.DeleteFunc(all, func(o Holding) bool { return part(o, h) })
+		if len(all) == maxHeld {
+			break
+		}
+		h.Values = t.values(string(x.Location.Text), e)
+		all = append(all, h)
+	}
+	return all
 }
 
 func (t *tracer) failure(n *ast.Expr, e topdown.Event) *Failure {

@@ -1,0 +1,10 @@
+package store
+
+// The queries themselves, for the tests of their plans.
+var (
+	AuditQuery = auditQuery
+	CountQuery = countQuery
+)
+
+// ForValues is how they are run.
+const ForValues = forValues
