@@ -52,7 +52,8 @@ REF   ?= riposte.local/riposte:dev
 image: bin/riposte ## Build Riposte's OCI image, bin/riposte.tar, and its SBOM: REF=NAME:TAG names it
 	@cd deploy/image && CGO_ENABLED=0 go build -trimpath -o ../../bin/image .
 	@bin/image build -o $(IMAGE) -name $(REF) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
-		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" bin/riposte
+		-created "$$(TZ=UTC git log -1 --date=iso-strict-local --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)" \
+		-npm web/package-lock.json bin/riposte
 
 image-load: image ## Load the image into the local cluster
 	@deploy/cluster/cluster load $(IMAGE)
@@ -75,7 +76,7 @@ cluster-shell: ## A shell inside it, with kubectl
 	@deploy/cluster/cluster shell
 
 ##@ Check
-.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules fmt
+.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules bench-audit fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -93,6 +94,13 @@ e2e-cluster: ## Only the tests on a real cluster, which they start and end
 	@deploy/cluster/build.sh kube netpold node >/dev/null
 	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./...
 
+chart-test: ## The Helm chart: lint, golden files, schema, and what a real API server says to it
+	@deploy/cluster/build.sh
+	cd deploy/helm/test && CI=true go test -count=1 ./...
+
+chart-docs: ## Write the chart's golden files and the table of its values anew
+	cd deploy/helm/test && go test -count=1 -run 'TestGolden|TestReadme' . -args -update
+
 campaign: ## The fault campaign, a minute and a half: SEED=N makes the faults of an earlier one
 	@.make/need postgres race
 	@deploy/cluster/build.sh
@@ -108,6 +116,8 @@ lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@echo "building the linter (the first time takes some minutes)"
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	CGO_ENABLED=0 GOFLAGS=-trimpath bin/golangci-lint run ./...
+	cd deploy/image && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./...
+	cd deploy/cluster && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./netpold ./node ./pause ./probe
 	go mod tidy -diff
 	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
 	bin/riposte playbooks check
@@ -115,7 +125,7 @@ lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	cd web && npm run lint
 
 verify: generate ## Fail if a generated file is not what its source makes
-	@git diff --exit-code --stat -- bpf docs playbooks agent responder || { echo "generated files differ: run make generate and commit the result"; exit 1; }
+	@git diff --exit-code --stat -- bpf docs playbooks agent responder deploy/helm || { echo "generated files differ: run make generate and commit the result"; exit 1; }
 
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	@.make/fuzz
@@ -133,6 +143,10 @@ soak: ## The agent's memory under a mixed load for MINUTES (10)
 bench-rules: ## What the rules cost on a busy node's stream: RIPOSTE_FALCO_RULES=DIR takes Falco's
 	GOMAXPROCS=1 go test -run '^$$' -bench BenchmarkRules -benchtime 10x ./agent/rules $(ARGS)
 	@.make/bench-rules
+
+bench-audit: ## Each question of docs/audit.md on a record of ENTRIES (10000000): some 20 GB of disk, a quarter of an hour
+	@.make/need postgres
+	RIPOSTE_BENCH_ENTRIES=$(or $(ENTRIES),10000000) go test -run '^$$' -bench BenchmarkQuestions -benchtime 200x -timeout 3h ./responder/store $(ARGS)
 
 fmt: ## Format Go and C
 	gofmt -w $$(git ls-files '*.go')

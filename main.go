@@ -11,6 +11,7 @@ import (
 
 	agent "riposte/agent/command"
 	"riposte/deploy/standalone"
+	"riposte/deploy/standalone/keyset"
 	"riposte/deploy/standalone/nodes"
 	"riposte/deploy/standalone/sandbox"
 	responder "riposte/responder/command"
@@ -52,7 +53,7 @@ attacks a container of its own.`,
 		Version:       version,
 	}
 	root.AddCommand(standalone.NewUp(version, web.FS()), standalone.NewDrill(version, web.FS()))
-	root.AddCommand(agent.NewAgent(version), agent.NewRules(), agent.NewReplay(), nodes.New(), newVersion())
+	root.AddCommand(agent.NewAgent(version), agent.NewRules(), agent.NewReplay(), nodes.New(), keyset.New(), newVersion())
 	root.AddCommand(responder.New(version, web.FS())...)
 	return root
 }

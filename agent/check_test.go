@@ -74,3 +74,18 @@ func TestChecks(t *testing.T) {
 	pod.Exec(t, id, "/tiny", "/none")
 	require.Contains(t, out.of(t, "No check", id, before+1)[before].Output, "(/tiny /none)", "the probe of another container is none here")
 }
+
+// The built-in rules are loaded before files of one's own, where those say so.
+func TestEmbeddedRulesComeFirst(t *testing.T) {
+	own := rulesFile(t, "- rule: Mine\n  desc: x\n  condition: evt.type = open\n  output: x\n  priority: INFO\n")
+	count := func(files ...string) int {
+		set, _, err := (&agent.Options{RuleFiles: files}).LoadRules()
+		require.NoError(t, err, files)
+		return len(set.Rules())
+	}
+	require.Equal(t, count()+1, count(agent.EmbeddedRules, own))
+	require.Equal(t, count(), count(agent.EmbeddedRules))
+	require.Equal(t, 1, count(own))
+	_, _, err := (&agent.Options{RuleFiles: []string{own, agent.EmbeddedRules}}).LoadRules()
+	require.ErrorContains(t, err, "embedded: no such file", "anywhere else it is a file's name")
+}

@@ -19,6 +19,9 @@ import (
 // InCluster as Options.Kubeconfig stands for the service account of the agent's pod.
 const InCluster = "in-cluster"
 
+// EmbeddedRules as the first of Options.RuleFiles stands for the built-in rules.
+const EmbeddedRules = "embedded"
+
 // EmbeddedRecording as Options.Recording stands for the recording in the binary.
 const EmbeddedRecording = "embedded"
 
@@ -35,8 +38,9 @@ type Options struct {
 
 	// NATS is the bus's address. Empty: alerts are only printed, and no order is taken.
 	NATS string
-	// NATSKeyFile holds this node's nkey seed. Needed with NATS.
-	NATSKeyFile string
+	// NATSKeyFile holds this node's nkey seed, NATSTokenFile a token that a cluster vouches
+	// for. One of them is needed with NATS.
+	NATSKeyFile, NATSTokenFile string
 	// OrderKeyFile holds the responder's public Ed25519 key. Empty: no order is taken.
 	OrderKeyFile string
 	// DataDir keeps the spool of unacknowledged alerts and the ledger of orders.
@@ -220,8 +224,8 @@ func (o *Options) Check() error {
 	if _, err := publish.ParseFormat(string(o.Encoding.Format)); err != nil {
 		errs = append(errs, err)
 	}
-	if o.NATS != "" && o.NATSKeyFile == "" {
-		errs = append(errs, errors.New("a NATS address needs this node's key: give the file with its nkey seed"))
+	if o.NATS != "" && (o.NATSKeyFile == "") == (o.NATSTokenFile == "") {
+		errs = append(errs, errors.New("a NATS address needs this node's key: give the file with its nkey seed, or else with a token"))
 	}
 	if o.NATS == "" && o.OrderKeyFile != "" {
 		errs = append(errs, errors.New("orders come over NATS: give its address, or leave out the order key"))

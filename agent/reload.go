@@ -170,6 +170,7 @@ func (o *Options) keepFixed(old *Options) (keys []string) {
 		{"riposte.node", &o.Node, &old.Node},
 		{"riposte.nats", &o.NATS, &old.NATS},
 		{"riposte.nats_key", &o.NATSKeyFile, &old.NATSKeyFile},
+		{"riposte.nats_token", &o.NATSTokenFile, &old.NATSTokenFile},
 		{"riposte.order_key", &o.OrderKeyFile, &old.OrderKeyFile},
 		{"riposte.data", &o.DataDir, &old.DataDir},
 		{"riposte.kubeconfig", &o.Kubeconfig, &old.Kubeconfig},

@@ -23,7 +23,10 @@ type ruleFiles struct {
 
 // names lists the files of all paths; absent are those that do not exist.
 func (r *ruleFiles) names() (names, absent []string, err error) {
-	for _, path := range r.paths {
+	for i, path := range r.paths {
+		if i == 0 && path == EmbeddedRules {
+			continue
+		}
 		more, err := config.Expand(path)
 		if errors.Is(err, fs.ErrNotExist) && r.optional {
 			absent = append(absent, path)
@@ -52,7 +55,10 @@ func (r *ruleFiles) read() (files []rules.File, absent []string, err error) {
 			return nil, nil, fmt.Errorf("read a rules file: %s was loaded before and is gone", path)
 		}
 	}
-	if len(names) == 0 {
+	if r.paths[0] == EmbeddedRules {
+		files = defaults.Files()
+	}
+	if len(names)+len(files) == 0 {
 		return nil, nil, fmt.Errorf("there is no rules file in %q", r.paths)
 	}
 	for _, name := range names {

@@ -157,7 +157,7 @@ func (a *Agent) openBus() (err error) {
 		return nil
 	}
 	a.bus, err = bus.Connect(bus.Options{
-		URL: a.opt.NATS, SeedFile: a.opt.NATSKeyFile, Cluster: a.opt.Cluster, Node: a.opt.Node, Log: a.opt.Log.With("component", "bus"),
+		URL: a.opt.NATS, SeedFile: a.opt.NATSKeyFile, TokenFile: a.opt.NATSTokenFile, Cluster: a.opt.Cluster, Node: a.opt.Node, Log: a.opt.Log.With("component", "bus"),
 	})
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ import (
 	"riposte/responder/store"
 )
 
-//go:generate go run ./generate ../docs/actions.md ../docs/openapi.json
+//go:generate go run ./generate ../docs/actions.md ../docs/openapi.json ../deploy/helm/riposte/files/permissions.yaml
 
 // nodeActions are done by a node's agent, on its order.
 func nodeActions(orders node.Orders) []action.Action {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"riposte/responder/action"
+	"riposte/responder/bus"
 	"riposte/responder/kube"
 	"riposte/responder/playbook"
 )
@@ -38,8 +39,23 @@ func (r *Responder) startCluster(ctx context.Context) ([]action.Action, error) {
 		return nil, err
 	}
 	r.review = client.ReviewToken
+	r.startAdmission(client)
 	r.binder, r.places = binder, kube.NewPlaces(client, r.o.Log)
 	return clusterActions(client, r.protects), nil
+}
+
+// nodeAudience is whom an agent's token is for: one that leaks is of no use elsewhere.
+const nodeAudience = "riposte-nats"
+
+// startAdmission lets agents in to the bus whose pods the cluster vouches for.
+func (r *Responder) startAdmission(client *kube.Client) {
+	if r.secrets.nodeAuthSeed == nil {
+		return
+	}
+	admit := bus.AdmissionOptions{Seed: r.secrets.nodeAuthSeed, Cluster: r.o.Cluster, Node: func(ctx context.Context, token string) (node, why string, err error) {
+		return client.NodeOfToken(ctx, token, nodeAudience, r.o.NodeAuthAccount)
+	}}
+	r.cleanups.add("the admission of agents", background(func(ctx context.Context) { r.report(ctx, "let agents in", r.bus.Admit(ctx, admit)) }))
 }
 
 // protects is what drain_node asks about each pod of a node.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"riposte/responder/incident"
@@ -37,6 +38,12 @@ type Options struct {
 	NATS string
 	// NATSKeyFile holds the responder's nkey seed. Needed.
 	NATSKeyFile string
+	// NodeAuthKeyFile holds the seed of the account key (SA…) in whose name agents are let
+	// in to NATS by their pod's token, see docs/nats.md. Default: only those with a key.
+	NodeAuthKeyFile string
+	// NodeAuthAccount is the service account of the agents, namespace/name. Needed with
+	// NodeAuthKeyFile, as is Kubeconfig.
+	NodeAuthAccount string
 	// OrderKeyFile holds the Ed25519 private key that signs orders, PEM in PKCS #8. Needed.
 	OrderKeyFile string
 	// CheckpointKeyFile holds the Ed25519 private key that signs checkpoints of the record,
@@ -188,6 +195,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if (o.IntakeListen == "") != (o.IntakeIdentities == "") {
 		missing = append(missing, errors.New("the intake needs an address and a file of identities, both or none"))
+	}
+	if (o.NodeAuthKeyFile == "") != (o.NodeAuthAccount == "") || o.NodeAuthKeyFile != "" && o.Kubeconfig == "" {
+		missing = append(missing, errors.New("to let agents in by their tokens the responder needs a key, the agents' service account and a cluster, all or none"))
+	}
+	if namespace, name, ok := strings.Cut(o.NodeAuthAccount, "/"); o.NodeAuthAccount != "" && (!ok || namespace == "" || name == "") {
+		missing = append(missing, fmt.Errorf("the agents' service account %q is not like namespace/name", o.NodeAuthAccount))
 	}
 	return o, errors.Join(append(missing, o.checkBundle())...)
 }

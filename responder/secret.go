@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"riposte/responder/api/access"
+	"riposte/responder/bus"
 )
 
 // maxSecret bounds a key's or token's file.
@@ -25,7 +26,9 @@ const minToken = 16
 // secrets are read once, when the responder is made.
 type secrets struct {
 	natsSeed []byte
-	orderKey ed25519.PrivateKey
+	// nodeAuthSeed lets agents in, nil for none.
+	nodeAuthSeed []byte
+	orderKey     ed25519.PrivateKey
 	// checkpointKey signs the record's checkpoints, nil for none; the old one hands over to it.
 	checkpointKey, oldCheckpointKey ed25519.PrivateKey
 	// principals are the bearer of the one token, and people with their own.
@@ -37,6 +40,14 @@ type secrets struct {
 func readSecrets(o Options) (s secrets, err error) {
 	if s.natsSeed, err = readSecret("the NATS key", o.NATSKeyFile); err != nil {
 		return s, err
+	}
+	if o.NodeAuthKeyFile != "" {
+		if s.nodeAuthSeed, err = readSecret("the key that lets agents in", o.NodeAuthKeyFile); err != nil {
+			return s, err
+		}
+		if _, err := bus.AccountKey(s.nodeAuthSeed); err != nil {
+			return s, fmt.Errorf("%s: %w", o.NodeAuthKeyFile, err)
+		}
 	}
 	for _, k := range []struct {
 		what, file string

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -26,10 +27,11 @@ import (
 type Options struct {
 	// URL is the server's address, nats://host:port; several are separated by commas.
 	URL string
-	// SeedFile holds this node's nkey seed.
-	SeedFile string
-	Cluster  string
-	Node     string
+	// SeedFile holds this node's nkey seed, or TokenFile a token that says who we are. The
+	// token is read again at each connection, for others replace it before it ends.
+	SeedFile, TokenFile string
+	Cluster             string
+	Node                string
 	// AckTimeout is how long an alert may be without its acknowledgement before it
 	// counts as not arrived; 5 s if 0.
 	AckTimeout time.Duration
@@ -78,7 +80,7 @@ func Connect(opt Options) (*Conn, error) {
 	if u, err := url.Parse(opt.URL); err != nil || u.Host == "" {
 		return nil, fmt.Errorf("the NATS address %q is not like nats://127.0.0.1:4222", opt.URL)
 	}
-	key, err := key(opt.SeedFile)
+	key, err := credential(opt)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +103,42 @@ func Connect(opt Options) (*Conn, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// maxToken bounds the token's file.
+const maxToken = 64 << 10
+
+func credential(opt Options) (nats.Option, error) {
+	if opt.TokenFile == "" {
+		return key(opt.SeedFile)
+	}
+	if _, err := token(opt.TokenFile); err != nil {
+		return nil, err
+	}
+	return nats.TokenHandler(func() string {
+		t, err := token(opt.TokenFile)
+		if err != nil {
+			opt.Log.Error("the bus gets no token", "error", err)
+		}
+		return t
+	}), nil
+}
+
+func token(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("read the NATS token: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxToken))
+	if err != nil {
+		return "", fmt.Errorf("read the NATS token: %w", err)
+	}
+	t := firstLine(b)
+	if t == "" || len(t) == maxToken {
+		return "", fmt.Errorf("%s does not hold a token", file)
+	}
+	return t, nil
 }
 
 // key reads the seed and returns the option that signs with it. The seed stays
@@ -168,7 +206,9 @@ func (c *Conn) dial(key nats.Option) (*nats.Conn, error) {
 	switch {
 	case err == nil:
 		return nc, nil
-	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), isNetwork(err):
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), isNetwork(err),
+		// Whom the server asks about a token may be away, or not know this pod yet.
+		c.opt.TokenFile != "" && errors.Is(err, nats.ErrAuthorization):
 		log.Warn("the bus does not answer yet, alerts wait in the spool", "url", c.opt.URL, "error", err)
 		return nats.Connect(c.opt.URL, append(options, nats.RetryOnFailedConnect(true))...)
 	case errors.Is(err, nats.ErrAuthorization):

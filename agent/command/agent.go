@@ -119,7 +119,7 @@ The flags of Falco that only print something work here too: -V, -L, -l, --list,
 
 // keys are the keys of the configuration that flags set.
 var keys = map[string]string{
-	"cluster": "riposte.cluster", "node": "riposte.node", "nats": "riposte.nats", "nats-key": "riposte.nats_key", "order-key": "riposte.order_key",
+	"cluster": "riposte.cluster", "node": "riposte.node", "nats": "riposte.nats", "nats-key": "riposte.nats_key", "nats-token": "riposte.nats_token", "order-key": "riposte.order_key",
 	"data": "riposte.data", "spool-bytes": "riposte.spool_bytes", "rules": "rules_files", "kubeconfig": "riposte.kubeconfig",
 	"recording": "riposte.recording", "cgroup-root": "riposte.cgroup_root", "output": "json_output", "json-include-riposte": "json_include_riposte",
 	"quiet": "stdout_output.enabled", "log-level": "log_level",
@@ -133,6 +133,7 @@ func defineFlags(c *cobra.Command) {
 	f.String("node", "", "this node's name in alerts (default the host's name)")
 	f.String("nats", "", "the bus, such as nats://127.0.0.1:4222; empty: alerts are only printed")
 	f.String("nats-key", "", "file with this node's nkey seed")
+	f.String("nats-token", "", "file with a token in place of a key: a pod's, which the cluster vouches for")
 	f.String("order-key", "", "file with the responder's public key; empty: no order is taken")
 	f.String("data", "", `folder for unacknowledged alerts and handled orders (default "/var/lib/riposte/agent")`)
 	f.Int64("spool-bytes", 0, "bound of the unacknowledged alerts on disk (default 268435456)")

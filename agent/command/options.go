@@ -18,7 +18,7 @@ import (
 func options(c *config.Config, out io.Writer, log *slog.Logger) agent.Options {
 	r, priority := &c.Riposte, alert.Priority(c.Priority)
 	o := agent.Options{
-		Cluster: r.Cluster, Node: r.Node, NATS: r.NATS, NATSKeyFile: r.NATSKey, OrderKeyFile: r.OrderKey, DataDir: r.Data, SpoolBytes: r.SpoolBytes,
+		Cluster: r.Cluster, Node: r.Node, NATS: r.NATS, NATSKeyFile: r.NATSKey, NATSTokenFile: r.NATSToken, OrderKeyFile: r.OrderKey, DataDir: r.Data, SpoolBytes: r.SpoolBytes,
 		Kubeconfig: r.Kubeconfig, Recording: r.Recording, CgroupRoot: r.CgroupRoot, MaxProcesses: r.MaxProcesses, RingBytes: r.RingBytes, Own: agent.OwnHidden,
 		Containers: &agent.Containers{CRI: r.Containers.CRI, Docker: r.Containers.Docker, Wait: time.Duration(r.Containers.Wait)},
 		RuleFiles:  c.RulesFiles, WatchFiles: c.WatchConfigFiles, ConfigFiles: c.Files, ConfigPaths: c.Paths(),

@@ -33,7 +33,7 @@ type Config struct {
 	WatchConfigFiles bool `key:"watch_config_files"`
 
 	// RulesFiles are files and folders in the order in which they are loaded. Empty:
-	// the rules in the binary.
+	// the rules in the binary, for which "embedded" stands if it is the first.
 	RulesFiles   []string     `key:"rules_files"`
 	Rules        []Selection  `key:"rules"`
 	Priority     Priority     `key:"priority"`
@@ -254,6 +254,7 @@ type Riposte struct {
 	Node       string `key:"node"`
 	NATS       string `key:"nats"`
 	NATSKey    string `key:"nats_key"`
+	NATSToken  string `key:"nats_token"`
 	OrderKey   string `key:"order_key"`
 	Data       string `key:"data"`
 	SpoolBytes int64  `key:"spool_bytes"`

@@ -5,6 +5,7 @@
 #   kube-cp   etcd and kube-apiserver in one process, for tests (cp/)
 #   kube      all programs of Kubernetes in one file (kube/)
 #   node, netpold, pause, probe   the rest of a cluster, small
+#   dns       CoreDNS (dns/, a module of its own)
 #
 # Kubernetes is large: the first build takes about ten minutes on two cores.
 #
@@ -23,6 +24,7 @@ case ${1-} in
 -*) echo "build.sh: unknown argument $1; use names of programs, or --path first" >&2 && exit 2 ;;
 esac
 cache=${RIPOSTE_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or RIPOSTE_CACHE}/.cache}/riposte}
+[[ $cache == /* ]] || cache=$OLDPWD/$cache
 version=$(awk '$1 == "k8s.io/kubernetes" { print substr($2, 2); exit }' go.mod)
 export CGO_ENABLED=0 GOWORK=off
 
@@ -33,9 +35,9 @@ path() {
 	echo "$cache/$1/$1-$version-$(uname -m)-$hash"
 }
 
-# build PROGRAM SOURCES PATH, in a subshell of its own: its trap needs its variables
+# build PROGRAM PATH MODULE PACKAGE, in a subshell of its own: its trap needs its variables
 build() (
-	name=$1 sources=$2 program=$3 dir=${3%/*} next=10
+	name=$1 program=$2 module=$3 package=$4 dir=${2%/*} next=10
 	say() { printf '%s: %s\n' "$name" "$*" >&2; }
 	mkdir -p "$dir"
 	exec 9>"$dir/lock"
@@ -48,15 +50,15 @@ build() (
 	work=$(mktemp -d "$dir/build.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	[[ $name != kube* ]] || say "fetching Kubernetes $version, if it is not there yet (about 600 MB unpacked)"
-	go list -deps "./$sources" >"$work/packages"
+	go list -C "$module" -deps "$package" >"$work/packages"
 	total=$(wc -l <"$work/packages")
 
 	stamp=k8s.io/component-base/version
 	IFS=. read -r major minor _ <<<"$version"
 	# Any other -trimpath or CGO_ENABLED would compile all of Kubernetes once more.
-	go build -v -trimpath -buildvcs=false -o "$work/program" \
+	go build -C "$module" -v -trimpath -buildvcs=false -o "$work/program" \
 		-ldflags "-s -w -X $stamp.gitVersion=v$version -X $stamp.gitMajor=$major -X $stamp.gitMinor=$minor" \
-		"./$sources" 2>"$work/log" &
+		"$package" 2>"$work/log" &
 	compiler=$!
 	# Without this, Ctrl-C or a test's deadline would leave the compiler running.
 	trap 'kill $compiler 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -82,14 +84,16 @@ build() (
 
 [[ $# -gt 0 ]] || set -- kube-cp
 for name in "$@"; do
+	sources=$name module=. package=./$name
 	case $name in
-	kube-cp) sources=cp ;;
-	kube | node | netpold | pause | probe) sources=$name ;;
+	kube-cp) sources=cp package=./cp ;;
+	dns) module=dns package=. ;;
+	kube | node | netpold | pause | probe) ;;
 	*) echo "build.sh: there is no program $name" >&2 && exit 2 ;;
 	esac
 	program=$(path "$name" "$sources")
 	if [[ -z $only_path && ! -x $program ]]; then
-		build "$name" "$sources" "$program"
+		build "$name" "$program" "$module" "$package"
 	fi
 	echo "$program"
 done

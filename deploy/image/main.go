@@ -1,7 +1,7 @@
 // Command image makes OCI images from files, without a Docker engine, and pushes
 // them. The same files make the same image, byte for byte, on every machine.
 //
-//	image build -o FILE.tar [-name REF] [-version V] [-revision COMMIT] [-created TIME] BINARY
+//	image build -o FILE.tar [-name REF] [-version V] [-revision COMMIT] [-created TIME] [-npm PACKAGE-LOCK] BINARY
 //	image pack -o FILE.tar -name REF [-entrypoint PATH] SOURCE:PATH... [PATH=TARGET...]
 //	image push FILE.tar REF
 //
@@ -21,15 +21,16 @@ import (
 	"time"
 )
 
-const usage = `usage: image build -o FILE.tar [-name REF] [-version V] [-revision COMMIT] [-created TIME] BINARY
+const usage = `usage: image build -o FILE.tar [-name REF] [-version V] [-revision COMMIT] [-created TIME] [-npm PACKAGE-LOCK] BINARY
        image pack -o FILE.tar -name REF [-entrypoint PATH] SOURCE:PATH... [PATH=TARGET...]
        image push FILE.tar REF
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		os.Exit(1)
 	}
@@ -60,6 +61,7 @@ func build(args []string) error {
 	version := flags.String("version", "dev", "version, for the labels")
 	revision := flags.String("revision", "", "commit, for the labels")
 	created := flags.String("created", "1970-01-01T00:00:00Z", "the source's time, RFC 3339; the build's would differ each time")
+	lock := flags.String("npm", "", "the console's package-lock.json, for the SBOM")
 	_ = flags.Parse(args)
 	if flags.NArg() != 1 {
 		return fmt.Errorf("build takes one binary, not %d", flags.NArg())
@@ -68,7 +70,7 @@ func build(args []string) error {
 	if err != nil {
 		return fmt.Errorf("-created: %w", err)
 	}
-	a, err := riposte(flags.Arg(0), about{version: *version, revision: *revision, created: at.UTC()})
+	a, err := riposte(flags.Arg(0), about{version: *version, revision: *revision, created: at.UTC(), packageLock: *lock})
 	if err != nil {
 		return err
 	}
@@ -99,7 +101,15 @@ func pack(args []string) error {
 		if err != nil {
 			return err
 		}
-		files = append(files, file{path: path, text: text, mode: 0o755})
+		info, err := os.Stat(source)
+		if err != nil {
+			return err
+		}
+		mode := int64(0o644) // whatever the umask was
+		if info.Mode()&0o100 != 0 {
+			mode = 0o755
+		}
+		files = append(files, file{path: path, text: text, mode: mode})
 	}
 	a, err := packed(files, *entrypoint)
 	if err != nil {

@@ -21,6 +21,9 @@ import (
 type about struct {
 	version, revision string
 	created           time.Time
+	// packageLock is the console's package-lock.json; without it the SBOM lists
+	// nothing of the console.
+	packageLock string
 }
 
 // artifact is an image and what belongs to it.
@@ -89,7 +92,13 @@ func riposte(binary string, is about) (artifact, error) {
 	if !ok {
 		return artifact{}, errors.New("the annotated image is no image")
 	}
-	sbom, err := spdx(text, info, is)
+	var console []spdxPackage
+	if is.packageLock != "" {
+		if console, err = npmPackages(is.packageLock); err != nil {
+			return artifact{}, err
+		}
+	}
+	sbom, err := spdx(text, info, console, is)
 	return artifact{image: annotated, sbom: sbom}, err
 }
 

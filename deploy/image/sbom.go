@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,9 +62,9 @@ type spdxRelationship struct {
 	To   string `json:"relatedSpdxElement"`
 }
 
-// spdx lists what a binary was built from, as the binary itself tells it: the Go
-// release and each module with its version and hash.
-func spdx(binary []byte, info *debug.BuildInfo, is about) ([]byte, error) {
+// spdx lists what a binary was built from: the Go release and each module with its
+// version and hash, as the binary itself tells it, and the console's packages.
+func spdx(binary []byte, info *debug.BuildInfo, console []spdxPackage, is about) ([]byte, error) {
 	sum := sha256.Sum256(binary)
 	hash := hex.EncodeToString(sum[:])
 	const product = "SPDXRef-riposte"
@@ -73,25 +74,24 @@ func spdx(binary []byte, info *debug.BuildInfo, is about) ([]byte, error) {
 		CreationInfo:  spdxCreation{Created: is.created.Format(time.RFC3339), Creators: []string{"Tool: riposte-image"}},
 		Relationships: []spdxRelationship{{"SPDXRef-DOCUMENT", "DESCRIBES", product}},
 	}
-	main := newPackage(product, "riposte", is.version)
-	main.Declared, main.Checksums = "Apache-2.0", []spdxChecksum{{"SHA256", hash}}
+	main := newPackage("riposte", is.version)
+	main.ID, main.Declared, main.Checksums = product, "Apache-2.0", []spdxChecksum{{"SHA256", hash}}
 	doc.Packages = append(doc.Packages, main)
 
-	release := strings.TrimPrefix(info.GoVersion, "go")
-	parts := []spdxPackage{newPackage("", "stdlib", release)}
+	parts := []spdxPackage{goModule("stdlib", strings.TrimPrefix(info.GoVersion, "go"))}
 	for _, module := range info.Deps {
 		if module.Replace != nil {
 			module = module.Replace
 		}
-		p := newPackage("", module.Path, module.Version)
+		p := goModule(module.Path, module.Version)
 		p.Location = "https://" + module.Path
 		if module.Sum != "" {
 			p.Comment = "go.sum: " + module.Sum
 		}
 		parts = append(parts, p)
 	}
-	for i, p := range parts {
-		p.ID = fmt.Sprintf("SPDXRef-module-%d", i)
+	for i, p := range slices.Concat(parts, console) {
+		p.ID = fmt.Sprintf("SPDXRef-part-%d", i)
 		doc.Packages = append(doc.Packages, p)
 		doc.Relationships = append(doc.Relationships, spdxRelationship{product, "DEPENDS_ON", p.ID})
 	}
@@ -99,14 +99,16 @@ func spdx(binary []byte, info *debug.BuildInfo, is about) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// newPackage leaves open what the binary does not tell.
-func newPackage(id, name, version string) spdxPackage {
-	p := spdxPackage{
-		ID: id, Name: name, Version: version, Location: "NOASSERTION",
+// newPackage leaves open what nobody has told.
+func newPackage(name, version string) spdxPackage {
+	return spdxPackage{
+		Name: name, Version: version, Location: "NOASSERTION",
 		Declared: "NOASSERTION", Concluded: "NOASSERTION", Copyright: "NOASSERTION",
 	}
-	if id == "" {
-		p.References = []spdxRef{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + name + "@" + version}}
-	}
+}
+
+func goModule(path, version string) spdxPackage {
+	p := newPackage(path, version)
+	p.References = []spdxRef{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + version}}
 	return p
 }

@@ -143,7 +143,7 @@ func TestBodyIsCanonical(t *testing.T) {
 	var note, params string
 	require.NoError(t, s.Pool().QueryRow(t.Context(), `SELECT body, note, note_salt, params FROM audit`).Scan(&body, &note, &salt, &params))
 	require.Equal(t, "entry 1", note)
-	require.Equal(t, `{"a":[1.50,12345678901234567890],"b":1}`, params)
+	require.Equal(t, []byte(`{"a":[1.50,12345678901234567890],"b":1}`), []byte(params))
 	var said struct {
 		Sealed    map[string]string `json:"sealed"`
 		WrittenNS int64             `json:"written_ns"`
@@ -152,11 +152,11 @@ func TestBodyIsCanonical(t *testing.T) {
 	digest := audit.Digest("note", audit.Seal{Salt: salt, Value: note})
 	require.Equal(t, hex.EncodeToString(digest[:]), said.Sealed["note"])
 	require.WithinDuration(t, time.Now(), time.Unix(0, said.WrittenNS), time.Hour)
-	require.Equal(t, fmt.Sprintf(`{"actor":"playbook:kill-on-critical@5f1e","at_ns":1800000000001234567,"cluster":"c","kind":"action.result","result":"succeeded","schema":2,`+
+	require.Equal(t, fmt.Appendf(nil, `{"actor":"playbook:kill-on-critical@5f1e","at_ns":1800000000001234567,"cluster":"c","kind":"action.result","result":"succeeded","schema":2,`+
 		`"sealed":{"note":%q,"params":%q,"reason":%q},"what":{"kind":"container","labels":{"app":"x","b":"2"},"name":"cart","namespace":"shop","node":"n",`+
 		`"object":"c/container/n/abc/1/2","type":"kill_container","uid":"abc"},"when":{"agent_ns":2,"decided_ns":4,"executed_ns":5,"kernel_ns":1,"received_ns":3,"verified_ns":6},`+
 		`"why":{"alert_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","playbook":"kill-on-critical","revision":"5f1e","rule":"Terminal shell in container"},"written_ns":%d}`,
-		said.Sealed["note"], said.Sealed["params"], said.Sealed["reason"], said.WrittenNS), string(body))
+		said.Sealed["note"], said.Sealed["params"], said.Sealed["reason"], said.WrittenNS), body)
 	require.True(t, verify(t, s).OK)
 }
 

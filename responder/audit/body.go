@@ -130,7 +130,8 @@ func (o *object) nest(k string, write func(*object)) {
 		o.b, o.some = inner.b[:before], some
 		return
 	}
-	o.b = append(inner.b, '}')
+	inner.b = append(inner.b, '}')
+	o.b = inner.b
 }
 
 // appendString writes a JSON string; bytes that are no UTF-8 become U+FFFD.

@@ -31,11 +31,11 @@ func (c *cursor) take(b byte) bool {
 }
 
 // open begins an object.
-func (c *cursor) open() (o reading) {
+func (c *cursor) open() reading {
 	if c.err = nil; !c.take('{') {
 		c.err = errForm
 	}
-	return o
+	return reading{}
 }
 
 // next goes to the value of the next key; keys must come in alphabetical order, so

@@ -113,7 +113,7 @@ func exportSigned(ctx context.Context, tx pgx.Tx, lines *json.Encoder, cluster s
 }
 
 func (r *Row) appendLine(b []byte) []byte {
-	hexed := func(v []byte) string { return hex.EncodeToString(v) }
+	hexed := hex.EncodeToString
 	o := object{b: append(b, `{"entry":{`...)}
 	o.text("body", string(r.Body))
 	o.text("cluster", r.Cluster)

@@ -182,7 +182,7 @@ func TestTamperingAtEveryPositionIsFound(t *testing.T) {
 func TestCheckpointsThatContradict(t *testing.T) {
 	c := exportedChain(t, 60, 20)
 	key := newKey(t)
-	sign := func(p audit.Point, with ed25519.PrivateKey) audit.Point { return signPoint(p, with) }
+	sign := signPoint
 	last := c.evidence.Checkpoints[2]
 	for name, x := range map[string]struct {
 		change func(e *audit.Evidence)

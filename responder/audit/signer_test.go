@@ -62,7 +62,7 @@ func TestCheckpointsComeAfterEntriesAndAfterTime(t *testing.T) {
 	require.EqualValues(t, 14, signedTo(t, s, e))
 	now = now.Add(time.Hour)
 	round(t, signer, false)
-	require.EqualValues(t, map[string]uint64{"signed": 3, "refused": 0, "unsent": 0}, signer.Counts(), "nothing new, nothing signed")
+	require.Equal(t, map[string]uint64{"signed": 3, "refused": 0, "unsent": 0}, signer.Counts(), "nothing new, nothing signed")
 }
 
 func TestTheOldKeyHandsOver(t *testing.T) {

@@ -55,6 +55,8 @@ type Bus struct {
 	hearing atomic.Int64
 	// counters, see Counts
 	reconnects, receiptsBad, ordersRepeated, heartbeatsDropped, announcesFailed, clustersOver, errors atomic.Uint64
+	// admissions are agents that were let in; see Admit
+	admissions, admissionsRefused, admissionsFailed, admissionsDropped atomic.Uint64
 }
 
 // Connect connects once, with an error that says what is wrong, and from then on
@@ -96,8 +98,12 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
-			if s != nil && errors.Is(err, nats.ErrSlowConsumer) {
-				b.heartbeatsDropped.Add(1) // the only subscriptions with a bound of their own
+			if s != nil && errors.Is(err, nats.ErrSlowConsumer) { // of those with a bound of their own
+				if s.Subject == AdmissionSubject {
+					b.admissionsDropped.Add(1)
+				} else {
+					b.heartbeatsDropped.Add(1)
+				}
 			}
 			b.errors.Add(1)
 			o.Log.Warn("NATS reports an error", "error", err)
@@ -133,5 +139,9 @@ func (b *Bus) Counts() map[string]uint64 {
 		"announces_failed":   b.announcesFailed.Load(),
 		"clusters_over":      b.clustersOver.Load(),
 		"errors":             b.errors.Load(),
+		"admissions":         b.admissions.Load(),
+		"admissions_refused": b.admissionsRefused.Load(),
+		"admissions_failed":  b.admissionsFailed.Load(),
+		"admissions_dropped": b.admissionsDropped.Load(),
 	}
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"riposte/agent/alert"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/audit/ocsf"
 )
 
 // NewAlerts is the command "alerts".
@@ -56,11 +58,12 @@ func newAlertsList() *cobra.Command {
 				(f.Priority == "" || err == nil && p <= atLeast) && !a.ReceivedAt.Before(f.Since)
 		},
 	}
+	l.others = map[string]func(io.Writer, []api.Alert) error{"ocsf": writeFindings}
 	c := &cobra.Command{
 		Use: "list", Short: "List alerts, newest first", Args: cobra.NoArgs,
 		Long: `List alerts, newest first. What an attacker wrote into a name is shown with its
 control characters escaped; -o json has everything, the alert as the agent sent
-it included.`,
+it included, and -o ocsf a Detection Finding on each line.`,
 		Example: `  riposte alerts list
   riposte alerts list --priority critical --since 2h
   riposte alerts list --container 4e5f6a7b8c9d -o json
@@ -110,4 +113,23 @@ func recording(a api.Alert) string {
 		return "(recording) "
 	}
 	return ""
+}
+
+// writeFindings writes alerts as OCSF events. One whose message is no alert, which only
+// a hand could have put there, is told as its row has it.
+func writeFindings(out io.Writer, items []api.Alert) error {
+	for _, one := range items {
+		var a alert.Alert
+		if a.UnmarshalJSON(one.Body) != nil {
+			p, _ := alert.ParsePriority(one.Priority)
+			a = alert.Alert{
+				Time: one.Time, Rule: one.Rule, Priority: p, Source: one.Source, Output: one.Output, Hostname: one.Node,
+				Riposte: &alert.Riposte{Cluster: one.Cluster, Node: one.Node},
+			}
+		}
+		if err := writeLine(out, ocsf.Finding(one.ID, one.IncidentID, &a)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

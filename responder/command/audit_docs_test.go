@@ -9,6 +9,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,6 +88,42 @@ func TestCommandsOfTheRecordsManual(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, out, "BAD at entry 6: the tail is missing: entry 6 was signed at")
 }
+
+// The manual's questions: each is asked, and each has its plan kept.
+func TestQuestionsOfTheRecordsManual(t *testing.T) {
+	manual := recordManual(t)
+	t.Chdir(t.TempDir())
+	e, _ := signedRecord(t)
+	data := folder(t, e.URL, apitest.Token)
+	kept, err := os.ReadFile(filepath.Join(source, "..", "store", "audit_question_test.go"))
+	require.NoError(t, err)
+	ran := 0
+	for line := range strings.Lines(block(t, manual, "## Questions", "console")) {
+		words := fields(strings.TrimPrefix(strings.TrimSpace(line), "$ riposte "))
+		_, _, err := run(t, append(words, "--data", data)...)
+		require.NoError(t, err, line)
+		ran++
+		var flags []string
+		for i, w := range words[1:] {
+			if strings.HasPrefix(w, "--") {
+				flags = append(flags, w)
+			}
+			if w == "--since" && len(flags) > 1 || w == "--by" {
+				flags = append(flags, words[i+2])
+			}
+		}
+		switch words[1] {
+		case "query":
+			require.Regexp(t, regexp.MustCompile(`name: "`+strings.Join(flags, " ")+`( [^,-][^"-]*)?"`), strings.ReplaceAll(string(kept), "--since T --until", "--since --until"), line)
+		case "stats":
+			require.Contains(t, string(kept), `{"stats `+strings.Join(flags, " ")+`"`, line)
+		}
+	}
+	require.Equal(t, 25, ran)
+}
+
+// source is this package's folder, whatever folder a test has gone to.
+var source, _ = os.Getwd()
 
 // fields splits a command line at spaces outside of quotation marks.
 func fields(line string) []string {

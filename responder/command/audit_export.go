@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func exportOCSF(from io.Reader, to io.Writer) error {
 }
 
 func exportedEntry(r audit.Row) ocsf.Entry {
-	e := ocsf.Entry{Cluster: r.Cluster, Seq: r.Seq, Hash: fmt.Sprintf("%x", r.Hash), Body: r.Body}
+	e := ocsf.Entry{Cluster: r.Cluster, Seq: r.Seq, Hash: hex.EncodeToString(r.Hash), Body: r.Body}
 	for i, field := range audit.Sealed {
 		switch v := r.Seals[i].Value; {
 		case v == "":

@@ -57,6 +57,17 @@ func TestFormsOfTheRecord(t *testing.T) {
 		require.NotContains(t, l, "\u202e", "hidden characters are escapes")
 	}
 
+	exec(t, e, `UPDATE alerts SET body = $1 WHERE id = $2`, `{"time":"2026-03-01T12:00:00Z","rule":"Shell","priority":"Critical","output":"a \u202e shell","riposte":{"node":"n","process":{"pid":7,"name":"sh","exe":"sh","ancestors":["nginx"]}}}`, apitest.AlertID(3))
+	ocsf, _, err = run(t, "alerts", "list", "--limit", "2", "-o", "ocsf", "--data", data)
+	require.NoError(t, err)
+	first, second, _ := strings.Cut(ocsf, "\n")
+	for line, severity := range map[string]string{first: `"severity":"Critical"`, second: `"severity":"Critical"`} {
+		require.Contains(t, line, `"class_uid":2004`)
+		require.Contains(t, line, severity)
+	}
+	require.Contains(t, first, `"parent_process":{"name":"nginx"}`)
+	require.NotContains(t, ocsf, "\u202e")
+
 	// The export, as it comes and of a file, says the same in each form.
 	export, _, err := run(t, "audit", "export", "--data", data)
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,8 +110,8 @@ func (t *storyText) alert(a api.Alert) {
 	}
 	t.say(1, "processes, the first ancestor on top")
 	p, depth := sent.Riposte.Process, 2
-	for i := len(p.Ancestors) - 1; i >= 0; i-- {
-		t.say(depth, "%s", p.Ancestors[i])
+	for _, name := range slices.Backward(p.Ancestors) {
+		t.say(depth, "%s", name)
 		depth = min(depth+1, 12)
 	}
 	t.say(depth, "%s  (pid %d, uid %d)  %s", p.Name, p.PID, p.UID, strings.Join(append([]string{p.Exe}, p.Args...), " "))

@@ -51,7 +51,7 @@ there is nothing to replay is a failure too.`,
 		Example: `  riposte playbooks replay --since 7d ./playbooks
   riposte playbooks replay --max-added 5 --max-removed 0 --max-deleted-pods 10 -o markdown ./playbooks
   riposte playbooks replay --file alerts.jsonl --base ./playbooks.old ./playbooks`,
-		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
+		RunE: r.run,
 	}
 	ConnectFlags(c)
 	f := c.Flags()

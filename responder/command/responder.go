@@ -66,6 +66,8 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&migrateFile, "migrate-url-file", "", "file with it")
 	f.StringVar(&o.NATS, "nats", "", `address of NATS (default "nats://127.0.0.1:4222")`)
 	f.StringVar(&o.NATSKeyFile, "nats-key", "", "file with the responder's nkey seed")
+	f.StringVar(&o.NodeAuthKeyFile, "node-auth-key", "", "file with the account key's seed in whose name agents are let in to NATS by their pod's token (default: by keys alone)")
+	f.StringVar(&o.NodeAuthAccount, "node-auth-account", "", "the agents' service account, namespace/name")
 	f.StringVar(&o.OrderKeyFile, "order-key", "", "file with the Ed25519 private key that signs orders (PEM)")
 	f.StringVar(&o.CheckpointKeyFile, "checkpoint-key", "", "file with the Ed25519 private key that signs the record's checkpoints (PEM; default: nothing is signed)")
 	f.StringVar(&o.OldCheckpointKeyFile, "old-checkpoint-key", "", "file with the key before it, which hands over to it")
@@ -104,7 +106,7 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	c.MarkFlagsMutuallyExclusive("migrate-url", "migrate-url-file")
 	c.MarkFlagsMutuallyExclusive("bundle-key", "bundle-unsigned")
 	for _, file := range []string{
-		"database-file", "migrate-url-file", "nats-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
+		"database-file", "migrate-url-file", "nats-key", "node-auth-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file", "token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file",
 		"bundle", "bundle-key", "bundle-token-file",
 		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
 	} {

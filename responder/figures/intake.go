@@ -30,6 +30,10 @@ var busCounters = [][2]string{
 	{"receipts_bad", "Answers to orders that are no receipt for them."},
 	{"orders_repeated", "Orders that were sent again for want of a receipt."},
 	{"heartbeats_dropped", "Bursts of heartbeats that came faster than they could be taken."},
+	{"admissions", "Agents that were let in to NATS by their pod's token."},
+	{"admissions_refused", "Connections to NATS that were refused: no token, or not one of an agent's pod."},
+	{"admissions_failed", "Questions who wants to connect to NATS that could not be answered; the agent comes again."},
+	{"admissions_dropped", "Bursts of such questions that came faster than they could be taken."},
 	{"announces_failed", "Kill switches or standing orders that could not be sent to a cluster's agents; they are sent again."},
 	{"clusters_over", "Heartbeats of clusters that there is no room to remember."},
 }

@@ -84,7 +84,7 @@ func TestADuplicateOfAnotherResponderIsTold(t *testing.T) {
 	b, w := witnessed(t)
 	a := anAlert(1)
 	other := ingest.New(b.Options)
-	b.Options.Playbooks = answers(func(in playbook.Input) []playbook.Decision {
+	b.Playbooks = answers(func(in playbook.Input) []playbook.Decision {
 		ingest.Batch[*delivery](other)(t.Context(), []*delivery{deliver(t, a)})
 		return propose(killOwn)(in)
 	})

@@ -44,11 +44,29 @@ type Client struct {
 // account of the pod that we run in. Its errors name the file and what is wrong
 // with it or with the server.
 func Connect(ctx context.Context, kubeconfig string) (*Client, error) {
-	source := "kubeconfig " + kubeconfig
-	config, err := load(kubeconfig)
-	if kubeconfig == "" {
-		source = "the pod's service account"
+	c, err := Open(kubeconfig)
+	if err != nil {
+		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if _, err := c.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+		return nil, fmt.Errorf("%s: API server %s: %w", source(kubeconfig), c.Server, explain(err))
+	}
+	return c, nil
+}
+
+func source(kubeconfig string) string {
+	if kubeconfig == "" {
+		return "the pod's service account"
+	}
+	return "kubeconfig " + kubeconfig
+}
+
+// Open is Connect without a look at the API server.
+func Open(kubeconfig string) (*Client, error) {
+	source := source(kubeconfig)
+	config, err := load(kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
@@ -67,11 +85,6 @@ func Connect(ctx context.Context, kubeconfig string) (*Client, error) {
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	if _, err := clientset.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
-		return nil, fmt.Errorf("%s: API server %s: %w", source, config.Host, explain(err))
 	}
 	return &Client{Interface: clientset, Dynamic: objects, Server: config.Host}, nil
 }

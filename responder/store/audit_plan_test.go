@@ -14,7 +14,7 @@ import (
 )
 
 // planEntries is enough that the planner has a choice: in less, reading all is best.
-const planEntries = 200_000
+const planEntries = 100_000
 
 // node is one node of EXPLAIN's answer.
 type node struct {

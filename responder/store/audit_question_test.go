@@ -45,7 +45,9 @@ func questions() []question {
 		{name: "--namespace --since 7d", index: "audit_namespace", months: 2, filter: func(r rec, i int) f { return f{Namespace: recordtest.Namespace(i), Since: r.End.Add(-7 * day)} }},
 		{name: "--namespace --name", index: "audit_name", filter: func(_ rec, i int) f { return f{Namespace: recordtest.Namespace(i), Name: recordtest.Pod(i)} }},
 		{name: "--uid", index: "audit_uid", filter: func(_ rec, i int) f { return f{UID: recordtest.UID(i)} }},
-		{name: "--label", index: "audit_labels", filter: func(_ rec, i int) f { return f{Labels: map[string]string{"app": recordtest.App(i)}} }},
+		{name: "--label --since 30d", index: "audit_labels", months: 3, filter: func(r rec, i int) f {
+			return f{Labels: map[string]string{"app": recordtest.App(i)}, Since: r.End.Add(-30 * day)}
+		}},
 		{name: "--alert", index: "audit_alert", filter: func(r rec, i int) f { return f{Alert: r.AlertID(i)} }},
 		{name: "--action", index: "audit_action", filter: func(r rec, i int) f { return f{Action: r.ActionID(i / 20 * 20)} }},
 		{name: "--incident", index: "audit_incident", filter: func(r rec, i int) f { return f{Incident: r.IncidentID(i)} }},

@@ -36,8 +36,9 @@ func main() {
 	node := flag.String("node", "", "the node whose pods are guarded")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *kubeconfig, *node); err != nil {
+	err := run(ctx, *kubeconfig, *node)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "netpold:", err)
 		os.Exit(1)
 	}

@@ -149,7 +149,7 @@ func walk(dir string, do func(dir string)) {
 
 func pids(dir string) (all []int) {
 	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	for _, field := range strings.Fields(string(text)) {
+	for field := range strings.FieldsSeq(string(text)) {
 		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
 			all = append(all, pid)
 		}

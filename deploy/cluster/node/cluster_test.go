@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,6 +210,11 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 		return strings.Contains(out, "hello from web-")
 	})
 
+	eventually(t, "and by its name", func() bool {
+		out, _ := try(t, "", "kubectl", "-n", "shop", "exec", "client", "--", "probe", "get", "http://web.shop.svc.cluster.local/")
+		return strings.Contains(out, "hello from web-")
+	})
+
 	victim := strings.Fields(kubectl(t, "-n", "shop", "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.name}"))[0]
 	kubectl(t, "-n", "shop", "delete", "pod", victim)
 	kubectl(t, "-n", "shop", "wait", "--for=jsonpath={.status.readyReplicas}=2", "deployment/web", "--timeout=60s")
@@ -289,7 +293,7 @@ func output(t *testing.T, env []string, attr *syscall.SysProcAttr, argv ...strin
 func kill(t *testing.T, c cgroup, name string) {
 	t.Helper()
 	pid := c.find(name)
-	require.NotZero(t, pid, fmt.Sprintf("%s does not run", name))
+	require.NotZero(t, pid, "%s does not run", name)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	eventually(t, name+" is gone", func() bool { return c.find(name) != pid })
 }

@@ -38,13 +38,11 @@ func lacks(p place, c cgroup) error {
 			all = append(all, fmt.Errorf("%s is not installed: apt-get install %s", n.program, n.pkg))
 		}
 	}
-	for _, name := range []string{"RIPOSTE_KUBE", "RIPOSTE_NETPOLD"} {
-		if _, err := os.Stat(os.Getenv(name)); err != nil {
-			all = append(all, fmt.Errorf("%s=%q is no program: start with deploy/cluster/cluster, which builds it", name, os.Getenv(name)))
-		}
-	}
-	if strings.HasPrefix(p.state, "/run/") || strings.HasPrefix(os.Getenv("RIPOSTE_KUBE"), "/run/") {
+	if strings.HasPrefix(p.state, "/run/") {
 		all = append(all, fmt.Errorf("%s is below /run, which the cluster has for itself: set RIPOSTE_CACHE to another folder", p.state))
+	}
+	if err := os.MkdirAll(p.state, 0o755); err != nil {
+		return err
 	}
 	if err := tryNamespaces(p.state); err != nil {
 		all = append(all, err)
@@ -55,6 +53,16 @@ func lacks(p place, c cgroup) error {
 	all = append(all, tooSmall(p.state)...)
 	if len(all) > 0 {
 		return fmt.Errorf("this machine lacks something:\n%w", errors.Join(all...))
+	}
+	return nil
+}
+
+// unbuilt says which program of this repository is not there.
+func unbuilt() error {
+	for _, name := range []string{"RIPOSTE_KUBE", "RIPOSTE_NETPOLD"} {
+		if _, err := os.Stat(os.Getenv(name)); err != nil {
+			return fmt.Errorf("%s=%q is no program: start with deploy/cluster/cluster, which builds it", name, os.Getenv(name))
+		}
 	}
 	return nil
 }

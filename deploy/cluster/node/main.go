@@ -2,7 +2,7 @@
 // kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy,
 // containerd, runc, and a daemon that enforces NetworkPolicies.
 //
-//	node up [IMAGE.tar...] | down | status | shell | run CMD... | kubectl ARGS... | load IMAGE.tar...
+//	node up [IMAGE.tar...] | check | down | status | shell | run CMD... | kubectl ARGS... | load IMAGE.tar...
 //
 // The cluster has a network and a mount namespace of its own. It reaches nothing
 // outside and nothing outside reaches it, except through its processes, which
@@ -28,6 +28,7 @@ import (
 const usage = `usage: cluster COMMAND
 
   up [IMAGE.tar...]   start the cluster, or what of it does not run, and load images
+  check               say what this machine lacks for it
   down                end it; nothing is left but its logs
   status              what runs, and the pods
   shell               a shell inside, with kubectl
@@ -63,6 +64,8 @@ func command(ctx context.Context, p place, args []string) error {
 	switch args[0] {
 	case "up":
 		return up(ctx, p, rest)
+	case "check":
+		return check(p)
 	case "down":
 		return down(ctx, p)
 	case "status":

@@ -89,7 +89,8 @@ func (p place) start(c cgroup, one part) error {
 		return err
 	}
 	defer log.Close()
-	cmd := p.inside(c, append([]string{one.name}, one.args...)...)
+	// It outlives this command, and so its context.
+	cmd := p.inside(context.Background(), c, append([]string{one.name}, one.args...)...)
 	cmd.Args[0] = one.name // so that it is found from the first moment
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
@@ -102,15 +103,17 @@ func (p place) start(c cgroup, one part) error {
 
 // inside is a command that runs in the cluster's namespaces, and outside its
 // cgroup.
-func (p place) inside(c cgroup, argv ...string) *exec.Cmd {
+func (p place) inside(ctx context.Context, c cgroup, argv ...string) *exec.Cmd {
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "/"
 	}
-	cmd := exec.Command("/proc/self/exe", append([]string{"enter", strconv.Itoa(c.find("holder")), dir}, argv...)...)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"enter", strconv.Itoa(c.find("holder")), dir}, argv...)...)
 	cmd.Env = append(os.Environ(),
 		"PATH="+inside+"/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:"+os.Getenv("PATH"),
-		"KUBECONFIG="+inside+"/kubeconfig/admin", "RIPOSTE_CLUSTER="+p.name)
+		"KUBECONFIG="+inside+"/kubeconfig/admin", "RIPOSTE_CLUSTER="+p.name,
+		// From in here no proxy can be reached, and nothing that needs one.
+		"NO_PROXY=*", "no_proxy=*")
 	return cmd
 }
 
@@ -120,7 +123,7 @@ func (p place) wait(ctx context.Context, c cgroup, part string, argv ...string) 
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
-		out, err := p.inside(c, argv...).CombinedOutput()
+		out, err := p.inside(ctx, c, argv...).CombinedOutput()
 		if err == nil {
 			return nil
 		}

@@ -19,8 +19,6 @@ const (
 	// inside is where the programs of the cluster see place.state: the files of
 	// config/ name it.
 	inside = "/run/riposte-cluster"
-	// containerdSocket is where agents and tools look for it by default.
-	containerdSocket = "/run/containerd/containerd.sock"
 )
 
 // place says where on this machine one cluster is. Two clusters of different

@@ -11,7 +11,7 @@ import (
 
 // status prints each part and what the API server knows. A part that does not run
 // is an error.
-func status(_ context.Context, p place) error {
+func status(ctx context.Context, p place) error {
 	c, err := running(p)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func status(_ context.Context, p place) error {
 		return fmt.Errorf("%s ended: make cluster-up starts it again", strings.Join(dead, ", "))
 	}
 	fmt.Println()
-	pods := p.inside(c, "kubectl", "get", "nodes,pods", "--all-namespaces", "--output=wide")
+	pods := p.inside(ctx, c, "kubectl", "get", "nodes,pods", "--all-namespaces", "--output=wide")
 	pods.Stdout, pods.Stderr = os.Stdout, os.Stderr
 	if pods.Run() != nil {
 		return errors.New("the API server does not answer")

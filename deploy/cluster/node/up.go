@@ -29,7 +29,7 @@ func up(ctx context.Context, p place, images []string) error {
 	defer unlock()
 	if !p.made(c) {
 		// A running cluster has its memory and its disk already.
-		if err := lacks(p, c); err != nil {
+		if err := errors.Join(lacks(p, c), unbuilt()); err != nil {
 			return err
 		}
 		if c.exists() {
@@ -47,6 +47,8 @@ func up(ctx context.Context, p place, images []string) error {
 		{"wait", "--for=condition=Ready", "node/" + nodeName, "--timeout=60s"},
 		// A pod before it would be refused.
 		{"wait", "--for=create", "serviceaccount/default", "--namespace=default", "--timeout=60s"},
+		{"apply", "--filename=" + inside + "/dns.yaml"},
+		{"rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s"},
 	} {
 		if err := p.wait(ctx, c, "kubelet", append([]string{"kubectl"}, until...)...); err != nil {
 			return err
@@ -54,6 +56,18 @@ func up(ctx context.Context, p place, images []string) error {
 	}
 	say("up after %.1f s; try: make cluster-status, make cluster-shell", time.Since(begin).Seconds())
 	return nil
+}
+
+// check says what up would lack, before anybody builds for a quarter of an hour.
+func check(p place) error {
+	c, err := findCgroup(p)
+	if err != nil {
+		return err
+	}
+	if c.find("holder") != 0 {
+		return nil
+	}
+	return lacks(p, c)
 }
 
 // startParts starts each part that does not run, in the order of the stages.
@@ -78,7 +92,7 @@ func (p place) startParts(ctx context.Context, c cgroup, images []string) error 
 		}
 		if number == 0 {
 			// Before the kubelet: it needs the image of pause for every pod.
-			if err := p.importImages(c, images); err != nil {
+			if err := p.importImages(ctx, c, images); err != nil {
 				return err
 			}
 		}
@@ -108,6 +122,7 @@ func (p place) make(ctx context.Context, c cgroup) error {
 	}
 	for name, from := range map[string]string{
 		"kubelet.yaml":         "config/kubelet.yaml",
+		"dns.yaml":             "config/dns.yaml",
 		"containerd.toml":      "config/containerd.toml",
 		"cni/10-pods.conflist": "config/10-pods.conflist",
 	} {
@@ -193,13 +208,13 @@ func lock(ctx context.Context, p place) (unlock func(), err error) {
 }
 
 // importImages loads archives into containerd, under the names that they carry.
-func (p place) importImages(c cgroup, archives []string) error {
+func (p place) importImages(ctx context.Context, c cgroup, archives []string) error {
 	for _, name := range archives {
 		archive, err := os.Open(name)
 		if err != nil {
 			return err
 		}
-		cmd := p.inside(c, "ctr", "--namespace=k8s.io", "images", "import", "-")
+		cmd := p.inside(ctx, c, "ctr", "--namespace=k8s.io", "images", "import", "-")
 		cmd.Stdin = archive
 		out, err := cmd.CombinedOutput()
 		_ = archive.Close()
@@ -211,7 +226,7 @@ func (p place) importImages(c cgroup, archives []string) error {
 }
 
 // load is importImages for a user.
-func load(_ context.Context, p place, archives []string) error {
+func load(ctx context.Context, p place, archives []string) error {
 	if len(archives) == 0 {
 		return errors.New("load which image? name at least one archive")
 	}
@@ -219,7 +234,7 @@ func load(_ context.Context, p place, archives []string) error {
 	if err != nil {
 		return err
 	}
-	return p.importImages(c, archives)
+	return p.importImages(ctx, c, archives)
 }
 
 var errNotUp = errors.New("the cluster is not up: make cluster-up")
@@ -235,12 +250,12 @@ func running(p place) (cgroup, error) {
 
 // run becomes a command inside. It is in the cluster's cgroup, so that a shell
 // that is left open does not keep the namespaces after "down".
-func run(_ context.Context, p place, argv ...string) error {
+func run(ctx context.Context, p place, argv ...string) error {
 	c, err := running(p)
 	if err != nil {
 		return err
 	}
-	cmd := p.inside(c, argv...)
+	cmd := p.inside(ctx, c, argv...)
 	dir, err := c.child("run")
 	if err != nil {
 		return err

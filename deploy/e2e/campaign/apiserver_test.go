@@ -149,6 +149,6 @@ func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason, details
 		Message: fmt.Sprintf("the campaign answers %d", code),
 	})
 	if err == nil {
-		_, _ = io.WriteString(w, string(b))
+		_, _ = w.Write(b)
 	}
 }

@@ -74,7 +74,8 @@ func between(r *rand.Rand, from, to time.Duration) time.Duration {
 }
 
 func TestASeedMakesOnePlan(t *testing.T) {
-	require.Equal(t, plan(7, time.Minute), plan(7, time.Minute))
+	again := plan(7, time.Minute)
+	require.Equal(t, plan(7, time.Minute), again)
 	require.NotEqual(t, plan(7, time.Minute), plan(8, time.Minute))
 	seen := map[string]bool{}
 	for _, f := range plan(7, 40*time.Second) {

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"riposte/responder/bus"
 )
 
 // Config is the part of a NATS server's configuration that lets in the responder
@@ -24,6 +27,28 @@ func Config(responderKey string, nodes []Node) []byte {
 	}
 	b.WriteString("  ]\n}\n")
 	return []byte(b.String())
+}
+
+// CalloutConfig is the same for a server that asks the responders who an agent is: they
+// alone have a key, and answer with the account key's signature.
+func CalloutConfig(responderKey, accountKey string) []byte {
+	p := responder()
+	p.Subscribe.Allow = append(p.Subscribe.Allow, bus.AdmissionSubject)
+	p.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+	return fmt.Appendf(nil, `# Written by "riposte keys make": change it with that, not by hand.
+authorization {
+  timeout: 5 # seconds for the responders' answer
+  users = [
+    # the responders
+    { nkey: %s, permissions: { publish: { allow: %s }, subscribe: { allow: %s }%s } }
+  ]
+  auth_callout {
+    issuer: %s
+    # Who does not need to be asked about. Add users of your own here too.
+    auth_users: [ %s ]
+  }
+}
+`, responderKey, quoted(p.Publish.Allow), quoted(p.Subscribe.Allow), responses(p.Response), accountKey, responderKey)
 }
 
 // quoted writes subjects as a list; tokens have no character that would need more.

@@ -1,12 +1,10 @@
 package natsd
 
 import (
-	"time"
-
 	"github.com/nats-io/nats-server/v2/server"
 
 	"riposte/agent/alert"
-	"riposte/agent/order"
+	"riposte/responder/bus"
 )
 
 // users lists who may connect. Nobody else may: there is no anonymous user.
@@ -21,12 +19,11 @@ func users(o Options) []*server.NkeyUser {
 // agent lets a node speak for itself, answer its own orders and hear what is said to
 // all nodes of its cluster, nothing more.
 func agent(cluster, node string) *server.Permissions {
+	publish, subscribe := bus.NodeMay(cluster, node)
 	return &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{alert.Subjects(cluster, node), alert.HeartbeatSubject(cluster, node)}},
-		Subscribe: &server.SubjectPermission{Allow: []string{
-			order.Subject(cluster, node), order.StandingSubject(cluster), order.SwitchSubject(cluster), alert.InboxPrefix(cluster, node) + ".>",
-		}},
-		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute},
+		Publish:   &server.SubjectPermission{Allow: publish},
+		Subscribe: &server.SubjectPermission{Allow: subscribe},
+		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: bus.AnswerWithin},
 	}
 }
 

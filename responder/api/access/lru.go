@@ -47,12 +47,3 @@ func (c *lru[K, V]) put(key K, v V) {
 		delete(c.items, c.order.Remove(c.order.Back()).(item[K, V]).key)
 	}
 }
-
-func (c *lru[K, V]) remove(key K) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.items[key]; ok {
-		c.order.Remove(e)
-		delete(c.items, key)
-	}
-}

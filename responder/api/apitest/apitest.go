@@ -69,6 +69,8 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
 	require.NoError(t, err)
 	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
+	_, err = s.Pool().Exec(t.Context(), "SELECT record_month('alerts', '2025-02-01')")
+	require.NoError(t, err)
 	if o.Loads == nil {
 		o.Loads = func() sandbox.Loads {
 			return sandbox.Loads{Good: 2, Bad: 1, GoodAt: Base, ErrAt: Base.Add(time.Second), Err: errors.New("/etc/playbooks/a.rego:3:1: is wrong")}
@@ -172,9 +174,10 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 		IncidentID(i), IncidentID(i), at); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
+	// An alert is kept in the month that its id says.
+	if _, err := tx.Exec(ctx, `INSERT INTO alerts (month, id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
 			recorded, kernel_ns, alert_ns, received_ns, body)
-		VALUES ($1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12)`,
+		VALUES ('2025-02-01', $1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12)`,
 		AlertID(i), IncidentID(i), node, Rule(i), i%8, "output <b>&\x1b]0;owned\a\u2066 of "+node, ContainerID(i), fmt.Sprintf("cart-%d", i),
 		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`); err != nil {
 		return err

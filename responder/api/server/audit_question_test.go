@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -73,7 +72,7 @@ func TestFiltersOfTheRecord(t *testing.T) {
 	for _, bad := range []client.AuditFilter{{Revision: "0123"}, {Labels: map[string]string{"": "x"}}, {Kind: "x"}, {Alert: "x"}} {
 		_, err := c.Audit(t.Context(), bad)
 		var refused *client.Error
-		require.True(t, errors.As(err, &refused), "%+v", bad)
+		require.ErrorAs(t, err, &refused, "%+v", bad)
 		require.Equal(t, 400, refused.Status)
 	}
 	p, err := c.Audit(t.Context(), client.AuditFilter{Name: "cart-0", Kind: "action.result"})
@@ -95,11 +94,11 @@ func TestStats(t *testing.T) {
 		p, err := as(name).AuditCounts(t.Context(), f, by)
 		require.NoError(t, err)
 		for _, c := range p.Items {
-			row := ""
+			var row []any
 			for _, name := range by {
-				row += c.Field(name) + " "
+				row = append(row, c.Field(name)+" ")
 			}
-			all = append(all, fmt.Sprint(row, c.Entries))
+			all = append(all, fmt.Sprint(append(row, c.Entries)...))
 		}
 		return all
 	}
@@ -112,7 +111,7 @@ func TestStats(t *testing.T) {
 	for _, bad := range [][]string{{"node"}, {"day", "day"}} {
 		_, err := as("viewer").AuditCounts(t.Context(), client.CountFilter{}, bad)
 		var refused *client.Error
-		require.True(t, errors.As(err, &refused))
+		require.ErrorAs(t, err, &refused)
 		require.Equal(t, "bad_parameter", refused.Code)
 	}
 }
@@ -205,7 +204,7 @@ func TestStory(t *testing.T) {
 	for id, status := range map[string]int{"c99999999999": 404, "999": 404, "other/1": 404, "x": 400, "0": 400} {
 		_, err := c.Story(t.Context(), id)
 		var refused *client.Error
-		require.True(t, errors.As(err, &refused), id)
+		require.ErrorAs(t, err, &refused, id)
 		require.Equal(t, status, refused.Status, id)
 	}
 

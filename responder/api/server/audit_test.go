@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -87,7 +86,7 @@ func TestRedaction(t *testing.T) {
 		bad := r
 		change(&bad)
 		var refused *client.Error
-		require.True(t, errors.As(c.Redact(t.Context(), bad), &refused))
+		require.ErrorAs(t, c.Redact(t.Context(), bad), &refused)
 		require.Equal(t, want, refused.Code)
 	}
 	res, body := do(t, "POST", e.URL+"/api/v1/audit/redactions", `{"cluster":"test","seq":1,"field":"reason"}`, "Authorization: Bearer "+apitest.Token, "Content-Type: application/json")

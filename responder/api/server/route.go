@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"riposte/responder/api/access"
 )
@@ -42,7 +43,7 @@ func (e route) parameters() []parameter {
 	if e.answer == nil || e.body != nil || e.raw != nil {
 		return e.query
 	}
-	return append(e.query[:len(e.query):len(e.query)], fieldsParameter(reflect.TypeOf(e.answer)))
+	return append(slices.Clip(e.query), fieldsParameter(reflect.TypeOf(e.answer)))
 }
 
 // other is what is served beside the routes and is not in the document.

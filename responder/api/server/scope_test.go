@@ -2,7 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,7 +62,7 @@ func TestNothingOfAnotherNamespaceIsSeen(t *testing.T) {
 			case i.ID != "":
 				got = append(got, i.ID)
 			case i.Seq != 0:
-				got = append(got, fmt.Sprint(i.Seq))
+				got = append(got, strconv.Itoa(int(i.Seq)))
 			default:
 				got = append(got, i.Name+i.Node)
 			}

@@ -92,10 +92,11 @@ func (s *Server) revokeToken(ctx context.Context, c *call) (any, error) {
 
 func (s *Server) tokenEntry(t store.TokenRow, actor, result, reason string) audit.Entry {
 	note := fmt.Sprintf("a token of %s, %s until %s", t.Name, t.Role, t.ExpiresAt.UTC().Format(time.RFC3339))
-	for what, names := range map[string][]string{"clusters": t.Clusters, "namespaces": t.Namespaces} {
-		if len(names) > 0 {
-			note += fmt.Sprintf(", only %s %s", what, strings.Join(names, ", "))
-		}
+	if len(t.Clusters) > 0 {
+		note += ", only clusters " + strings.Join(t.Clusters, ", ")
+	}
+	if len(t.Namespaces) > 0 {
+		note += ", only namespaces " + strings.Join(t.Namespaces, ", ")
 	}
 	return audit.Entry{
 		Cluster: s.Cluster, Kind: audit.Token, Actor: actor, Result: result, Note: note,

@@ -2,7 +2,7 @@ package bundle
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -190,7 +190,7 @@ type canned struct{ at []time.Time }
 
 func (c *canned) RoundTrip(*http.Request) (*http.Response, error) {
 	c.at = append(c.at, time.Now())
-	return nil, fmt.Errorf("no network")
+	return nil, errors.New("no network")
 }
 
 // Replicas that were started together do not ask together.

@@ -42,7 +42,7 @@ func TestDataIsRead(t *testing.T) {
 	for name, want := range map[string]string{"shop": `{"ann", "bob", 7}`, "bank": `{"cy", 7}`, "gone": `{7}`} {
 		v, err := q.Eval(context.Background(), ast.NewObject([2]*ast.Term{ast.StringTerm("name"), ast.StringTerm(name)}), time.Unix(0, 0), time.Minute)
 		require.NoError(t, err)
-		require.True(t, ast.MustParseTerm(want).Value.Compare(v) == 0, "%s: %s", name, v)
+		require.Zero(t, ast.MustParseTerm(want).Value.Compare(v), "%s: %s", name, v)
 	}
 	packages, data := c.reach("p.q.a")
 	require.Equal(t, map[string]bool{"p.q.a": true}, packages)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -89,14 +90,7 @@ func TestFromAnAlert(t *testing.T) {
 }
 
 func escaped(rule string) string {
-	out := ""
-	for _, r := range rule {
-		if r == '"' {
-			out += `\`
-		}
-		out += string(r)
-	}
-	return out
+	return strings.ReplaceAll(rule, `"`, `\"`)
 }
 
 func TestErrors(t *testing.T) {

@@ -29,7 +29,8 @@ const (
 	People     = 20
 )
 
-// Names of number i: every question has another answer for another number.
+// Cluster is an episode's, as what follows is: every question has another answer for
+// another number i.
 func Cluster(i int) string { return fmt.Sprintf("cluster-%d", i%10%Clusters) }
 
 // Namespace is an episode's; a few have most.
@@ -49,12 +50,12 @@ func Playbook(i int) string { return fmt.Sprintf("playbook_%d", i%12) }
 
 // Revision is the playbook's then: a new one for each twentieth part of the record.
 func (r *Record) Revision(i int) string {
-	return fmt.Sprintf("%08x%056x", 0xabc00000+i*20/max(r.episodes, 1), i%12)
+	return fmt.Sprintf("%06x%06x%052x", 0xab0000+i*20/max(r.episodes, 1), i%12, i%12)
 }
 
-// Type is the action's.
+// Type is the action's: a playbook has one.
 func Type(i int) string {
-	return []string{"kill_container", "delete_pod", "isolate_pod", "freeze_container", "cordon_node", "notify"}[i/20%6]
+	return []string{"kill_container", "delete_pod", "isolate_pod", "freeze_container", "cordon_node", "notify"}[i%12%6]
 }
 
 // UID is the pod's.
@@ -63,7 +64,7 @@ func UID(i int) string { return "uid-" + Pod(i) + "-of-" + Namespace(i/100) }
 // Word is a rare word of an action's reason, one of ten thousand.
 func Word(i int) string { return fmt.Sprintf("payload%d", i/20%10_000) }
 
-// AlertID, ActionID and IncidentID are those of episode i.
+// AlertID is the id of episode i's alert.
 func (r *Record) AlertID(i int) string { return textOf(uuidOf(r.At(i), 'a', i)) }
 
 // ActionID is the id of its action, if it has one.

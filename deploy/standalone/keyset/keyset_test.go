@@ -1,0 +1,163 @@
+package keyset_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	agentbus "riposte/agent/bus"
+	"riposte/deploy/e2e/kubetest"
+	"riposte/deploy/standalone/keyset"
+	"riposte/responder/bus"
+	"riposte/responder/kube"
+)
+
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
+
+func run(args ...string) error {
+	c := keyset.New()
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetOut(&bytes.Buffer{})
+	c.SetArgs(args)
+	return c.Execute()
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return b
+}
+
+// What is there stays, what is missing is made, and the public halves follow.
+func TestAFolderOfKeys(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, run("make", "--dir", dir))
+	before := map[string][]byte{}
+	private := []string{keyset.ResponderSeed, keyset.AccountSeed, keyset.OrderKey, keyset.CheckpointKey, keyset.Token}
+	for _, name := range private {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)
+		before[name] = read(t, filepath.Join(dir, name))
+	}
+	require.NoError(t, os.Remove(filepath.Join(dir, keyset.OrderKey)))
+	require.NoError(t, run("make", "--dir", dir))
+	for _, name := range private {
+		same := bytes.Equal(before[name], read(t, filepath.Join(dir, name)))
+		require.Equal(t, name != keyset.OrderKey, same, name)
+	}
+	block, _ := pem.Decode(read(t, filepath.Join(dir, keyset.OrderPublic)))
+	require.NotNil(t, block)
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	require.NoError(t, err)
+	require.True(t, private25519(t, dir).Public().(ed25519.PublicKey).Equal(public), "the public half is the new one's")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, keyset.AccountSeed), []byte("junk"), 0o600))
+	require.ErrorContains(t, run("make", "--dir", dir), keyset.AccountSeed)
+	require.ErrorContains(t, run("make", "--kubeconfig", "x"), "--namespace")
+}
+
+func private25519(t *testing.T, dir string) ed25519.PrivateKey {
+	t.Helper()
+	block, _ := pem.Decode(read(t, filepath.Join(dir, keyset.OrderKey)))
+	require.NotNil(t, block)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	require.NoError(t, err)
+	return key.(ed25519.PrivateKey)
+}
+
+// The whole way of a node's identity, with a real API server and a real NATS server: the
+// chart's keys, made twice by somebody with the rights of the chart's Job, let in the
+// agent whose pod is on the node, and no other one.
+func TestFromPodToBus(t *testing.T) {
+	c := kubetest.Shared(t)
+	c.CreateNamespace(t, "riposte")
+	c.Grant(t, "job", "create secrets", "get secrets", "update secrets", "create configmaps", "get configmaps", "update configmaps")
+	for range 2 {
+		require.NoError(t, run("make", "--kubeconfig", c.As(t, "job"), "--namespace", "riposte", "--secret", "riposte-keys", "--public", "riposte-public",
+			"--database", "riposte-database", "--database-host", "riposte-postgres:5432", "--label", "app.kubernetes.io/part-of=riposte"))
+	}
+	secret, err := c.Client.CoreV1().Secrets("riposte").Get(t.Context(), "riposte-keys", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "riposte", secret.Labels["app.kubernetes.io/part-of"])
+	public, err := c.Client.CoreV1().ConfigMaps("riposte").Get(t.Context(), "riposte-public", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Len(t, public.Data, 3)
+	for name, b := range secret.Data {
+		for _, text := range public.Data {
+			require.NotContains(t, text, string(b), name)
+		}
+	}
+	database, err := c.Client.CoreV1().Secrets("riposte").Get(t.Context(), "riposte-database", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "postgres://riposte_app:"+string(database.Data["app-password"])+"@riposte-postgres:5432/riposte?sslmode=disable", string(database.Data["app.url"]))
+
+	url := serve(t, public.Data[keyset.NATSAuth])
+	b, err := bus.Connect(t.Context(), bus.Options{URL: url, Seed: secret.Data[keyset.ResponderSeed], OrderKey: make([]byte, ed25519.PrivateKeySize)})
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	client, err := kube.Connect(t.Context(), c.Kubeconfig)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- b.Admit(ctx, bus.AdmissionOptions{Seed: secret.Data[keyset.AccountSeed], Cluster: "prod", Node: func(ctx context.Context, token string) (string, string, error) {
+			return client.NodeOfToken(ctx, token, "riposte-nats", "riposte/agent")
+		}})
+	}()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+
+	c.CreateNode(t, "worker-1")
+	_, err = c.Client.CoreV1().ServiceAccounts("riposte").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "agent"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	c.CreatePod(t, "riposte", "agent-x", "worker-1", func(p *corev1.Pod) { p.Spec.ServiceAccountName = "agent" })
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(pod *authenticationv1.BoundObjectReference) {
+		r, err := c.Client.CoreV1().ServiceAccounts("riposte").CreateToken(t.Context(), "agent",
+			&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{"riposte-nats"}, BoundObjectRef: pod}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, []byte(r.Status.Token), 0o600))
+	}
+
+	// With a token that is bound to no pod the agent waits, and takes the next one when it comes.
+	write(nil)
+	agent, err := agentbus.Connect(agentbus.Options{URL: url, TokenFile: file, Cluster: "prod", Node: "worker-1"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, agent.Close()) })
+	require.Eventually(t, func() bool { return b.Counts()["admissions_refused"] > 0 }, 30*time.Second, 10*time.Millisecond)
+	require.False(t, agent.Connected())
+	write(&authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: "agent-x"})
+	require.Eventually(t, agent.Connected, 30*time.Second, 10*time.Millisecond)
+	require.NotZero(t, b.Counts()["admissions"])
+}
+
+// serve runs a NATS server with this file beside its configuration.
+func serve(t *testing.T, auth string) (url string) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "nats-auth.conf"), []byte(auth), 0o600))
+	file := filepath.Join(dir, "nats-server.conf")
+	require.NoError(t, os.WriteFile(file, []byte("listen: 127.0.0.1:-1\njetstream { store_dir: "+t.TempDir()+" }\ninclude nats-auth.conf\n"), 0o600))
+	o, err := server.ProcessConfigFile(file)
+	require.NoError(t, err)
+	o.NoSigs, o.NoLog = true, true
+	s, err := server.NewServer(o)
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(10*time.Second))
+	return s.ClientURL()
+}

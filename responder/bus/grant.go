@@ -1,0 +1,19 @@
+package bus
+
+import (
+	"time"
+
+	"riposte/agent/alert"
+	"riposte/agent/order"
+)
+
+// NodeMay are the subjects on which a node's agent speaks for itself, and those on which
+// it hears its own orders and what is said to all nodes of its cluster. Beside them it
+// may answer each message that it gets once, within AnswerWithin.
+func NodeMay(cluster, node string) (publish, subscribe []string) {
+	return []string{alert.Subjects(cluster, node), alert.HeartbeatSubject(cluster, node)},
+		[]string{order.Subject(cluster, node), order.StandingSubject(cluster), order.SwitchSubject(cluster), alert.InboxPrefix(cluster, node) + ".>"}
+}
+
+// AnswerWithin is how long an agent may take for the receipt of an order.
+const AnswerWithin = time.Minute
