@@ -13,6 +13,8 @@ import (
 
 func TestStanding(t *testing.T) {
 	s := storetest.New(t)
+	_, err := s.Pool().Exec(t.Context(), "SELECT record_month('alerts', '2025-02-01')") // of the fixture's ids
+	require.NoError(t, err)
 	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error {
 		for i := range 6 {
 			if err := apitest.AddTo(t.Context(), tx, i); err != nil {
