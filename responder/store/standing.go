@@ -78,11 +78,14 @@ func (s *Store) actionsStanding(ctx context.Context, in Scope, now, since time.T
 		{"coalesce(min(c.planned_ns), 0)", "c.state = 'planned'", nil, []any{&st.OldestPlannedNS}},
 		{
 			"count(*) FILTER (WHERE c.state = 'failed'), count(*) FILTER (WHERE c.state = 'unknown')",
-			"c.planned_ns >= ? AND c.state IN ('failed', 'unknown')", []any{unixNS(since)}, []any{&st.Failed, &st.Unknown},
+			"c.planned_ns >= ? AND c.state IN ('failed', 'unknown')",
+			[]any{unixNS(since)},
+			[]any{&st.Failed, &st.Unknown},
 		},
 		{
 			"count(*)", "c.lifted_ns IS NULL AND c.lift_ns IS NOT NULL AND least(c.lift_ns, c.renew_ns) < ? AND c.lift_ns < ?",
-			[]any{unixNS(now.Add(-time.Minute)), unixNS(now.Add(-time.Minute))}, []any{&st.LiftsLate},
+			[]any{unixNS(now.Add(-time.Minute)), unixNS(now.Add(-time.Minute))},
+			[]any{&st.LiftsLate},
 		},
 	} {
 		var w where
