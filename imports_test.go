@@ -59,8 +59,8 @@ var importRules = []struct {
 		direct: true, forbid: []string{"github.com/jackc/pgx", "github.com/riverqueue/river"},
 	},
 	{
-		name:   "client-go stays with kube, the actions and the pod informer",
-		of:     []string{"riposte"},
+		name: "client-go stays with kube, the actions and the pod informer",
+		of:   []string{"riposte"},
 		// Of it, command/jsonpath has the templates of -o jsonpath alone, which are kubectl's.
 		exempt: []string{"riposte/responder/kube", "riposte/responder/action/", "riposte/agent/enrich", "riposte/deploy/e2e", "riposte/responder/command/jsonpath"},
 		direct: true, forbid: []string{"k8s.io/client-go"},
