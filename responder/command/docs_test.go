@@ -90,24 +90,24 @@ func TestCommandsOfTheManual(t *testing.T) {
 // shellFields splits a line as a shell does: at spaces outside of quotation marks.
 func shellFields(line string) (words []string) {
 	var word strings.Builder
-	quote, any := rune(0), false
+	quote, had := rune(0), false
 	for _, r := range line {
 		switch {
 		case quote != 0 && r == quote:
 			quote = 0
 		case quote == 0 && (r == '"' || r == '\''):
-			quote, any = r, true
+			quote, had = r, true
 		case quote == 0 && r == ' ':
-			if word.Len() > 0 || any {
+			if word.Len() > 0 || had {
 				words = append(words, word.String())
 			}
 			word.Reset()
-			any = false
+			had = false
 		default:
 			word.WriteRune(r)
 		}
 	}
-	if word.Len() > 0 || any {
+	if word.Len() > 0 || had {
 		words = append(words, word.String())
 	}
 	return words
