@@ -92,7 +92,7 @@ e2e: web/dist/index.html ## Only the tests of the whole path
 e2e-cluster: ## Only the tests on a real cluster, which they start and end
 	@.make/need cluster
 	@deploy/cluster/build.sh kube netpold node >/dev/null
-	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./...
+	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./netpold ./node
 
 chart-test: ## The Helm chart: lint, golden files, schema, and what a real API server says to it
 	@deploy/cluster/build.sh

@@ -61,7 +61,8 @@ var importRules = []struct {
 	{
 		name:   "client-go stays with kube, the actions and the pod informer",
 		of:     []string{"riposte"},
-		exempt: []string{"riposte/responder/kube", "riposte/responder/action/", "riposte/agent/enrich", "riposte/deploy/e2e"},
+		// Of it, command/jsonpath has the templates of -o jsonpath alone, which are kubectl's.
+		exempt: []string{"riposte/responder/kube", "riposte/responder/action/", "riposte/agent/enrich", "riposte/deploy/e2e", "riposte/responder/command/jsonpath"},
 		direct: true, forbid: []string{"k8s.io/client-go"},
 	},
 	{

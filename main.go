@@ -24,7 +24,9 @@ var version = "dev"
 func main() {
 	sandbox.Init() // the drill's container starts as this program
 	if err := newRoot().Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "riposte:", err)
+		if says := err.Error(); says != "" { // a command may have said it all
+			fmt.Fprintln(os.Stderr, "riposte:", says)
+		}
 		os.Exit(exitCode(err))
 	}
 }

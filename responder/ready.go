@@ -36,9 +36,9 @@ func (r *readiness) parts(ctx context.Context) map[string]error {
 	all := make(map[string]error, len(r.checks))
 	var missing []string
 	for _, c := range r.checks {
-		err := c.ask(ctx)
-		all[c.part] = err
-		if err != nil {
+		all[c.part] = nil
+		if err := c.ask(ctx); err != nil {
+			all[c.part] = oneLine{err}
 			missing = append(missing, c.part)
 		}
 	}
@@ -65,7 +65,7 @@ func (r *readiness) join(all map[string]error) error {
 	var errs []string
 	for _, c := range r.checks {
 		if err := all[c.part]; err != nil {
-			errs = append(errs, fmt.Sprintf("%s: %v", c.part, oneLine{err}))
+			errs = append(errs, fmt.Sprintf("%s: %v", c.part, err))
 		}
 	}
 	if len(errs) == 0 {
@@ -73,9 +73,6 @@ func (r *readiness) join(all map[string]error) error {
 	}
 	return errors.New(strings.Join(errs, "; "))
 }
-
-// err is nil if all parts work.
-func (r *readiness) err(ctx context.Context) error { return r.join(r.parts(ctx)) }
 
 // works says of each part whether it does, for the figures.
 func (r *readiness) works(ctx context.Context) map[string]bool {

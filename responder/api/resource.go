@@ -210,21 +210,6 @@ type Redaction struct {
 	Reason string `json:"reason"`
 }
 
-// Status is one look at everything.
-type Status struct {
-	Version    string     `json:"version"`
-	Cluster    string     `json:"cluster"`
-	KillSwitch KillSwitch `json:"kill_switch"`
-	// Agents are the first 500 by name; AgentsMore says that there are others.
-	Agents     []Agent          `json:"agents"`
-	AgentsMore bool             `json:"agents_more,omitempty"`
-	Playbooks  []PlaybookStatus `json:"playbooks"`
-	// PlaybookLoads and GuardLoads are about the files of the playbooks and of the guard's rules.
-	PlaybookLoads Loads        `json:"playbook_loads"`
-	GuardLoads    Loads        `json:"guard_loads"`
-	Events        EventsStatus `json:"events"`
-}
-
 // EventsStatus counts this replica's readers of the event stream.
 type EventsStatus struct {
 	Subscribers int `json:"subscribers"`

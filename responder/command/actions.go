@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,18 +23,24 @@ func NewActions() *cobra.Command {
 		Example: "  riposte actions list --state refused\n  riposte actions show 6f0c2b7a91de\n  riposte actions approve 6f0c2b7a91de --comment \"INC-1234\"",
 	}
 	ConnectFlags(c)
-	c.AddCommand(newActionsList(), newActionsShow(), newActionsPending(), newActionsApprove(), newActionsReject(), newActionsLift())
+	c.AddCommand(newActionsList(), newActionsShow(), newActionsPending(), newActionsApprove(), newActionsReject(), newActionsCancel(), newActionsLift())
 	return c
 }
 
 func newActionsList() *cobra.Command {
 	var f client.ActionFilter
 	var from string
+	var space namespaceFlags
 	l := &listing[api.Action]{
 		header: []string{"TIME", "ACTION", "STATE", "TARGET", "PLAYBOOK", "RULE", "ID"},
 		row: func(p *printer, a api.Action) []string {
-			return []string{p.time(a.PlannedAt), a.Type, StateOf(a), a.TargetName, a.Playbook, cut(a.Rule, 40), shortID(a.ID)}
+			return []string{p.time(a.PlannedAt), a.Type, StateOf(a), a.TargetName, a.Playbook, p.cut(a.Rule, 40), shortID(a.ID)}
 		},
+		wideHeader: []string{"CLUSTER", "NODE", "MODE", "ATTEMPTS", "ALERT", "NOTE"},
+		wide: func(_ *printer, a api.Action) []string {
+			return []string{a.Cluster, a.Node, a.Mode, strconv.Itoa(a.Attempts), shortID(a.AlertID), dash(a.Note)}
+		},
+		name: func(a api.Action) string { return a.ID },
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.Action], error) {
 			f.Limit, f.Before = limit, before
 			return c.Actions(ctx, f)
@@ -54,6 +62,12 @@ func newActionsList() *cobra.Command {
 			if f.Since, err = since(from, time.Now()); err != nil {
 				return err
 			}
+			if f.Namespace, err = space.of(cmd); err != nil {
+				return err
+			}
+			if f.Namespace != "" { // an action's event does not name it, so a watch reads the list again
+				l.event = ""
+			}
 			return l.run(cmd, args)
 		},
 	}
@@ -65,7 +79,10 @@ func newActionsList() *cobra.Command {
 	c.Flags().StringVar(&f.Container, "container", "", "only about this container (its id, or the beginning of it)")
 	c.Flags().StringVar(&from, "since", "", "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "state", api.ActionStates)
-	complete(c, "type", []string{"delete_pod", "kill_container"})
+	space.flags(c, "only about pods, or objects, of this namespace")
+	complete(c, "type", slices.Sorted(maps.Keys(registry())))
+	must(c.RegisterFlagCompletionFunc("playbook", completePlaybooks))
+	must(c.RegisterFlagCompletionFunc("alert", completeAlerts))
 	return c
 }
 
@@ -96,7 +113,7 @@ func StateOf(a api.Action) string {
 func newActionsShow() *cobra.Command {
 	var p printer
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show one action and how long each stage took", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "show ID", Short: "Show one action and how long each stage took", Args: cobra.ExactArgs(1), ValidArgsFunction: completeActions(client.ActionFilter{}, anyAction),
 		Long:    "Show one action with its timeline: each stage since the system call.\nThe id may be given by its last group, as the lists show it.",
 		Example: "  riposte actions show 6f0c2b7a91de\n  riposte actions show 6f0c2b7a91de -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -119,7 +136,7 @@ func showAction(ctx context.Context, c *client.Client, p *printer, id string) er
 	if err != nil {
 		return err
 	}
-	if p.form != "table" {
+	if !p.text() {
 		return p.value(struct {
 			api.Action
 			Timeline api.Timeline `json:"timeline"`

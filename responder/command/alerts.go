@@ -2,7 +2,9 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +19,11 @@ import (
 // NewAlerts is the command "alerts".
 func NewAlerts() *cobra.Command {
 	c := &cobra.Command{
-		Use: "alerts", Short: "List what the rules found", Args: cobra.NoArgs, RunE: help,
-		Example: "  riposte alerts list --priority warning --since 24h\n  riposte alerts list --watch",
+		Use: "alerts", Short: "List and show what the rules found", Args: cobra.NoArgs, RunE: help,
+		Example: "  riposte alerts list --priority warning --since 24h\n  riposte alerts show 6f0c2b7a91de\n  riposte alerts list --watch",
 	}
 	ConnectFlags(c)
-	c.AddCommand(newAlertsList())
+	c.AddCommand(newAlertsList(), newAlertsShow())
 	return c
 }
 
@@ -34,11 +36,17 @@ func newAlertsList() *cobra.Command {
 	var f client.AlertFilter
 	var from string
 	var atLeast alert.Priority
+	var space namespaceFlags
 	l := &listing[api.Alert]{
 		header: []string{"TIME", "PRIORITY", "RULE", "WHERE", "NODE", "ID"},
 		row: func(p *printer, a api.Alert) []string {
-			return []string{p.time(a.Time), a.Priority, cut(recording(a)+a.Rule, 60), place(a), a.Node, shortID(a.ID)}
+			return []string{p.time(a.Time), a.Priority, p.cut(recording(a)+a.Rule, 60), place(a), a.Node, shortID(a.ID)}
 		},
+		wideHeader: []string{"CLUSTER", "COUNT", "CONTAINER", "INCIDENT", "OUTPUT"},
+		wide: func(_ *printer, a api.Alert) []string {
+			return []string{a.Cluster, strconv.FormatInt(a.Count, 10), dash(fmt.Sprintf("%.12s", a.ContainerID)), shortID(a.IncidentID), a.Output}
+		},
+		name: func(a api.Alert) string { return a.ID },
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.Alert], error) {
 			f.Limit, f.Before = limit, before
 			return c.Alerts(ctx, f)
@@ -59,15 +67,19 @@ it included, and -o ocsf a Detection Finding on each line.`,
 		Example: `  riposte alerts list
   riposte alerts list --priority critical --since 2h
   riposte alerts list --container 4e5f6a7b8c9d -o json
-  riposte alerts list --namespace shop --watch`,
+  riposte alerts list -n shop --watch
+  riposte alerts list -o jsonpath='{range [*]}{.pod}{"\n"}{end}'`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if f.Since, err = since(from, time.Now()); err != nil {
 				return err
 			}
 			if f.Priority != "" {
 				if atLeast, err = alert.ParsePriority(f.Priority); err != nil {
-					return err
+					return badFlag(fmt.Errorf("--priority: %w", err))
 				}
+			}
+			if f.Namespace, err = space.of(cmd); err != nil {
+				return err
 			}
 			return l.run(cmd, args)
 		},
@@ -76,10 +88,11 @@ it included, and -o ocsf a Detection Finding on each line.`,
 	c.Flags().StringVar(&f.Rule, "rule", "", "only of this rule")
 	c.Flags().StringVar(&f.Priority, "priority", "", "only of this priority and more severe ones")
 	c.Flags().StringVar(&f.Node, "node", "", "only from this node")
-	c.Flags().StringVar(&f.Namespace, "namespace", "", "only about pods of this namespace")
+	space.flags(c, "only about pods of this namespace")
 	c.Flags().StringVar(&f.Container, "container", "", "only about this container (its id, or the beginning of it)")
 	c.Flags().StringVar(&from, "since", "", "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "priority", priorities)
+	must(c.RegisterFlagCompletionFunc("node", completeAgents))
 	return c
 }
 

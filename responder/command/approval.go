@@ -25,7 +25,7 @@ func newAnswer(verb string, agree bool, long string) *cobra.Command {
 	var comment string
 	c := &cobra.Command{
 		Use: verb + " ID", Short: strings.ToUpper(verb[:1]) + verb[1:] + " an action that waits for people", Args: cobra.ExactArgs(1), Long: long,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeActions(client.ActionFilter{State: "waiting"}, anyAction),
 		Example:           "  riposte actions " + verb + " 6f0c2b7a91de --comment \"INC-1234\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, func(ctx context.Context, c *client.Client) error {
@@ -74,7 +74,7 @@ func newActionsPending() *cobra.Command {
 				return err
 			}
 			if limit < 1 || limit > api.MaxPage {
-				return fmt.Errorf("--limit: %d is no number from 1 to %d", limit, api.MaxPage)
+				return badFlag(fmt.Errorf("--limit: %d is no number from 1 to %d", limit, api.MaxPage))
 			}
 			return call(cmd, func(ctx context.Context, c *client.Client) error {
 				page, err := c.Approvals(ctx, limit, "")

@@ -60,11 +60,12 @@ func TestStepBackIsShown(t *testing.T) {
 		VALUES ($1, '', 'error-rate', '5 of its last 6 actions failed within 10m0s', 'system:guard', $2)`, apitest.Playbook, apitest.Base)
 	require.NoError(t, e.Guard.Refresh(t.Context()))
 	data := folder(t, e.URL, apitest.Token)
-	for name, line := range map[string]string{"playbooks_list_stepped_back": "playbooks list", "status_stepped_back": "status --utc"} {
-		out, errOut, err := run(t, append(strings.Fields(line), "--data", data)...)
-		require.NoError(t, err)
-		golden(t, name, "$ riposte "+line+"\n"+strings.ReplaceAll(out, e.URL, "http://API")+errOut)
-	}
-	_, _, err := run(t, "playbooks", "list", "--data", t.TempDir())
+	out, errOut, err := run(t, "playbooks", "list", "--data", data)
+	require.NoError(t, err)
+	golden(t, "playbooks_list_stepped_back", "$ riposte playbooks list\n"+out+errOut)
+	out, _, err = run(t, "status", "--data", data)
+	require.ErrorIs(t, err, errNotWell)
+	require.Contains(t, out, "playbook "+apitest.Playbook+" stepped back to observe by error-rate: 5 of its last 6 actions failed within 10m0s\n      riposte playbooks mode "+apitest.Playbook+" default")
+	_, _, err = run(t, "playbooks", "list", "--data", t.TempDir())
 	require.NoError(t, err, "nothing runs there: those that come with Riposte")
 }

@@ -88,7 +88,7 @@ func TestFormsOfTheRecord(t *testing.T) {
 	require.Equal(t, "a shell in a container", rows[8][20])
 
 	for line, want := range map[string]string{
-		"audit query -o xml":                       "use table, json, yaml, csv, ocsf, wide",
+		"audit query -o xml":                       "use table, json, yaml, jsonpath=, csv, name, ocsf, wide",
 		"audit query -o csv --watch":               "--watch writes rows as they come",
 		"audit query --watch --text x":             "leave --watch out",
 		"audit query --until yesterday":            "--until:",

@@ -26,6 +26,7 @@ func newAuditQuery() *cobra.Command {
 		row: func(p *printer, e api.AuditEntry) []string {
 			return []string{p.time(e.At), e.Cluster, strconv.FormatInt(e.Seq, 10), e.Kind, dash(e.Result), shortActor(e.Actor), dash(shortID(e.ActionID)), dash(shortID(e.AlertID))}
 		},
+		name: func(e api.AuditEntry) string { return fmt.Sprintf("%s/%d", e.Cluster, e.Seq) },
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.AuditEntry], error) {
 			f.Limit, f.Before = limit, before
 			return c.Audit(ctx, f)

@@ -18,7 +18,7 @@ import (
 func newAuditShow() *cobra.Command {
 	var p printer
 	c := &cobra.Command{
-		Use: "show ID", Short: "Tell the whole story of an action, an alert or an entry", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Tell the whole story of an action, an alert or an entry", Args: cobra.ExactArgs(1), ValidArgsFunction: completeActions(client.ActionFilter{}, anyAction),
 		Long: `Tell all that is known of an action: the alert with the processes behind it, which
 lines of the playbook fired and on what, what the guard knew, who was asked and what
 they said, when each stage happened, what was found, left and verified, and commands
@@ -37,7 +37,7 @@ for as long as the same revision is loaded.`,
 				if err != nil {
 					return err
 				}
-				if p.form != "table" {
+				if !p.text() {
 					return p.value(s)
 				}
 				t := storyText{out: cmd.OutOrStdout()}
@@ -47,7 +47,6 @@ for as long as the same revision is loaded.`,
 		},
 	}
 	printerFlags(c, &p)
-	c.Flags().Lookup("output").Usage = "form of the output: table (a text), json or yaml"
 	return c
 }
 

@@ -47,7 +47,6 @@ entries are written, so they are quick and outlive them; they are no proof.`,
 		},
 	}
 	printerFlags(c, &p)
-	c.Flags().Lookup("output").Usage = "form of the output: table, json, yaml or csv"
 	c.Flags().StringSliceVar(&by, "by", []string{"day"}, "what to count by, in this order: "+strings.Join(api.AuditCounts, ", "))
 	for name, of := range map[string]struct {
 		into *string
@@ -72,28 +71,19 @@ func printCounts(p *printer, counts []api.AuditCount, by []string) error {
 		rows[i] = append(rows[i], strconv.FormatInt(c.Entries, 10))
 	}
 	header := append(slices.Clone(by), "entries")
-	switch p.form {
-	case "csv":
-		t, err := newTable(p.out, header...)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if err := t.row(row...); err != nil {
-				return err
-			}
-		}
-		return t.end()
-	case "table":
-		for i := range header {
-			header[i] = strings.ToUpper(header[i])
-		}
-		for _, row := range rows {
-			for i := range row {
-				row[i] = dash(row[i])
-			}
-		}
-		return p.table(header, rows)
+	if p.form == "csv" {
+		return writeCSV(p.out, header, rows)
 	}
-	return p.value(counts)
+	if !p.text() {
+		return p.value(counts)
+	}
+	for i := range header {
+		header[i] = strings.ToUpper(header[i])
+	}
+	for _, row := range rows {
+		for i := range row {
+			row[i] = dash(row[i])
+		}
+	}
+	return p.table(header, rows)
 }

@@ -125,7 +125,7 @@ func (o *offline) verify(cmd *cobra.Command, p *printer) error {
 
 func printVerification(p *printer, v api.Verification) error {
 	var err error
-	if p.form != "table" {
+	if !p.text() {
 		err = p.value(v)
 	} else {
 		rows := make([][]string, len(v.Chains))

@@ -94,7 +94,6 @@ func TestGoldens(t *testing.T) {
 		"incidents_show":     "incidents show b00000000003",
 		"deadletters_list":   "deadletters list --utc",
 		"deadletters_show":   "deadletters show e00000000001",
-		"status":             "status --utc",
 		"killswitch_status":  "killswitch status",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,11 +212,11 @@ func TestEnvironmentNamesTheServer(t *testing.T) {
 	e := apitest.Start(t, storetest.New(t))
 	t.Setenv("RIPOSTE_SERVER", e.URL)
 	t.Setenv("RIPOSTE_TOKEN_FILE", filepath.Join(folder(t, "http://127.0.0.1:1", apitest.Token), "token"))
-	_, _, err := run(t, "status")
+	_, _, err := run(t, "whoami")
 	require.NoError(t, err)
 	t.Setenv("RIPOSTE_SERVER", "")
 	t.Setenv("RIPOSTE_DATA", folder(t, e.URL, apitest.Token))
-	_, _, err = run(t, "status")
+	_, _, err = run(t, "whoami")
 	require.NoError(t, err)
 	// The drill's command has none of the flags.
 	c, err := Connect(&cobra.Command{})

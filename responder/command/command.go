@@ -11,7 +11,12 @@ import (
 // New makes all commands of this half. Console is the built console that
 // "responder" serves.
 func New(version string, console fs.FS) []*cobra.Command {
-	return []*cobra.Command{
-		NewAlerts(), NewIncidents(), NewActions(), NewAudit(), NewDeadLetters(), NewTokens(), NewKillSwitch(), NewGuard(), NewStatus(), NewPlaybooks(), NewMigrate(), NewResponder(version, console),
+	all := []*cobra.Command{
+		NewStatus(), NewAlerts(), NewIncidents(), NewDecisions(), NewActions(), NewAudit(), NewPlaybooks(), NewGuard(), NewKillSwitch(), NewAgents(),
+		NewDeadLetters(), NewTokens(), NewWhoAmI(), NewContext(), NewMigrate(), NewResponder(version, console),
 	}
+	for _, c := range all {
+		tellUsage(c)
+	}
+	return all
 }

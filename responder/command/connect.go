@@ -21,17 +21,19 @@ import (
 // ConnectFlags gives a command, and those below it, the flags that Connect reads.
 func ConnectFlags(c *cobra.Command) {
 	f := c.PersistentFlags()
-	f.String("server", "", "address of the API (default: what the data folder says)")
-	f.String("token-file", "", "file with the API's token (default: DATA/token)")
+	f.String("context", "", "context to ask (default: the current one, see `riposte context`)")
+	f.String("server", "", "address of the API (default: what the context or the data folder says)")
+	f.String("token-file", "", "file with the API's token (default: the context's, or DATA/token)")
 	f.String("data", "", "data folder of a running Riposte (default: "+DefaultData()+")")
 	must(c.MarkPersistentFlagFilename("token-file"))
 	must(c.MarkPersistentFlagDirname("data"))
+	must(c.RegisterFlagCompletionFunc("context", completeContexts))
 }
 
 // setting is a flag's value, or the environment's, or the fallback.
 func setting(cmd *cobra.Command, flag, fallback string) string {
-	if f := cmd.Flag(flag); f != nil && f.Value.String() != "" {
-		return f.Value.String()
+	if v := given(cmd, flag); v != "" {
+		return v
 	}
 	if v := os.Getenv("RIPOSTE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))); v != "" {
 		return v
@@ -39,24 +41,80 @@ func setting(cmd *cobra.Command, flag, fallback string) string {
 	return fallback
 }
 
-// Connect makes a client of the Riposte that a command's flags --server,
-// --token-file and --data name, or the variables RIPOSTE_SERVER,
-// RIPOSTE_TOKEN_FILE and RIPOSTE_DATA, or else of the one that runs here. It
-// reads files only; whether anybody answers shows with the first request.
-func Connect(cmd *cobra.Command) (*client.Client, error) {
-	data := setting(cmd, "data", DefaultData())
+// given is a flag's value, empty if the command has no such flag.
+func given(cmd *cobra.Command, flag string) string {
+	if f := cmd.Flag(flag); f != nil {
+		return f.Value.String()
+	}
+	return ""
+}
+
+// target is the Riposte that a command asks, and why that one.
+type target struct {
+	serverContext
+	why string
+}
+
+// targetOf finds it: a context by --context or RIPOSTE_CONTEXT, in which --server and
+// --token-file replace one thing; else --server or RIPOSTE_SERVER; else --data or
+// RIPOSTE_DATA; else the current context; else the data folder of the one that runs
+// here. Beside --context the environment does not count: a token goes where the same
+// source says.
+func targetOf(cmd *cobra.Command) (target, error) {
+	data := setting(cmd, "data", "")
+	name, why := setting(cmd, "context", ""), "--context or RIPOSTE_CONTEXT"
 	server := setting(cmd, "server", "")
+	if name == "" && server == "" && data == "" {
+		f, err := loadContexts()
+		if err != nil {
+			return target{}, err
+		}
+		name, why = f.Current, "it is the current context"
+	}
+	if name != "" {
+		f, err := loadContexts()
+		if err != nil {
+			return target{}, err
+		}
+		c, err := f.find(name)
+		if err != nil {
+			return target{}, err
+		}
+		if v := given(cmd, "server"); v != "" {
+			c.Server = v
+		}
+		if v := given(cmd, "token-file"); v != "" {
+			c.TokenFile = v
+		}
+		return target{c, why}, nil
+	}
+	if data == "" {
+		data = DefaultData()
+	}
+	t := target{serverContext{Server: server, TokenFile: setting(cmd, "token-file", filepath.Join(data, "token"))}, "--server or RIPOSTE_SERVER"}
 	if server == "" {
+		t.why = "data folder " + data
 		var err error
-		if server, err = endpoint(data); err != nil {
-			return nil, err
+		if t.Server, err = endpoint(data); err != nil {
+			return t, err
 		}
 	}
-	token, err := readToken(setting(cmd, "token-file", filepath.Join(data, "token")))
+	return t, nil
+}
+
+// Connect makes a client of the Riposte that a command's flags, the environment, the
+// user's contexts or the data folder name. It reads files only; whether anybody answers
+// shows with the first request.
+func Connect(cmd *cobra.Command) (*client.Client, error) {
+	t, err := targetOf(cmd)
 	if err != nil {
 		return nil, err
 	}
-	return client.New(server, token)
+	token, err := readToken(t.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return t.client(token)
 }
 
 // DefaultData is where `riposte up` keeps its data unless it is told otherwise:
@@ -80,7 +138,7 @@ func endpoint(data string) (string, error) {
 	b, err := readSmall(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("riposte is not running on the data folder %s; start it with `riposte up`, or name a server with --server", data)
+		return "", coded{fmt.Errorf("riposte is not running on the data folder %s; start it with `riposte up`, or name a server with --server or --context", data), exitUnreachable}
 	case err != nil:
 		return "", fmt.Errorf("find the running riposte: %w", err)
 	}
@@ -129,18 +187,29 @@ func call(cmd *cobra.Command, do func(ctx context.Context, c *client.Client) err
 	return advise(c, do(ctx, c))
 }
 
-// advise says what to do about an error of the client.
+// advise says what to do about an error of the client, and which exit code it is.
 func advise(c *client.Client, err error) error {
+	var already interface{ ExitStatus() int }
+	if err == nil || errors.As(err, &already) {
+		return err
+	}
 	var answer *client.Error
+	errors.As(err, &answer)
+	said := error(shown{err})
 	switch {
 	case errors.Is(err, client.ErrUnreachable):
-		return fmt.Errorf("riposte is not running at %s; start it with `riposte up`, or name another server with --server (%w)", c.Server(), err)
-	case errors.As(err, &answer) && answer.Status == 401:
-		return fmt.Errorf("%s does not take this token (%w); give its own with --token-file", c.Server(), err)
-	case err != nil:
-		return shown{err}
+		said = fmt.Errorf("riposte is not running at %s; start it with `riposte up`, or name another server with --server or --context (%w)", c.Server(), shown{err})
+	case answer == nil:
+	case answer.Status == 401:
+		said = fmt.Errorf("%s does not take this token (%w); give its own with --token-file", c.Server(), shown{err})
+	case answer.Status == 403:
+		said = fmt.Errorf("%w; `riposte whoami` says what this token may do", shown{err})
+	case answer.Status == 429 || answer.Status == 503:
+		said = fmt.Errorf("%w; try again in a moment", shown{err})
+	case answer.Status >= 500:
+		said = fmt.Errorf("%w; `riposte status` says which part does not work, the responder's log why", shown{err})
 	}
-	return nil
+	return coded{said, codeOf(err)}
 }
 
 // shown is an error fit for a terminal: the server's text may quote an attacker's.
@@ -157,8 +226,8 @@ func must(err error) {
 	}
 }
 
-// fatal says whether a broken stream cannot be connected again.
-func fatal(err error) (error, bool) {
+// isFinal says that a broken stream cannot be connected again.
+func isFinal(err error) bool {
 	var answer *client.Error
-	return err, errors.As(err, &answer) && answer.Status < 500
+	return errors.As(err, &answer) && answer.Status < 500
 }

@@ -30,8 +30,13 @@ func newDeadLettersList() *cobra.Command {
 	l := &listing[api.DeadLetter]{
 		header: []string{"DIED", "STATE", "REASON", "NODE", "TIMES", "ERROR", "ID"},
 		row: func(p *printer, d api.DeadLetter) []string {
-			return []string{p.time(d.DiedAt), d.State, d.Reason, d.Node, strconv.FormatInt(d.Deaths, 10), cut(d.Error, 80), shortID(d.ID)}
+			return []string{p.time(d.DiedAt), d.State, d.Reason, d.Node, strconv.FormatInt(d.Deaths, 10), p.cut(d.Error, 80), shortID(d.ID)}
 		},
+		wideHeader: []string{"CLUSTER", "BYTES", "SUBJECT", "MESSAGE"},
+		wide: func(_ *printer, d api.DeadLetter) []string {
+			return []string{dash(d.Cluster), strconv.Itoa(d.Bytes), d.Subject, d.MessageID}
+		},
+		name: func(d api.DeadLetter) string { return d.ID },
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.DeadLetter], error) {
 			f.Limit, f.Before = limit, before
 			return c.DeadLetters(ctx, f)
@@ -47,12 +52,13 @@ func newDeadLettersList() *cobra.Command {
 			return l.run(cmd, args)
 		},
 	}
-	l.pageFlags(c, "dead letters")
+	l.flags(c, "dead letters")
 	c.Flags().StringVar(&f.State, "state", "", "only in this state: dead or redriven")
 	c.Flags().StringVar(&f.Reason, "reason", "", "only for this reason: oversize, malformed, foreign or unstorable")
 	c.Flags().StringVar(&f.Node, "node", "", "only from this node")
 	c.Flags().StringVar(&from, "since", "", "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "state", []string{"dead", "redriven"})
+	must(c.RegisterFlagCompletionFunc("node", completeAgents))
 	complete(c, "reason", []string{"oversize", "malformed", "foreign", "unstorable"})
 	return c
 }
@@ -60,7 +66,7 @@ func newDeadLettersList() *cobra.Command {
 func newDeadLettersShow() *cobra.Command {
 	var p printer
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show one dead letter as it came", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "show ID", Short: "Show one dead letter as it came", Args: cobra.ExactArgs(1), ValidArgsFunction: once(completeDeadLetters),
 		Example: "  riposte deadletters show 6f0c2b7a91de\n  riposte deadletters show 6f0c2b7a91de -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.begin(cmd); err != nil {
@@ -71,7 +77,7 @@ func newDeadLettersShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if p.form != "table" {
+				if !p.text() {
 					return p.value(d)
 				}
 				p.widths = []int{11, 0}
@@ -98,7 +104,7 @@ func newDeadLettersShow() *cobra.Command {
 func newRedrive() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "redrive ID", Short: "Process a dead letter again", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "redrive ID", Short: "Process a dead letter again", Args: cobra.ExactArgs(1), ValidArgsFunction: once(completeDeadLetters),
 		Long:    "Process a dead letter as if it had just come: its alert is stored and decided\nabout, once. This is recorded with the reason.",
 		Example: "  riposte deadletters redrive 6f0c2b7a91de --reason \"playbook mended\"",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -33,9 +33,14 @@ func newIncidentsList() *cobra.Command {
 		header: []string{"LAST", "PRIORITY", "STATE", "ALERTS", "ACTIONS", "TITLE", "ID"},
 		row: func(p *printer, i api.Incident) []string {
 			return []string{
-				p.time(i.LastAt), i.Priority, i.State, strconv.FormatInt(i.Alerts, 10), strconv.FormatInt(i.Actions, 10), cut(i.Title, 70), shortID(i.ID),
+				p.time(i.LastAt), i.Priority, i.State, strconv.FormatInt(i.Alerts, 10), strconv.FormatInt(i.Actions, 10), p.cut(i.Title, 70), shortID(i.ID),
 			}
 		},
+		wideHeader: []string{"CLUSTER", "KIND", "FIRST", "ABOUT"},
+		wide: func(p *printer, i api.Incident) []string {
+			return []string{i.Cluster, i.Kind, p.time(i.FirstAt), i.Key}
+		},
+		name: func(i api.Incident) string { return i.ID },
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.Incident], error) {
 			f.Limit, f.Before = limit, before
 			return c.Incidents(ctx, f)
@@ -43,23 +48,25 @@ func newIncidentsList() *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use: "list", Short: "List incidents, the latest alert first", Args: cobra.NoArgs,
-		Example: "  riposte incidents list --state open --priority critical\n  riposte incidents list --kind silence",
+		Example: "  riposte incidents list --state open --priority critical\n  riposte incidents list --kind silence\n  riposte incidents list --watch",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if f.Since, err = since(from, time.Now()); err != nil {
 				return err
 			}
 			if f.Priority != "" {
 				if _, err := alert.ParsePriority(f.Priority); err != nil {
-					return err
+					return badFlag(fmt.Errorf("--priority: %w", err))
 				}
 			}
 			return l.run(cmd, args)
 		},
 	}
-	l.pageFlags(c, "incidents")
+	l.flags(c, "incidents")
 	c.Flags().StringVar(&f.State, "state", "", "only in this state")
 	c.Flags().StringVar(&f.Kind, "kind", "", "only of this kind: alerts, gap or silence")
+	c.Flags().StringVar(&f.Cluster, "cluster", "", "only of this cluster")
 	c.Flags().StringVar(&f.Cluster, "in-cluster", "", "only of this cluster")
+	must(c.Flags().MarkDeprecated("in-cluster", "it is called --cluster"))
 	c.Flags().StringVar(&f.Priority, "priority", "", "only of this priority and more severe ones")
 	c.Flags().StringVar(&from, "since", "", "only with an alert since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "state", api.IncidentStates)
@@ -71,7 +78,7 @@ func newIncidentsList() *cobra.Command {
 func newIncidentsShow() *cobra.Command {
 	var p printer
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show an incident and what happened in it", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "show ID", Short: "Show an incident and what happened in it", Args: cobra.ExactArgs(1), ValidArgsFunction: completeIncidents(true),
 		Long:    "Show an incident and its timeline: alerts, decisions, actions and states, oldest\nfirst. The id may be given by its last group, as the lists show it.",
 		Example: "  riposte incidents show 6f0c2b7a91de\n  riposte incidents show 6f0c2b7a91de -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -92,7 +99,7 @@ func newIncidentsShow() *cobra.Command {
 }
 
 func showIncident(p *printer, line api.IncidentTimeline) error {
-	if p.form != "table" {
+	if !p.text() {
 		return p.value(line)
 	}
 	i := line.Incident
@@ -125,7 +132,7 @@ func showIncident(p *printer, line api.IncidentTimeline) error {
 		if e.Actor != "" {
 			what += " by " + e.Actor
 		}
-		rows[n] = []string{utc(e.At), e.Kind, cut(what, 70), cut(e.Detail, 80), shortID(e.ID)}
+		rows[n] = []string{utc(e.At), e.Kind, p.cut(what, 70), p.cut(e.Detail, 80), shortID(e.ID)}
 	}
 	if err := p.table([]string{"TIME", "KIND", "WHAT", "DETAIL", "ID"}, rows); err != nil || !line.More {
 		return err
@@ -137,7 +144,7 @@ func showIncident(p *printer, line api.IncidentTimeline) error {
 func newClose(use, short string, do func(*client.Client, context.Context, string, string) (api.Incident, error)) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: use + " ID", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: use + " ID", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: completeIncidents(false),
 		Long:    short + ". The next alert of the same kind begins another incident. The\nreason is recorded.",
 		Example: "  riposte incidents " + use + " 6f0c2b7a91de --reason \"INC-1234\"",
 		RunE: func(cmd *cobra.Command, args []string) error {

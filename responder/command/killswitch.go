@@ -62,7 +62,7 @@ done. What was planned before waits until it expires. Turning it is recorded. Wi
 				if err != nil {
 					return err
 				}
-				if p.form != "table" {
+				if !p.text() {
 					return p.value(k)
 				}
 				_, err = fmt.Fprintln(p.out, visible(sayKillSwitch(k)))

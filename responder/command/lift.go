@@ -13,7 +13,7 @@ import (
 func newActionsLift() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "lift ID", Short: "End an action's effect now", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "lift ID", Short: "End an action's effect now", Args: cobra.ExactArgs(1), ValidArgsFunction: completeActions(client.ActionFilter{}, liftable),
 		Long:    "End an action's effect now, if it can be undone: bring back what was before.\nWhat somebody else has changed since stays as it is. This is recorded with the\nreason; a kill switch does not stop it. \"actions show\" says how it went.",
 		Example: "  riposte actions lift 6f0c2b7a91de --reason \"false alarm, INC-1234\"",
 		RunE: func(cmd *cobra.Command, args []string) error {

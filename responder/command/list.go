@@ -2,10 +2,10 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -25,16 +25,21 @@ const maxLimit = 100_000
 type listing[T any] struct {
 	header []string
 	row    func(*printer, T) []string
+	// wideHeader and wide are the columns that -o wide and csv add.
+	wideHeader []string
+	wide       func(*printer, T) []string
+	// name is what other commands call an item.
+	name func(T) string
 	// fetch reads one page, filtered by the flags.
 	fetch func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[T], error)
 	// event is the name of the events that change the list, decode their data, keep
-	// the flags' filter.
+	// the flags' filter. Without one, a watch reads the list again when something happens.
 	event  string
 	decode func(client.Event) (T, error)
 	keep   func(T) bool
 	// others are forms of output beside those of every list, by their names.
 	others map[string]func(out io.Writer, items []T) error
-	// key tells one state of an item from every other.
+	// key tells one state of an item from every other; without it all of it does.
 	key func(T) string
 
 	printer printer
@@ -42,36 +47,26 @@ type listing[T any] struct {
 	watch   bool
 }
 
+// flags are those of every list.
 func (l *listing[T]) flags(c *cobra.Command, noun string) {
-	l.pageFlags(c, noun)
-	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "go on and print what comes, until Ctrl-C")
-}
-
-// pageFlags are those of a list that has no events to watch.
-func (l *listing[T]) pageFlags(c *cobra.Command, noun string) {
 	printerFlags(c, &l.printer)
-	if len(l.others) > 0 {
-		names := append(slices.Clone(forms), slices.Sorted(maps.Keys(l.others))...)
-		flag := c.Flags().Lookup("output")
-		flag.Usage = "form of the output: " + strings.Join(names, ", ")
-		l.printer.others = names[len(forms):]
-	}
+	own := slices.Concat(listForms, slices.Sorted(maps.Keys(l.others)))
+	slices.Sort(own)
+	l.printer.offer(c, slices.Compact(own)...)
 	c.Flags().IntVar(&l.limit, "limit", 50, "how many "+noun+" at most")
+	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "go on and show what changes, until Ctrl-C")
 }
 
 func (l *listing[T]) run(cmd *cobra.Command, _ []string) error {
-	write := l.others[l.printer.form]
-	if write != nil {
-		l.printer.form = "json"
-	}
 	if err := l.printer.begin(cmd); err != nil {
 		return err
 	}
-	if l.watch && write != nil {
-		return errors.New("--watch writes rows as they come: use table, json or yaml")
-	}
 	if l.limit < 1 || l.limit > maxLimit {
-		return fmt.Errorf("--limit: %d is no number from 1 to %d", l.limit, maxLimit)
+		return badFlag(fmt.Errorf("--limit: %d is no number from 1 to %d", l.limit, maxLimit))
+	}
+	_, own := l.others[l.printer.form]
+	if l.watch && (own || l.printer.form == "csv") {
+		return badFlag(errors.New("--watch writes rows as they come: use table, wide, name, json, yaml or jsonpath"))
 	}
 	return call(cmd, func(ctx context.Context, c *client.Client) error {
 		if l.watch {
@@ -81,10 +76,7 @@ func (l *listing[T]) run(cmd *cobra.Command, _ []string) error {
 		if err != nil {
 			return err
 		}
-		if write == nil {
-			write = func(_ io.Writer, items []T) error { return list(&l.printer, l.header, items, l.cells) }
-		}
-		if err := write(cmd.OutOrStdout(), items); err != nil {
+		if err := l.write(cmd.OutOrStdout(), items); err != nil {
 			return err
 		}
 		if more {
@@ -94,7 +86,61 @@ func (l *listing[T]) run(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-func (l *listing[T]) cells(item T) []string { return l.row(&l.printer, item) }
+// write writes the whole list.
+func (l *listing[T]) write(out io.Writer, items []T) error {
+	if write := l.others[l.printer.form]; write != nil {
+		return write(out, items)
+	}
+	if l.printer.form == "name" {
+		for _, item := range items {
+			if err := l.one(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return list(&l.printer, l.columns(), items, l.cells)
+}
+
+// one writes an item of a stream.
+func (l *listing[T]) one(item T) error {
+	if l.printer.form == "name" {
+		_, err := fmt.Fprintln(l.printer.out, visible(l.name(item)))
+		return err
+	}
+	return one(&l.printer, item, l.cells)
+}
+
+// isWide says that the columns for who asks for them are there.
+func (l *listing[T]) isWide() bool {
+	return l.wide != nil && (l.printer.form == "wide" || l.printer.form == "csv")
+}
+
+func (l *listing[T]) columns() []string {
+	if l.isWide() {
+		return slices.Concat(l.header, l.wideHeader)
+	}
+	return l.header
+}
+
+func (l *listing[T]) cells(item T) []string {
+	cells := l.row(&l.printer, item)
+	if l.isWide() {
+		cells = append(cells, l.wide(&l.printer, item)...)
+	}
+	return cells
+}
+
+func (l *listing[T]) state(item T) string {
+	if l.key != nil {
+		return l.key(item)
+	}
+	b, err := json.Marshal(item)
+	if err != nil {
+		return l.name(item) // a resource that came as JSON is JSON
+	}
+	return string(b)
+}
 
 // read joins pages until there are enough.
 func (l *listing[T]) read(ctx context.Context, c *client.Client) (items []T, more bool, err error) {
@@ -110,63 +156,6 @@ func (l *listing[T]) read(ctx context.Context, c *client.Client) (items []T, mor
 		}
 	}
 	return items, true, nil
-}
-
-// follow prints the list, oldest first, and then what comes. The stream is open
-// before the list is read, so that nothing falls between the two.
-func (l *listing[T]) follow(ctx context.Context, cmd *cobra.Command, c *client.Client) error {
-	next, stop := iter.Pull2(c.Events(ctx, ""))
-	defer stop()
-	if _, err, more := next(); err != nil || !more {
-		return err
-	}
-	items, _, err := l.read(ctx, c)
-	if err != nil {
-		return err
-	}
-	told := map[string]bool{}
-	if l.printer.form == "table" {
-		rows := make([][]string, 0, len(items))
-		for _, item := range slices.Backward(items) {
-			rows = append(rows, l.cells(item))
-			told[l.key(item)] = true
-		}
-		if err := l.printer.table(l.header, rows); err != nil {
-			return err
-		}
-	} else {
-		for _, item := range slices.Backward(items) {
-			told[l.key(item)] = true
-			if err := one(&l.printer, item, l.cells); err != nil {
-				return err
-			}
-		}
-	}
-	for {
-		e, err, more := next()
-		switch {
-		case !more:
-			return nil // Ctrl-C
-		case err != nil:
-			if e, over := fatal(err); over {
-				return e
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s; connecting again\n", visible(err.Error()))
-		case e.Name == api.EventReset:
-			fmt.Fprintln(cmd.ErrOrStderr(), "Too much happened to print it all; list it without --watch.")
-		case e.Name == l.event:
-			item, err := l.decode(e)
-			if err != nil {
-				return fmt.Errorf("read an event: %w", err)
-			}
-			if !l.keep(item) || told[l.key(item)] {
-				continue
-			}
-			if err := one(&l.printer, item, l.cells); err != nil {
-				return err
-			}
-		}
-	}
 }
 
 // since reads --since: a moment, or how long ago it was.
@@ -187,7 +176,7 @@ func moment(flag, value string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(value); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, fmt.Errorf("--%s: %q is neither a time such as 2006-01-02T15:04:05Z nor a duration such as 90m, 24h or 7d", flag, value)
+	return time.Time{}, badFlag(fmt.Errorf("--%s: %q is neither a time such as 2006-01-02T15:04:05Z nor a duration such as 90m, 24h or 7d", flag, value))
 }
 
 // equal says that a filter, if it is given, fits.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -68,13 +65,11 @@ func canaryOf(p api.PlaybookStatus) string {
 	return strings.Join(parts, "; ")
 }
 
-// runs says whether the flags or a data folder name a running Riposte.
+// runs says whether the flags, a context or a data folder name a running Riposte.
 func runs(cmd *cobra.Command) bool {
-	if setting(cmd, "server", "") != "" {
-		return true
-	}
-	_, err := os.Stat(filepath.Join(setting(cmd, "data", DefaultData()), "endpoint.json"))
-	return !errors.Is(err, fs.ErrNotExist)
+	_, err := targetOf(cmd)
+	var c coded
+	return !errors.As(err, &c) || c.code != exitUnreachable
 }
 
 // listLoaded prints the playbooks of the running Riposte, with the modes in force.

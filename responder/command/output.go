@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,30 +14,52 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"riposte/responder/command/jsonpath"
 )
 
-// forms are the forms of output.
-var forms = []string{"table", "json", "yaml"}
+// forms are the forms of every output, listForms those that a list has beside them.
+// jsonpath takes a template: -o jsonpath={.id}.
+var (
+	forms     = []string{"table", "json", "yaml", "jsonpath="}
+	listForms = []string{"wide", "name", "csv"}
+)
 
 // printer writes resources in the form that the user chose.
 type printer struct {
 	form string
 	// others are forms that this command alone has.
 	others []string
-	utc    bool
-	out    io.Writer
-	now    func() time.Time
-	// widths are the columns' of a table whose beginning is out already.
-	widths []int
+	// template is that of the form jsonpath.
+	template *jsonpath.Template
+	utc      bool
+	colour   bool
+	out      io.Writer
+	now      func() time.Time
+	// columns are the names of the table's that is being written, widths its columns' widths.
+	columns []string
+	widths  []int
 	// streamed counts what a watch has written.
 	streamed int
 }
 
 func printerFlags(c *cobra.Command, p *printer) {
 	p.now = time.Now
-	c.Flags().StringVarP(&p.form, "output", "o", "table", "form of the output: table, json or yaml")
+	c.Flags().StringVarP(&p.form, "output", "o", "table", "")
 	c.Flags().BoolVar(&p.utc, "utc", false, "show times in UTC instead of how long ago")
-	complete(c, "output", forms)
+	p.offer(c)
+}
+
+// offer adds forms to those of the flag --output.
+func (p *printer) offer(c *cobra.Command, more ...string) {
+	p.others = append(p.others, more...)
+	all := append(slices.Clone(forms), p.others...)
+	c.Flags().Lookup("output").Usage = "form of the output: " + strings.Join(all, ", ")
+	if f, ok := c.GetFlagCompletionFunc("output"); !ok || f == nil {
+		must(c.RegisterFlagCompletionFunc("output", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return append(slices.Clone(forms), p.others...), cobra.ShellCompDirectiveNoFileComp
+		}))
+	}
 }
 
 // complete offers fixed values for a flag.
@@ -46,14 +69,34 @@ func complete(c *cobra.Command, flag string, values []string) {
 
 func (p *printer) begin(cmd *cobra.Command) error {
 	p.out = cmd.OutOrStdout()
-	if !slices.Contains(forms, p.form) && !slices.Contains(p.others, p.form) {
-		return fmt.Errorf("--output: there is no form %q: use %s", p.form, strings.Join(append(slices.Clone(forms), p.others...), ", "))
+	p.colour = coloured(p.out, os.Getenv)
+	if text, ok := strings.CutPrefix(p.form, "jsonpath="); ok {
+		var err error
+		if p.template, err = jsonpath.Parse(text); err != nil {
+			return badFlag(fmt.Errorf("--output: jsonpath: %s", visible(err.Error())))
+		}
+		p.form = "jsonpath"
+		return nil
+	}
+	if (!slices.Contains(forms, p.form) || p.form == "jsonpath=") && !slices.Contains(p.others, p.form) {
+		return badFlag(fmt.Errorf("--output: there is no form %q: use %s", p.form, strings.Join(append(slices.Clone(forms), p.others...), ", ")))
 	}
 	return nil
 }
 
+// text says that people read it: a table, or a wide one.
+func (p *printer) text() bool { return p.form == "table" || p.form == "wide" }
+
+// cut shortens a cell, unless everything was asked for.
+func (p *printer) cut(s string, limit int) string {
+	if p.form != "table" {
+		return s
+	}
+	return cut(s, limit)
+}
+
 func (p *printer) time(t time.Time) string {
-	if p.utc {
+	if p.utc || p.form == "csv" {
 		return utc(t)
 	}
 	return ago(t, p.now())
@@ -61,22 +104,48 @@ func (p *printer) time(t time.Time) string {
 
 // list writes a whole list: a table with its header, or one JSON or YAML array.
 func list[T any](p *printer, header []string, items []T, row func(T) []string) error {
-	if p.form != "table" {
+	if !p.text() && p.form != "csv" {
 		return p.value(items)
 	}
 	rows := make([][]string, len(items))
 	for i, item := range items {
 		rows[i] = row(item)
 	}
+	if p.form == "csv" {
+		return writeCSV(p.out, header, rows)
+	}
 	return p.table(header, rows)
+}
+
+func writeCSV(out io.Writer, header []string, rows [][]string) error {
+	names := make([]string, len(header))
+	for i, h := range header {
+		names[i] = strings.ReplaceAll(strings.ToLower(h), " ", "_")
+	}
+	t, err := newTable(out, names...)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := t.row(row...); err != nil {
+			return err
+		}
+	}
+	return t.end()
 }
 
 // one writes an item of a stream: a row, a line of JSON, or a YAML document.
 func one[T any](p *printer, item T, row func(T) []string) error {
 	p.streamed++
 	switch p.form {
-	case "table":
+	case "table", "wide":
 		return p.rows([][]string{row(item)})
+	case "jsonpath":
+		if err := p.value(item); err != nil {
+			return err
+		}
+		_, err := io.WriteString(p.out, "\n")
+		return err
 	case "yaml":
 		if p.streamed > 1 {
 			if _, err := io.WriteString(p.out, "---\n"); err != nil {
@@ -93,7 +162,7 @@ func one[T any](p *printer, item T, row func(T) []string) error {
 	return err
 }
 
-// value writes anything as JSON or YAML.
+// value writes anything as JSON or YAML, or what the template makes of it.
 func (p *printer) value(v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -101,6 +170,12 @@ func (p *printer) value(v any) error {
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(v); err != nil {
 		return err
+	}
+	if p.form == "jsonpath" {
+		if err := p.template.Execute(p.out, b.Bytes(), visible); err != nil {
+			return badFlag(fmt.Errorf("--output: %s", visible(err.Error())))
+		}
+		return nil
 	}
 	out := plainJSON(b.Bytes())
 	if p.form == "yaml" {
@@ -202,7 +277,7 @@ func node(v any) *yaml.Node {
 // table writes a header and rows, and keeps the widths for rows that follow.
 func (p *printer) table(header []string, rows [][]string) error {
 	all := append([][]string{header}, rows...)
-	p.widths = make([]int, len(header))
+	p.columns, p.widths = header, make([]int, len(header))
 	for _, row := range all {
 		for i, cell := range row {
 			p.widths[i] = max(p.widths[i], utf8.RuneCountInString(visible(cell)))
@@ -211,13 +286,24 @@ func (p *printer) table(header []string, rows [][]string) error {
 	return p.rows(all)
 }
 
+// colourAt is a cell's. Without columns a row is a name and its value.
+func (p *printer) colourAt(row []string, i int) string {
+	switch {
+	case i < len(p.columns):
+		return colourOf(p.columns[i], row[i])
+	case p.columns == nil && i == 1:
+		return colourOf(strings.ToUpper(row[0]), row[i])
+	}
+	return plain
+}
+
 func (p *printer) rows(rows [][]string) error {
 	var b strings.Builder
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
 			cell = visible(cell)
-			line.WriteString(cell)
+			line.WriteString(p.paint(p.colourAt(row, i), cell))
 			if i < len(row)-1 {
 				line.WriteString(strings.Repeat(" ", max(0, p.widths[i]-utf8.RuneCountInString(cell))+2))
 			}

@@ -34,7 +34,7 @@ func NewPlaybooks() *cobra.Command {
 	}
 	c.AddCommand(
 		newPlaybooksNew(), newPlaybooksCheck(), newPlaybooksFmt(), newPlaybooksTest(), newPlaybooksCoverage(), newPlaybooksEval(), newPlaybooksExplain(),
-		newPlaybooksReplay(), newPlaybooksList(), newPlaybooksMode(), newPlaybooksPromote(), newPlaybooksDemote(), newPlaybooksSchema(),
+		newPlaybooksReplay(), newPlaybooksList(), newPlaybooksMode(), newPlaybooksPromote(), newPlaybooksDemote(), newPlaybooksSource(), newPlaybooksSchema(),
 	)
 	return c
 }

@@ -40,6 +40,7 @@ func newTokensList() *cobra.Command {
 			}
 			return []string{p.time(t.CreatedAt), t.Name, t.Role, within(t.Grant), p.time(t.ExpiresAt), used, tokenState(t, time.Now()), shortID(t.ID)}
 		},
+		name: func(t api.Token) string { return t.ID },
 		fetch: func(ctx context.Context, c *client.Client, limit int, before string) (api.Page[api.Token], error) {
 			return c.Tokens(ctx, name, limit, before)
 		},
@@ -48,7 +49,7 @@ func newTokensList() *cobra.Command {
 		Use: "list", Short: "List tokens, the newest first", Args: cobra.NoArgs,
 		Example: "  riposte tokens list --name jane", RunE: l.run,
 	}
-	l.pageFlags(c, "tokens")
+	l.flags(c, "tokens")
 	c.Flags().StringVar(&name, "name", "", "only this person's or program's")
 	return c
 }
@@ -124,13 +125,13 @@ func expiry(value string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(value); err == nil && d > 0 {
 		return now.Add(d), nil
 	}
-	return time.Time{}, fmt.Errorf("--expires: %q is neither a time such as 2006-01-02T15:04:05Z nor a duration such as 12h or 30d", value)
+	return time.Time{}, badFlag(fmt.Errorf("--expires: %q is neither a time such as 2006-01-02T15:04:05Z nor a duration such as 12h or 30d", value))
 }
 
 func newTokensRevoke() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "revoke ID", Short: "End a token and its sessions at once", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "revoke ID", Short: "End a token and its sessions at once", Args: cobra.ExactArgs(1), ValidArgsFunction: once(completeTokens),
 		Example: "  riposte tokens revoke 5f8a9b0c1d2e --reason \"laptop lost\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, func(ctx context.Context, c *client.Client) error {

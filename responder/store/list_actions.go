@@ -15,6 +15,8 @@ type ActionFilter struct {
 	Alert string
 	// Container is the beginning of the target's or the alert's container id.
 	Container string
+	// Namespace is the alert's or the target's.
+	Namespace string
 	// Since is the oldest plan.
 	Since time.Time
 }
@@ -80,6 +82,9 @@ func (s *Store) Actions(ctx context.Context, in Scope, f ActionFilter, p Paging)
 	}
 	if f.Container != "" {
 		w.add("(starts_with(c.target->>'container_id', ?) OR starts_with(a.container_id, ?))", f.Container, f.Container)
+	}
+	if f.Namespace != "" {
+		w.add("(a.namespace = ? OR c.target->>'namespace' = ?)", f.Namespace, f.Namespace)
 	}
 	if !f.Since.IsZero() {
 		w.add("c.planned_ns >= ?", unixNS(f.Since))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,6 +119,26 @@ func freeze(t *testing.T, uid string) {
 func TestUpTwiceStartsNothing(t *testing.T) {
 	needUp(t)
 	require.NotContains(t, cluster(t, "up"), "starting")
+}
+
+// TestTwoStartsAtOnce: the second waits for the first and finds all done.
+func TestTwoStartsAtOnce(t *testing.T) {
+	needRoot(t)
+	cluster(t, "down")
+	said := make(chan string, 2)
+	for range 2 {
+		go func() {
+			out, err := exec.CommandContext(t.Context(), "../cluster", "up").CombinedOutput()
+			said <- fmt.Sprint(string(out), err)
+		}()
+	}
+	started := 0
+	for range 2 {
+		out := <-said
+		require.True(t, strings.HasSuffix(out, "<nil>"), out)
+		started += strings.Count(out, "starting etcd")
+	}
+	require.Equal(t, 1, started)
 }
 
 // TestUpStartsWhatWasKilled: and neither objects nor containers are lost by it.

@@ -62,7 +62,8 @@ func Start(t testing.TB, s *store.Store) *Env {
 	return StartWith(t, s, server.Options{})
 }
 
-// StartWith is Start with other principals, and an access file and a cluster to ask.
+// StartWith is Start with other principals, an access file and a cluster to ask, and what
+// else of Loads, Ready and Backlog is given.
 func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	t.Helper()
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
@@ -70,6 +71,14 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	require.NoError(t, g.Open(t.Context(), guard.Parts{Store: s, Home: "test", Enqueue: execute.Enqueue}))
 	_, err = s.Pool().Exec(t.Context(), "SELECT record_month('alerts', '2025-02-01')")
 	require.NoError(t, err)
+	if o.Loads == nil {
+		o.Loads = func() sandbox.Loads {
+			return sandbox.Loads{Good: 2, Bad: 1, GoodAt: Base, ErrAt: Base.Add(time.Second), Err: errors.New("/etc/playbooks/a.rego:3:1: is wrong")}
+		}
+	}
+	if o.Ready == nil {
+		o.Ready = func(ctx context.Context) map[string]error { return map[string]error{"database": s.Pool().Ping(ctx)} }
+	}
 	registry := action.NewRegistry(freezecontainer.New(nil), killcontainer.New(nil))
 	one := server.New(server.Options{
 		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Redrive: ingest.New(ingest.Options{Store: s, Cluster: "test"}).Redrive, Log: slog.New(slog.DiscardHandler),
@@ -82,9 +91,7 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,
-		Loads: func() sandbox.Loads {
-			return sandbox.Loads{Good: 2, Bad: 1, GoodAt: Base, ErrAt: Base.Add(time.Second), Err: errors.New("/etc/playbooks/a.rego:3:1: is wrong")}
-		},
+		Loads: o.Loads,
 		Playbooks: func() []*playbook.Playbook {
 			return []*playbook.Playbook{{
 				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
@@ -93,7 +100,8 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			}}
 		},
 		Explain: o.Explain,
-		Ready:   func(ctx context.Context) error { return s.Pool().Ping(ctx) },
+		Ready:   o.Ready,
+		Backlog: o.Backlog,
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
 	})
 	one.Wrap(validating(t))

@@ -52,7 +52,14 @@ func (e *Error) Error() string {
 
 // New makes a client of the API at server, such as "http://127.0.0.1:7411".
 // It does not connect yet.
-func New(server, token string) (*Client, error) {
+func New(server, token string) (*Client, error) { return NewTLS(server, token, TLS{}) }
+
+// TLS names PEM files: CA is the authority of the server's certificate, empty for the
+// system's; Cert and Key are the client's own, empty for none.
+type TLS struct{ CA, Cert, Key string }
+
+// NewTLS is New with certificates.
+func NewTLS(server, token string, t TLS) (*Client, error) {
 	base, err := url.Parse(strings.TrimRight(server, "/"))
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
 		return nil, fmt.Errorf("server %q is no address such as http://127.0.0.1:7411", server)
@@ -60,7 +67,13 @@ func New(server, token string) (*Client, error) {
 	if token == "" {
 		return nil, errors.New("the token is empty")
 	}
+	config, err := t.config()
+	if err != nil {
+		return nil, err
+	}
 	transport := &http.Transport{
+		TLSClientConfig:       config,
+		ForceAttemptHTTP2:     true, // which a TLSClientConfig turns off
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   5 * time.Second,
@@ -116,6 +129,8 @@ type ActionFilter struct {
 	Playbook  string
 	Alert     string
 	Container string
+	// Namespace is the alert's or the target's.
+	Namespace string
 	Since     time.Time
 	Limit     int
 	Before    string
@@ -124,7 +139,7 @@ type ActionFilter struct {
 // Actions returns one page of actions, newest first.
 func (c *Client) Actions(ctx context.Context, f ActionFilter) (p api.Page[api.Action], err error) {
 	return p, c.get(ctx, "actions", values("state", f.State, "type", f.Type, "playbook", f.Playbook, "alert", f.Alert,
-		"container", f.Container, "since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
+		"container", f.Container, "namespace", f.Namespace, "since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
 }
 
 // Action returns one action by its id, or by its id's last twelve digits.

@@ -14,12 +14,14 @@ import (
 var actionParameters = paged(
 	parameter{name: "state", kind: wordKind, enum: api.ActionStates}, parameter{name: "type"}, parameter{name: "playbook"},
 	parameter{name: "alert", says: "An alert's id or its last twelve digits."},
-	parameter{name: "container", says: "The beginning of the target's or the alert's container id."}, sinceParameter,
+	parameter{name: "container", says: "The beginning of the target's or the alert's container id."},
+	parameter{name: "namespace", says: "The alert's or the target's namespace."}, sinceParameter,
 )
 
 func actionFilter(c *call) store.ActionFilter {
 	return store.ActionFilter{
-		State: c.text("state"), Type: c.text("type"), Playbook: c.text("playbook"), Alert: c.text("alert"), Container: c.text("container"), Since: c.since(),
+		State: c.text("state"), Type: c.text("type"), Playbook: c.text("playbook"), Alert: c.text("alert"), Container: c.text("container"),
+		Namespace: c.text("namespace"), Since: c.since(),
 	}
 }
 

@@ -37,11 +37,3 @@ func (s *Server) showAgent(ctx context.Context, c *call) (any, error) {
 	}
 	return agentResource(rows[0]), nil
 }
-
-func (s *Server) showStatus(ctx context.Context, c *call) (any, error) {
-	rows, next, err := s.Store.Agents(ctx, c.in, store.AgentFilter{}, store.Paging{})
-	return api.Status{
-		Version: s.Version, Cluster: s.Cluster, KillSwitch: s.killSwitch(), Agents: pageOf(rows, "", agentResource).Items, AgentsMore: next != "",
-		Playbooks: s.playbookStatuses(), PlaybookLoads: loadsResource(s.Loads()), GuardLoads: loadsResource(s.Guard.PolicyLoads()), Events: s.feed.status(),
-	}, err
-}

@@ -128,7 +128,7 @@ func (s *Server) verify(ctx context.Context, progress func(int64)) (audit.Report
 	}
 	e.Progress = progress
 	report, err := audit.Verify(ctx, s.Store.Pool(), e)
-	s.verified.count(report.OK, err)
+	s.verified.count(report.OK, report.Resource().Entries, err)
 	return report, err
 }
 

@@ -2,14 +2,22 @@ package server
 
 import (
 	"sync/atomic"
+	"time"
 
 	"riposte/responder/api"
 )
 
-// verifications counts how verifications of the record ended.
-type verifications struct{ ok, broken, failed atomic.Uint64 }
+// verifications counts how verifications of the record ended, and keeps the last one
+// that read it to its end.
+type verifications struct {
+	ok, broken, failed atomic.Uint64
+	last               atomic.Pointer[api.RecordVerified]
+}
 
-func (v *verifications) count(ok bool, err error) {
+func (v *verifications) count(ok bool, entries int64, err error) {
+	if err == nil {
+		v.last.Store(&api.RecordVerified{At: time.Now().UTC().Truncate(time.Microsecond), OK: ok, Entries: entries})
+	}
 	switch {
 	case err != nil:
 		v.failed.Add(1)

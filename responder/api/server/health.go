@@ -19,15 +19,15 @@ func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	err := s.Ready(ctx)
-	if err == nil {
+	missing := missing(partsOf(s.Ready(ctx)))
+	if missing == "" {
 		_, _ = w.Write([]byte("ok\n"))
 		return
 	}
 	w.WriteHeader(http.StatusServiceUnavailable)
 	answer := "not ready\n"
 	if who, denied := s.authenticate(r); denied == nil && len(who.Scope(access.Viewer)) > 0 {
-		answer = "not ready: " + err.Error() + "\n"
+		answer = "not ready: " + missing + "\n"
 	}
 	_, _ = w.Write([]byte(answer))
 }

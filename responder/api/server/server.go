@@ -26,8 +26,8 @@ import (
 	"riposte/responder/store"
 )
 
-// Options is what the API shows and changes. All fields but Evidence, Access, Review and
-// Console are needed.
+// Options is what the API shows and changes. All fields but Backlog, Evidence, Access,
+// Review and Console are needed.
 type Options struct {
 	Cluster string
 	Version string
@@ -47,9 +47,12 @@ type Options struct {
 	// Evidence is what the record is compared with, beside the database's checkpoints.
 	// Without it, checkpoints are not looked at.
 	Evidence func(ctx context.Context) (audit.Evidence, error)
-	// Ready says on one line why the responder could not do its work now, or nil. It sees
-	// to the log.
-	Ready func(ctx context.Context) error
+	// Ready is the error of each part that the responder needs for its work, nil where it
+	// works. It sees to the log.
+	Ready func(ctx context.Context) map[string]error
+	// Backlog is how many messages of the stream wait, and how many were taken and not yet
+	// answered; nil where there is no stream.
+	Backlog func(ctx context.Context) (waiting, unanswered uint64, err error)
 	// Principals have tokens in files. The first is the responder's own.
 	Principals []access.Principal
 	// Access says who of an issuer or a cluster may do what, Review asks that cluster
