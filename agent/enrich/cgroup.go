@@ -34,7 +34,7 @@ func cgroupMount(mountinfo string) (string, bool) {
 	for line := range strings.Lines(mountinfo) {
 		before, after, ok := strings.Cut(line, " - ")
 		f := strings.Fields(before)
-		if !ok || len(f) < 5 || f[3] != "/" || !strings.HasPrefix(after, "cgroup2 ") {
+		if !ok || len(f) < 5 || !wholeTree(f[3]) || !strings.HasPrefix(after, "cgroup2 ") {
 			continue
 		}
 		switch at := unescape(f[4]); {
@@ -46,6 +46,11 @@ func cgroupMount(mountinfo string) (string, bool) {
 	}
 	return found, found != ""
 }
+
+// wholeTree says whether a mount's root is that of the hierarchy. From a cgroup namespace
+// of its own, which runtimes give every container that is not privileged, it looks like
+// "/../../..".
+func wholeTree(root string) bool { return strings.ReplaceAll(root, "/..", "") == "" || root == "/" }
 
 // unescape undoes mountinfo's octal codes for blanks and backslashes.
 func unescape(s string) string {

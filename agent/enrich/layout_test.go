@@ -128,6 +128,8 @@ func TestCgroupMount(t *testing.T) {
 		hybrid = "31 1 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n"
 		usual  = "31 1 0:27 / /sys/fs/cgroup rw shared:10 master:1 - cgroup2 cgroup2 rw\n"
 		own    = `31 1 0:27 / /my\040cgroups rw - cgroup2 none rw` + "\n"
+		below  = "31 1 0:27 /../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+		beside = "32 1 0:27 /../pod2 /mnt rw - cgroup2 cgroup2 rw\n"
 		part   = "32 1 0:27 /docker /mnt rw - cgroup2 cgroup2 rw\n"
 	)
 	for text, want := range map[string]string{
@@ -136,6 +138,8 @@ func TestCgroupMount(t *testing.T) {
 		own + proc + usual:   "/sys/fs/cgroup",
 		part + own:           "/my cgroups",
 		part:                 "",
+		beside + below:       "/sys/fs/cgroup", // from a cgroup namespace of its own
+		beside:               "",
 		"- cgroup2":          "",
 		"1 2 3 / - cgroup2 ": "",
 	} {

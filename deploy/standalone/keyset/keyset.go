@@ -37,14 +37,14 @@ const (
 
 // Fill makes the private files that set has not got.
 func Fill(set map[string][]byte) error {
-	for name, make := range map[string]func() ([]byte, error){
+	for name, produce := range map[string]func() ([]byte, error){
 		ResponderSeed: seed(nkeys.CreateUser), AccountSeed: seed(nkeys.CreateAccount),
 		OrderKey: privateKey, CheckpointKey: privateKey, Token: token,
 	} {
 		if len(set[name]) > 0 {
 			continue
 		}
-		b, err := make()
+		b, err := produce()
 		if err != nil {
 			return fmt.Errorf("make %s: %w", name, err)
 		}
@@ -87,9 +87,9 @@ func Database(set map[string][]byte, host string) error {
 	return nil
 }
 
-func seed(make func() (nkeys.KeyPair, error)) func() ([]byte, error) {
+func seed(create func() (nkeys.KeyPair, error)) func() ([]byte, error) {
 	return func() ([]byte, error) {
-		pair, err := make()
+		pair, err := create()
 		if err != nil {
 			return nil, err
 		}
