@@ -33,8 +33,11 @@ struct {
 
 #define O_ACCMODE 3
 
+#define SLASHES 0x2f2f2f2f2f2f2f2fULL
+
 // Whether the two texts of the record, one behind the other, are the same; and their
-// bytes, eight at a time. The last word may give a NUL that is not there.
+// bytes, eight at a time. What the last word has beyond the text counts as slashes, which
+// each path has; as NULs it would pass for an '@'.
 static __always_inline bool same_twice(const struct scratch *s, __u32 fixed, __u32 len, __u64 *set)
 {
 	__u64 seen = 0;
@@ -49,8 +52,8 @@ static __always_inline bool same_twice(const struct scratch *s, __u32 fixed, __u
 		if (len - i < 8) {
 			__u64 rest = (1ULL << ((len - i) * 8)) - 1;
 
-			a &= rest;
-			b &= rest;
+			a = (a & rest) | (SLASHES & ~rest);
+			b = (b & rest) | (SLASHES & ~rest);
 		}
 		if (a != b)
 			return false;
