@@ -31,7 +31,7 @@ func (c *cursor) take(b byte) bool {
 }
 
 // open begins an object.
-func (c *cursor) open() reading {
+func (c *cursor) open() reading { //nolint:unparam // a reading begins empty
 	if c.err = nil; !c.take('{') {
 		c.err = errForm
 	}

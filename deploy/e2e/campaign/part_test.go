@@ -155,7 +155,7 @@ func signal(pids []int, s syscall.Signal) {
 type own struct{ *child.Process }
 
 // PID is the process's id.
-func (o own) PID() int { return o.Process.Pid }
+func (o own) PID() int { return o.Pid }
 
 // startOwn starts this test binary as a part; what it says goes to a file.
 func startOwn(dir, name, role string, args ...string) (process, error) {

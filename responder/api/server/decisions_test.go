@@ -67,7 +67,7 @@ func TestExportDecisions(t *testing.T) {
 	require.Len(t, all[3].Decisions, 2)
 	require.Equal(t, `{}`, string(all[3].Input))
 	require.Nil(t, all[3].Decisions[0].Input, "it is the line's")
-	require.Equal(t, []byte(`{"now":"x <b>"}`), []byte(all[3].Decisions[1].Input), "exactly as stored")
+	require.Equal(t, `{"now":"x <b>"}`, string(all[3].Decisions[1].Input), "exactly as stored") //nolint:testifylint // the bytes count
 
 	require.Len(t, told(t, c.Decisions(t.Context(), client.DecisionFilter{Since: apitest.Base.Add(10 * time.Second)})), n-10)
 	one := told(t, c.Decisions(t.Context(), client.DecisionFilter{Playbook: "other"}))

@@ -62,7 +62,7 @@ func TestNothingOfAnotherNamespaceIsSeen(t *testing.T) {
 			case i.ID != "":
 				got = append(got, i.ID)
 			case i.Seq != 0:
-				got = append(got, strconv.Itoa(int(i.Seq)))
+				got = append(got, strconv.Itoa(i.Seq))
 			default:
 				got = append(got, i.Name+i.Node)
 			}
