@@ -46,8 +46,8 @@ func newAgentsList() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List agents, by cluster and node", Args: cobra.NoArgs,
 		Long: "List every agent that ever spoke, by cluster and node. One is silent when it has not\n" +
-			"spoken for longer than it should, and losing when it had to drop something since it\n" +
-			"started; the numbers say where.",
+			"spoken for longer than it should, and losing when it had to drop events since it\n" +
+			"started; the numbers say where. A place whose name ends in _cut lost a part of one.",
 		Example: "  riposte agents list\n  riposte agents list --silent -o wide\n  riposte agents list -o json --cluster prod",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("silent") {
@@ -69,10 +69,24 @@ func agentState(a api.Agent) string {
 	switch {
 	case a.Silent:
 		return "silent"
-	case lost(a.Lost) != "-":
+	case dropping(a.Lost):
 		return "losing"
 	}
 	return "well"
+}
+
+// partly are the places that cut something off an event, as an environment of more than
+// 4,096 bytes: that is no loss of an event, and common. The names are the agent's own.
+var partly = []string{"path_cut", "argument_unreadable", "exec_args_cut", "exec_env_cut", "file_gone", "messages_cut"}
+
+// dropping says whether anything whole was lost.
+func dropping(by map[string]uint64) bool {
+	for place, n := range by {
+		if n > 0 && !slices.Contains(partly, place) {
+			return true
+		}
+	}
+	return false
 }
 
 // lost lists the places that lost something.
