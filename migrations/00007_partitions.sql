@@ -68,7 +68,10 @@ BEGIN
         RAISE EXCEPTION '% of the last % days are kept', parent, floor;
     END IF;
     FOR name IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = to_regclass(quote_ident(parent)) AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= before ORDER BY 1
+        -- CASE, because the planner may ask for the date of every relation before it joins.
+        WHERE i.inhparent = to_regclass(quote_ident(parent))
+            AND CASE WHEN c.relname ~ '_[0-9]{4}_[0-9]{2}$' THEN to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= before ELSE false END
+        ORDER BY 1
     LOOP
         EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, name);
         IF parent = 'audit' THEN

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"riposte/responder/api/access"
 	"riposte/responder/audit"
@@ -42,6 +43,9 @@ func (s *Server) handle(e route) http.HandlerFunc {
 		var err error
 		if !e.open {
 			err = s.admit(c, e)
+		}
+		if err == nil && (!utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0)) {
+			err = problemf("bad_parameter", "the path is no text in UTF-8")
 		}
 		if err == nil {
 			c.parameters, err = readParameters(r, allowed)
