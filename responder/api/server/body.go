@@ -30,10 +30,27 @@ func readBody(r *http.Request, b []byte, into any) error {
 	if err == nil && !strings.HasPrefix(strings.TrimLeft(string(b), " \t\r\n"), "{") {
 		err = errors.New("it is no object")
 	}
+	if err == nil && hasNUL(b) {
+		err = errors.New("a text has a NUL, which nothing here can be called")
+	}
 	if err != nil {
 		return problemf("bad_body", "the body is not the expected JSON: %v", err)
 	}
 	return nil
+}
+
+// hasNUL says whether a text in JSON has a NUL, which the database keeps in no text. It
+// can only stand there escaped.
+func hasNUL(b []byte) bool {
+	for i := 0; i+5 < len(b); i++ {
+		if b[i] == '\\' {
+			if string(b[i+1:i+6]) == "u0000" {
+				return true
+			}
+			i++ // what is escaped begins nothing
+		}
+	}
+	return false
 }
 
 // readAll reads a body within its limit.
