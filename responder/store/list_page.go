@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -128,7 +129,7 @@ func cursorOf(parts ...string) string {
 
 func parseCursor(cursor string, parts int) ([]string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) > 1024 {
+	if err != nil || len(b) > 1024 || !utf8.Valid(b) {
 		return nil, ErrCursor
 	}
 	p := strings.Split(string(b), "\x00")
