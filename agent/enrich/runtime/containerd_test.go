@@ -18,7 +18,7 @@ import (
 func TestContainerdNamespaces(t *testing.T) {
 	d := runtimetest.Containerd(t)
 	d.Import("default")
-	d.Import("work")
+	d.Import("tools")
 	d.RunCtr("default", "before")
 
 	var h heard
@@ -33,16 +33,16 @@ func TestContainerdNamespaces(t *testing.T) {
 
 	t.Run("one that comes", func(t *testing.T) {
 		shared := t.TempDir()
-		d.RunCtr("work", "later", "--label", "team=shop", "--mount", "type=bind,src="+shared+",dst=/srv,options=rbind:ro:rslave")
-		c := h.last(t, "work/later").Facts // of the runtime's own event: nobody has asked
-		require.Equal(t, "/work/later", c.Cgroup)
+		d.RunCtr("tools", "later", "--label", "team=shop", "--mount", "type=bind,src="+shared+",dst=/srv,options=rbind:ro:rslave")
+		c := h.last(t, "tools/later").Facts // of the runtime's own event: nobody has asked
+		require.Equal(t, "/tools/later", c.Cgroup)
 		require.Equal(t, "shop", c.Labels["team"])
 		// What ctr adds for a shared network is a mount as any other.
 		require.Contains(t, c.Mounts, event.ContainerMount{Source: shared, Destination: "/srv", Propagation: "rslave"})
 	})
 	t.Run("one with a random id", func(t *testing.T) {
 		id := strings.Repeat("0badc0de", 8)
-		d.RunCtr("work", id, "--label", "nerdctl/name=shop")
+		d.RunCtr("tools", id, "--label", "nerdctl/name=shop")
 		require.Equal(t, "shop", h.last(t, id).Facts.Name)
 		require.True(t, l.Ask(id, false))
 	})
@@ -53,9 +53,9 @@ func TestContainerdNamespaces(t *testing.T) {
 		require.False(t, twice)
 	})
 	t.Run("asked for", func(t *testing.T) {
-		require.True(t, l.Ask("work/later", false))
-		require.True(t, l.Ask("work/none", false))
-		require.Nil(t, h.last(t, "work/none").Facts)
-		require.False(t, h.last(t, "work/none").Failed)
+		require.True(t, l.Ask("tools/later", false))
+		require.True(t, l.Ask("tools/none", false))
+		require.Nil(t, h.last(t, "tools/none").Facts)
+		require.False(t, h.last(t, "tools/none").Failed)
 	})
 }
