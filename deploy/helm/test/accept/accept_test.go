@@ -16,6 +16,7 @@ import (
 func TestAcceptance(t *testing.T) {
 	c := inside(t)
 	require.Empty(t, c.traces(t), "another installation is here, or what it has left: begin with a new cluster")
+	before := pinned(t)
 	own, persons := c.install(t)
 	step := func(name string, do func(t *testing.T)) {
 		if !t.Run(name, do) {
@@ -29,7 +30,7 @@ func TestAcceptance(t *testing.T) {
 	step("isolation", func(t *testing.T) { c.isolation(t, own) })
 	step("protected", func(t *testing.T) { c.protected(t, own) })
 	step("record", func(t *testing.T) { c.record(t, own, deleted) })
-	step("uninstall", func(t *testing.T) { c.uninstall(t) })
+	step("uninstall", func(t *testing.T) { c.uninstall(t, before) })
 }
 
 // healthy asks what `riposte status` asks.
@@ -85,7 +86,7 @@ func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]
 			if !a.critical() {
 				return
 			}
-			deletion := done(t, own, "delete_pod", raised.ID, verified)
+			deletion := done(t, own, "delete_pod", victim, verified)
 			gone.until(t, victim.UID)
 			require.NotEqual(t, victim.UID, c.pod(t, namespace, a.name).UID)
 			told(t, own, deletion, victim, "action.verified")
@@ -100,7 +101,7 @@ func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]
 			want = 1
 		}
 		require.Equal(t, want, gone.seen[victims[a.name].UID], "%s: deletions of the pod", a.name)
-		require.Len(t, effects(t, own, "delete_pod", victims[a.name]), want, "%s: actions that deleted it", a.name)
+		require.Equal(t, want, effects(t, own, "delete_pod", victims[a.name]), "%s: actions that deleted it", a.name)
 		require.Equal(t, want == 0, c.pod(t, namespace, a.name).UID == victims[a.name].UID, a.name)
 	}
 	require.Len(t, gone.seen, len(deleted), "no other pod of the namespace was deleted, replacements least of all")

@@ -69,7 +69,7 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	c.attack(t, victim, "", "sh", "-c", "echo x >> /etc/crontab")
 	a := alertOf(t, own, "Write below etc in a container", victim)
 	names(t, a, victim, "Warning")
-	isolated := done(t, own, "isolate_pod", a.ID, verified)
+	isolated := done(t, own, "isolate_pod", victim, verified)
 	require.NotNil(t, isolated.LiftAt)
 	// While it holds nothing new gets through either; the network needs a moment to know.
 	eventually(t, "no new connection", func() bool { return !reaches(victim, server) && !reaches(friend, victim) })
@@ -77,7 +77,7 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	stopped, before := held.last()
 	require.Less(t, stopped, *isolated.LiftAt)
 
-	lifted := done(t, own, "isolate_pod", a.ID, func(a api.Action) bool { return a.LiftedAt != nil })
+	lifted := done(t, own, "isolate_pod", victim, func(a api.Action) bool { return a.LiftedAt != nil })
 	require.Empty(t, lifted.LiftBy, "its time was over: nobody had to ask")
 	eventually(t, "the same connection goes on", func() bool { _, lines := held.last(); return lines > before })
 	held.mu.Lock()
@@ -166,7 +166,7 @@ func (c *cluster) protected(t *testing.T, own *client.Client) {
 	c.attack(t, pod, "", "sh", "-c", ": >> /sys/fs/cgroup/release_agent")
 	a := alertOf(t, own, "Write to release_agent in a container", pod)
 	names(t, a, pod, "Critical")
-	refused := done(t, own, "delete_pod", a.ID, func(a api.Action) bool { return a.State == "refused" })
+	refused := done(t, own, "delete_pod", pod, func(a api.Action) bool { return a.State == "refused" })
 	require.Equal(t, "protected-namespace", refused.RefusedBy)
 	require.Nil(t, refused.ExecutedAt)
 	require.False(t, c.gone(t, pod))
