@@ -63,7 +63,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 }
 
 // StartWith is Start with other principals, an access file and a cluster to ask, and what
-// else of Loads, Ready and Backlog is given.
+// else of Loads, Coverage, Ready and Backlog is given.
 func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	t.Helper()
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
@@ -78,6 +78,9 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	}
 	if o.Ready == nil {
 		o.Ready = func(ctx context.Context) map[string]error { return map[string]error{"database": s.Pool().Ping(ctx)} }
+	}
+	if o.Coverage == nil {
+		o.Coverage = coverage
 	}
 	registry := action.NewRegistry(freezecontainer.New(nil), killcontainer.New(nil))
 	one := server.New(server.Options{
@@ -99,7 +102,7 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
 			}}
 		},
-		Explain: o.Explain,
+		Explain: o.Explain, Coverage: o.Coverage,
 		Ready:   o.Ready,
 		Backlog: o.Backlog,
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
@@ -114,6 +117,14 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 		require.NoError(t, one.Stop(ctx))
 	})
 	return &Env{Store: s, Server: one, Guard: g, URL: "http://" + l.Addr().String()}
+}
+
+// coverage is what the loaded playbook's tests evaluate of it.
+func coverage(context.Context, string) (playbook.Coverage, error) {
+	return playbook.Coverage{
+		Playbook: &playbook.Playbook{Name: Playbook, Revision: "0123456789abcdef"}, At: Base, Tests: 3, Failed: 1,
+		Files: []sandbox.Coverage{{File: "kill.rego", Covered: 3, Missed: 1, Lines: map[int]bool{1: true, 2: true, 4: true, 7: false}}},
+	}, nil
 }
 
 // AlertID is the id of alert number i.

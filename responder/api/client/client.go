@@ -203,6 +203,11 @@ func (c *Client) PlaybookSource(ctx context.Context, name string) (p api.Playboo
 	return p, c.get(ctx, "playbooks/"+url.PathEscape(name)+"/source", nil, &p)
 }
 
+// PlaybookCoverage returns how much of a playbook its tests evaluate.
+func (c *Client) PlaybookCoverage(ctx context.Context, name string) (p api.PlaybookCoverage, err error) {
+	return p, c.get(ctx, "playbooks/"+url.PathEscape(name)+"/coverage", nil, &p)
+}
+
 // SetMode sets a playbook's mode.
 func (c *Client) SetMode(ctx context.Context, name string, m api.Mode) (p api.PlaybookStatus, err error) {
 	return p, c.do(ctx, http.MethodPut, "playbooks/"+url.PathEscape(name)+"/mode", nil, m, &p)
