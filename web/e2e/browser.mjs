@@ -46,6 +46,7 @@ export async function withPage(screenshot, look) {
   } finally {
     await context.close();
     await rm(profile, { recursive: true, force: true });
+    process.stdin.destroy(); // or node waits for more of it
   }
 }
 

@@ -4,7 +4,7 @@
 import { nextLine, say, withPage } from "./browser.mjs";
 
 const [url, name, screenshot] = process.argv.slice(2);
-const place = "/?action=some-action#a-place";
+const place = "/?some=thing#a-place";
 
 await withPage(screenshot, async (page, context) => {
   const issuer = page.getByRole("button", { name: /^Sign in with / });

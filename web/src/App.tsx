@@ -40,6 +40,7 @@ export function App() {
         onClose={() => {}}
         withCloseButton={false}
         closeOnEscape={false}
+        lockScroll={false} // its style element would need a nonce
         title="Your session has ended. Sign in again to go on."
       >
         <SignInForm onDone={refresh} />
