@@ -2,11 +2,23 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"riposte/responder/store/storetest"
 )
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "riposte" { // the manual's commands run this program
+		main()
+		return
+	}
+	os.Exit(storetest.Run(m))
+}
 
 // TestEveryCommandExplainsItself: a command without an example is one that
 // people have to guess.
