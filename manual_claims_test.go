@@ -179,7 +179,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 
 var (
 	codeSpan  = regexp.MustCompile("`([^`\n]+)`")
-	makeWords = regexp.MustCompile(`^(?:sudo )?(?:[A-Z]+=\S+ )?make ([a-z][a-z-]*)`)
+	makeWords = regexp.MustCompile(`^(?:sudo )?(?:[A-Z]+=\S+ )?make ([a-z][a-z0-9-]*)`)
 )
 
 // What the text names is there too: targets of make, and commands with their flags.
@@ -199,7 +199,9 @@ func TestWhatTheTextNamesIsThere(t *testing.T) {
 		for _, m := range codeSpan.FindAllStringSubmatch(inFences.ReplaceAllString(string(b), ""), -1) {
 			if target := makeWords.FindStringSubmatch(m[1]); target != nil {
 				looked++
-				require.Regexp(t, `(?m)^`+target[1]+`:`, makefile, "%s: %s", file, m[1])
+				if !regexp.MustCompile(`(?m)^(\S+ )*` + target[1] + `( \S+)*:`).MatchString(makefile) {
+					t.Errorf("%s: `%s` is no target", file, m[1])
+				}
 				continue
 			}
 			if words := doctest.Words(m[1]); len(words) > 1 && words[0] == "riposte" {
@@ -219,6 +221,7 @@ var plain = regexp.MustCompile(`^[a-z][a-z-]*$`)
 // each of its parts, and what is written in capitals for anything.
 func noCommand(words []string) string {
 	at := newRoot()
+	at.InitDefaultCompletionCmd()
 	for i, w := range words {
 		if first, rest, several := strings.Cut(w, "|"); several {
 			for _, one := range append(strings.Split(rest, "|"), first) {
