@@ -68,8 +68,8 @@ type claim struct{ page, langs string }
 func claims(t *testing.T) map[claim]string {
 	t.Helper()
 	all := map[claim]string{}
-	require.NoError(t, filepath.WalkDir(doctest.Root, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && file != doctest.Root) {
+	require.NoError(t, filepath.WalkDir(doctest.Root(), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && file != doctest.Root()) {
 			if err == nil {
 				err = fs.SkipDir
 			}
@@ -147,7 +147,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	require.NoError(t, err)
 	looked := 0
 	for _, file := range pages {
-		b, err := os.ReadFile(filepath.Join(doctest.Root, file))
+		b, err := os.ReadFile(filepath.Join(doctest.Root(), file))
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(inCode.ReplaceAllString(inFences.ReplaceAllString(string(b), ""), ""), -1) {
 			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
@@ -155,7 +155,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 			}
 			looked++
 			to, anchor, hasAnchor := strings.Cut(m[1], "#")
-			target := filepath.Join(doctest.Root, file)
+			target := filepath.Join(doctest.Root(), file)
 			if to != "" {
 				target = filepath.Join(filepath.Dir(target), to)
 			}
@@ -186,7 +186,7 @@ var (
 func TestWhatTheTextNamesIsThere(t *testing.T) {
 	pages, err := doctest.Pages()
 	require.NoError(t, err)
-	b, err := os.ReadFile(filepath.Join(doctest.Root, "Makefile"))
+	b, err := os.ReadFile(filepath.Join(doctest.Root(), "Makefile"))
 	require.NoError(t, err)
 	makefile := string(b)
 	looked := 0
@@ -194,7 +194,7 @@ func TestWhatTheTextNamesIsThere(t *testing.T) {
 		if file == "CHANGELOG.md" {
 			continue // it speaks of what was
 		}
-		b, err := os.ReadFile(filepath.Join(doctest.Root, file))
+		b, err := os.ReadFile(filepath.Join(doctest.Root(), file))
 		require.NoError(t, err)
 		for _, m := range codeSpan.FindAllStringSubmatch(inFences.ReplaceAllString(string(b), ""), -1) {
 			if target := makeWords.FindStringSubmatch(m[1]); target != nil {

@@ -38,9 +38,11 @@ func newDesk(t *testing.T, here ...string) *desk {
 	require.NoError(t, err)
 	bin := filepath.Join(t.TempDir(), "bin")
 	require.NoError(t, os.Mkdir(bin, 0o755))
-	require.NoError(t, os.Symlink(program, filepath.Join(bin, "riposte")))
+	for _, name := range []string{"riposte", "opa"} {
+		require.NoError(t, os.Symlink(program, filepath.Join(bin, name)))
+	}
 	d.env = []string{
-		"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + d.dir, "REPOSITORY=" + doctest.Root, "NO_COLOR=1",
+		"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + d.dir, "REPOSITORY=" + doctest.Root(), "NO_COLOR=1",
 		"XDG_CONFIG_HOME=" + filepath.Join(d.dir, ".config"), "XDG_STATE_HOME=" + filepath.Join(d.dir, ".state"), "TMPDIR=" + os.TempDir(),
 		"GOFLAGS=" + os.Getenv("GOFLAGS"), "GOCACHE=" + goEnv(t, "GOCACHE"), "GOMODCACHE=" + goEnv(t, "GOMODCACHE"),
 	}
@@ -93,7 +95,7 @@ func (d *desk) run(t *testing.T, b *doctest.Block) string {
 	return stdout + stderr
 }
 
-// pages runs a page's blocks, each by its language.
+// page runs a page's blocks, each by its language.
 func (d *desk) page(t *testing.T, p *doctest.Page, by map[string]func(*testing.T, *doctest.Block)) {
 	t.Helper()
 	for _, b := range p.Take() {

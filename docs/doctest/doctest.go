@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -48,24 +49,20 @@ type Page struct {
 	Blocks     []*Block
 }
 
-// Root is the repository's folder.
-var Root = root()
+// began is the folder that the test began in, whatever folder it goes to.
+var began, _ = os.Getwd()
 
-// root looks above the folder that the test began in, whatever folder it goes to.
-func root() string {
-	dir, err := os.Getwd()
-	if err != nil {
-		panic(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
+// Root is the repository's folder, in which the test is.
+var Root = sync.OnceValue(func() string {
+	for dir := began; ; dir = filepath.Dir(dir) {
 		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(b), "module riposte\n") {
 			return dir
 		}
-		if dir == "/" {
-			panic("doctest: not within the repository")
+		if dir == "/" || dir == "." {
+			panic("doctest: not within the repository: " + began)
 		}
 	}
-}
+})
 
 var (
 	fence   = regexp.MustCompile("^( *)```(\\w*)$")
@@ -75,7 +72,7 @@ var (
 
 // Read reads a page. Nobody has to answer for its blocks.
 func Read(file string) (*Page, error) {
-	p := &Page{File: file, Path: filepath.Join(Root, file)}
+	p := &Page{File: file, Path: filepath.Join(Root(), file)}
 	b, err := os.ReadFile(p.Path)
 	if err != nil {
 		return nil, err
@@ -201,14 +198,14 @@ func (b *Block) Name() string { return b.Page + ":" + strconv.Itoa(b.Line) }
 
 // Pages are all Markdown files of the repository, by their paths from its root.
 func Pages() (all []string, err error) {
-	err = filepath.WalkDir(Root, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(Root(), func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != Root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "bin" || d.Name() == "dist"):
+		case d.IsDir() && path != Root() && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "bin" || d.Name() == "dist"):
 			return fs.SkipDir
 		case strings.HasSuffix(path, ".md") && !strings.HasPrefix(d.Name(), "NOTE"):
-			file, err := filepath.Rel(Root, path)
+			file, err := filepath.Rel(Root(), path)
 			if err != nil {
 				return err
 			}
