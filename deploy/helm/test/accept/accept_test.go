@@ -28,6 +28,7 @@ func TestAcceptance(t *testing.T) {
 	step("attacks", func(t *testing.T) { c.attacked(t, own, deleted) })
 	step("cordon", func(t *testing.T) { c.cordon(t, own, persons) })
 	step("isolation", func(t *testing.T) { c.isolation(t, own) })
+	step("held", func(t *testing.T) { c.held(t, own, persons) })
 	step("protected", func(t *testing.T) { c.protected(t, own) })
 	step("record", func(t *testing.T) { c.record(t, own, deleted) })
 	step("uninstall", func(t *testing.T) { c.uninstall(t, before) })
@@ -83,6 +84,7 @@ func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]
 			c.attack(t, victim, a.typed, command...)
 			raised := alertOf(t, own, a.rule, victim)
 			names(t, raised, victim, a.priority)
+			noted(t, own, raised)
 			if !a.critical() {
 				return
 			}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"riposte/agent/alert"
+	"riposte/responder/action"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
 )
@@ -127,7 +127,7 @@ func names(t *testing.T, a api.Alert, pod corev1.Pod, priority string) {
 	require.Equal(t, pod.Labels, body.Riposte.Pod.Labels)
 	require.Equal(t, "ReplicaSet/"+pod.OwnerReferences[0].Name, body.Riposte.Pod.Owner)
 	require.Equal(t, image, body.Riposte.Container.Image)
-	require.Equal(t, strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://"), body.Riposte.Container.ID)
+	require.Equal(t, containerOf(pod), body.Riposte.Container.ID)
 }
 
 // done waits until an action of this type on this pod has got somewhere. Which alert it is
@@ -151,7 +151,7 @@ func done(t *testing.T, own *client.Client, typ string, pod corev1.Pod, ready fu
 
 func verified(a api.Action) bool { return a.VerifiedAt != nil }
 
-// actions are those of a type on this pod.
+// actions are those of a type on this pod or its container.
 func actions(t *testing.T, own *client.Client, typ string, pod corev1.Pod) (all []api.Action, err error) {
 	t.Helper()
 	page, err := own.Actions(t.Context(), client.ActionFilter{Type: typ, Namespace: pod.Namespace, Limit: 500})
@@ -160,9 +160,9 @@ func actions(t *testing.T, own *client.Client, typ string, pod corev1.Pod) (all 
 	}
 	require.Empty(t, page.Next, "more actions than a page")
 	for _, a := range page.Items {
-		var target struct{ UID types.UID }
+		var target action.Target
 		require.NoError(t, json.Unmarshal(a.Target, &target))
-		if target.UID == pod.UID {
+		if target.UID == string(pod.UID) || target.ContainerID == containerOf(pod) {
 			all = append(all, a)
 		}
 	}

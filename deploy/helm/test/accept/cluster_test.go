@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,6 +131,11 @@ func ready(pod corev1.Pod) bool {
 	return false
 }
 
+// containerOf is the id of the pod's one container.
+func containerOf(pod corev1.Pod) string {
+	return strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://")
+}
+
 // gone says whether no pod of this name has this UID any more.
 func (c *cluster) gone(t *testing.T, pod corev1.Pod) bool {
 	t.Helper()
@@ -162,6 +168,15 @@ func (c *cluster) run(t *testing.T, pod corev1.Pod, command ...string) string {
 	err := c.in(t.Context(), pod, "", &out, command...)
 	require.NoError(t, err, "%s: %q: %s", pod.Name, command, out.String())
 	return out.String()
+}
+
+// background is in, for commands that go on until the test ends.
+func (c *cluster) background(t *testing.T, pod corev1.Pod, out io.Writer, command ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = c.in(ctx, pod, "", out, command...) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // attack is in, for commands whose pod may end before they do.

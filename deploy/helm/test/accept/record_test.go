@@ -63,6 +63,16 @@ func told(t *testing.T, own *client.Client, a api.Action, pod corev1.Pod, kind s
 	}
 }
 
+// noted checks that the record has the alert, whether anything came of it or not.
+func noted(t *testing.T, own *client.Client, a api.Alert) {
+	t.Helper()
+	page, err := own.Audit(t.Context(), client.AuditFilter{Alert: a.ID, Kind: "alert"})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 1)
+	e := page.Items[0]
+	require.Equal(t, []string{a.Rule, a.Node, a.Namespace, a.Pod, a.PodUID}, []string{e.Rule, e.Node, e.Target.Namespace, e.Target.Name, e.Target.UID})
+}
+
 // record is what the command line answers about all of it, in the words of docs/audit.md.
 func (c *cluster) record(t *testing.T, own *client.Client, deleted map[string]api.Action) {
 	keys, err := c.CoreV1().Secrets(namespace).Get(t.Context(), "riposte-keys", metav1.GetOptions{})
