@@ -70,7 +70,7 @@ func noted(t *testing.T, own *client.Client, a api.Alert) {
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	e := page.Items[0]
-	require.Equal(t, []string{a.Rule, a.Node, a.Namespace, a.Pod, a.PodUID}, []string{e.Rule, e.Node, e.Target.Namespace, e.Target.Name, e.Target.UID})
+	require.Equal(t, []string{"system:agent on " + a.Node, a.Rule, a.Node, a.IncidentID}, []string{e.Actor, e.Rule, e.Node, e.IncidentID})
 }
 
 // record is what the command line answers about all of it, in the words of docs/audit.md.
