@@ -60,15 +60,15 @@ func healthy(t *testing.T, own *client.Client) {
 func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]api.Action) {
 	const namespace = "shop"
 	c.namespace(t, namespace)
-	c.deploy(t, namespace, "programs", false, "httpd", "-f", "-p", "8000", "-h", "/bin")
-	c.deploy(t, namespace, "listener", false, "sh", "-c", "while true; do echo id | nc -l -p 4444; done")
+	c.deploy(t, namespace, "programs", nil, "httpd", "-f", "-p", "8000", "-h", "/bin")
+	c.deploy(t, namespace, "listener", nil, "sh", "-c", "while true; do echo id | nc -l -p 4444; done")
 	server, listener := c.pod(t, namespace, "programs"), c.pod(t, namespace, "listener")
 	listen(t, pool)
 
 	all := attacks(c.address(server, 8000), c.address(listener, 4444))
 	victims := map[string]corev1.Pod{}
 	for _, a := range all {
-		c.deploy(t, namespace, a.name, a.privileged, "probe", "sleep")
+		c.deploy(t, namespace, a.name, &corev1.SecurityContext{Privileged: &a.privileged}, "probe", "sleep")
 	}
 	for _, a := range all {
 		victims[a.name] = c.pod(t, namespace, a.name)

@@ -86,7 +86,7 @@ func (c *cluster) namespace(t *testing.T, name string) {
 }
 
 // deploy starts one replica of the probe under a controller.
-func (c *cluster) deploy(t *testing.T, namespace, name string, privileged bool, command ...string) {
+func (c *cluster) deploy(t *testing.T, namespace, name string, security *corev1.SecurityContext, command ...string) {
 	t.Helper()
 	labels := map[string]string{"app": name, "tier": "attacked"}
 	_, err := c.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
@@ -99,7 +99,7 @@ func (c *cluster) deploy(t *testing.T, namespace, name string, privileged bool, 
 					TerminationGracePeriodSeconds: ptr.To(int64(1)),
 					Containers: []corev1.Container{{
 						Name: "probe", Image: image, Command: command,
-						SecurityContext: &corev1.SecurityContext{Privileged: &privileged},
+						SecurityContext: security,
 					}},
 				},
 			},

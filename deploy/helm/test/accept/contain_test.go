@@ -59,7 +59,7 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	const name = "isolated"
 	c.namespace(t, name)
 	for _, who := range []string{"victim", "server", "friend"} {
-		c.deploy(t, name, who, false, "probe", "serve", ":8080")
+		c.deploy(t, name, who, nil, "probe", "serve", ":8080")
 	}
 	victim, server, friend := c.pod(t, name, "victim"), c.pod(t, name, "server"), c.pod(t, name, "friend")
 	// When it comes back, its controller has one too many: let it be the other that goes.
@@ -102,7 +102,9 @@ func (c *cluster) held(t *testing.T, own *client.Client, persons map[string]*cli
 	const name = "held"
 	c.namespace(t, name)
 	for _, who := range []string{"freeze", "cut", "server"} {
-		c.deploy(t, name, who, false, "probe", "serve", ":8080")
+		// Packet sockets a cut stops at the veth's other end, which the agent looks for in the
+		// machine's network. Here the node has one of its own: no pod may open any.
+		c.deploy(t, name, who, &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"NET_RAW"}}}, "probe", "serve", ":8080")
 	}
 	cold, mute, server := c.pod(t, name, "freeze"), c.pod(t, name, "cut"), c.pod(t, name, "server")
 	lines := c.hold(t, mute, server)
@@ -166,7 +168,7 @@ func (c *cluster) cordon(t *testing.T, own *client.Client, persons map[string]*c
 	require.True(t, c.cordoned(t, asked.Node))
 
 	c.namespace(t, "cordoned")
-	c.deploy(t, "cordoned", "late", false, "probe", "sleep")
+	c.deploy(t, "cordoned", "late", nil, "probe", "sleep")
 	eventually(t, "a new pod finds no node", func() bool {
 		pods, err := c.CoreV1().Pods("cordoned").List(t.Context(), metav1.ListOptions{})
 		if err != nil || len(pods.Items) != 1 {
@@ -202,7 +204,7 @@ func (c *cluster) cordoned(t *testing.T, node string) bool {
 // protected: a pod that must not be touched is attacked, and stays.
 func (c *cluster) protected(t *testing.T, own *client.Client) {
 	const namespace = "kube-system"
-	c.deploy(t, namespace, "vital", false, "probe", "sleep")
+	c.deploy(t, namespace, "vital", nil, "probe", "sleep")
 	t.Cleanup(func() {
 		_ = c.AppsV1().Deployments(namespace).Delete(context.Background(), "vital", metav1.DeleteOptions{})
 	})
