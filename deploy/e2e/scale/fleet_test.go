@@ -16,7 +16,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -51,6 +53,7 @@ func newFleet(t *testing.T, cluster *kubetest.Cluster, s size) *fleet {
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
 	require.NoError(t, err)
 	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{}
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
@@ -141,9 +144,9 @@ func (f *fleet) make(ctx context.Context, node int, name string, owner *metav1.O
 }
 
 func containers() (all []corev1.Container) {
-	for _, name := range []string{"cart", "proxy"} {
+	for i, name := range []string{"cart", "proxy"} {
 		c := corev1.Container{
-			Name: name, Image: "registry.example/shop/" + name + ":4.17.2", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+			Name: name, Image: "registry.example/shop/" + name + ":4.17.2", Ports: []corev1.ContainerPort{{Name: name, ContainerPort: int32(8080 + i)}},
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("256Mi")}},
 			LivenessProbe: &corev1.Probe{
 				ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/bin/healthy", "--port=8080"}}}, PeriodSeconds: 10,
@@ -160,7 +163,7 @@ func containers() (all []corev1.Container) {
 // follow keeps which pods run and which are gone, as the API server tells.
 func (f *fleet) follow(t *testing.T) {
 	t.Helper()
-	lw := cache.NewListWatchFromClient(f.client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll, nil)
+	lw := cache.NewListWatchFromClient(f.client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll, fields.Everything())
 	informer := cache.NewSharedInformer(lw, &corev1.Pod{}, 0)
 	require.NoError(t, informer.SetTransform(func(object any) (any, error) {
 		if pod, ok := object.(*corev1.Pod); ok {
