@@ -15,7 +15,7 @@ import (
 // and he takes it off again.
 func TestAcceptance(t *testing.T) {
 	c := inside(t)
-	require.Empty(t, c.traces(t), "what another installation has left")
+	require.Empty(t, c.traces(t), "another installation is here, or what it has left: begin with a new cluster")
 	own, persons := c.install(t)
 	step := func(name string, do func(t *testing.T)) {
 		if !t.Run(name, do) {

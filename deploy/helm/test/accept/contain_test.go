@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"riposte/responder/api"
 	"riposte/responder/api/client"
@@ -48,6 +49,10 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 		c.deploy(t, name, who, false, "probe", "serve", ":8080")
 	}
 	victim, server, friend := c.pod(t, name, "victim"), c.pod(t, name, "server"), c.pod(t, name, "friend")
+	// When it comes back, its controller has one too many: let it be the other that goes.
+	_, err := c.CoreV1().Pods(name).Patch(t.Context(), victim.Name, types.MergePatchType,
+		[]byte(`{"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "100"}}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
 	reaches := func(from, to corev1.Pod) bool {
 		return c.in(t.Context(), from, "", &bytes.Buffer{}, "probe", "tcp", c.address(to, 8080)) == nil
 	}
