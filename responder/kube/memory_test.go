@@ -46,7 +46,7 @@ func BenchmarkMemoryOfPods(b *testing.B) {
 			short, err := strip(pod)
 			require.NoError(b, err)
 			require.NoError(b, binder.informer.GetIndexer().Add(short))
-			binder.set(short.(*corev1.Pod))
+			binder.set(short.(*followed))
 		}
 		b.ReportMetric(float64(used()-before)/pods, "B/pod")
 		runtime.KeepAlive(binder)

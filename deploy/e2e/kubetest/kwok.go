@@ -11,10 +11,9 @@ import (
 	"riposte/deploy/standalone/child"
 )
 
-// Kwok has kwok play the kubelets of all nodes until t ends: nodes become ready, their
-// leases are renewed as often as real ones (every ten seconds), pods run, and those that
-// are being deleted go. It returns kwok's process id. Skips and fails as [Start] does.
-func (c *Cluster) Kwok(t testing.TB) (pid int) {
+// Kwok has kwok play the kubelets of all nodes until t ends: nodes become ready, pods run,
+// and those that are being deleted go. Skips and fails as [Start] does.
+func (c *Cluster) Kwok(t testing.TB) *child.Process {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -44,7 +43,7 @@ func (c *Cluster) Kwok(t testing.TB) (pid int) {
 			<-p.Exited()
 		}
 	})
-	return p.Pid
+	return p
 }
 
 // lastLines is the end of a log.

@@ -47,8 +47,9 @@ type fleet struct {
 	gone    map[string]bool
 }
 
-// newFleet makes nodes, and pods evenly on them, and returns when all run.
-func newFleet(t *testing.T, cluster *kubetest.Cluster, s size) *fleet {
+// newFleet makes nodes, and pods evenly on them, and returns when all run. The test fails
+// when who lets them run has ended.
+func newFleet(t *testing.T, cluster *kubetest.Cluster, ended <-chan struct{}, s size) *fleet {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
 	require.NoError(t, err)
@@ -84,7 +85,15 @@ func newFleet(t *testing.T, cluster *kubetest.Cluster, s size) *fleet {
 		}
 		return nil
 	})
-	require.Eventually(t, func() bool { return f.runs() == s.nodes*(s.pods/s.nodes) }, 10*time.Minute, 100*time.Millisecond, "all pods run")
+	want := s.nodes * (s.pods / s.nodes)
+	require.Eventually(t, func() bool {
+		select {
+		case <-ended:
+			t.Fatal("kwok has ended")
+		default:
+		}
+		return f.runs() == want
+	}, 20*time.Minute, 100*time.Millisecond, "all pods run")
 	b, err := f.client.CoreV1().Pods(namespace(0)).Get(t.Context(), f.pods[0][0].Name, metav1.GetOptions{})
 	require.NoError(t, err)
 	text, err := json.Marshal(b)

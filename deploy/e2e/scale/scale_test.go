@@ -97,9 +97,10 @@ func TestScale(t *testing.T) {
 	r := newRig(t, sizeOfRun(t))
 	table := newTable(r)
 	cluster := kubetest.Start(t)
-	r.pids["kube-apiserver, etcd"], r.pids["kwok"] = cluster.PID(), cluster.Kwok(t)
+	kwok := cluster.Kwok(t)
+	r.pids["kube-apiserver, etcd"], r.pids["kwok"] = cluster.PID(), kwok.Pid
 	began := time.Now()
-	r.fleet = newFleet(t, cluster, r.size)
+	r.fleet = newFleet(t, cluster, kwok.Exited(), r.size)
 	t.Logf("%d nodes and %d pods after %s; a pod is %d bytes of JSON", r.nodes, r.fleet.runs(), time.Since(began).Round(time.Second), r.fleet.podSize)
 	r.startDatabase(t)
 	registry := r.startNATS(t)
