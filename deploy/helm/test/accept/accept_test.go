@@ -30,6 +30,7 @@ func TestAcceptance(t *testing.T) {
 	step("isolation", func(t *testing.T) { c.isolation(t, own) })
 	step("held", func(t *testing.T) { c.held(t, own, persons) })
 	step("protected", func(t *testing.T) { c.protected(t, own) })
+	step("first minute", func(t *testing.T) { c.firstMinute(t, own) })
 	step("record", func(t *testing.T) { c.record(t, own, deleted) })
 	step("uninstall", func(t *testing.T) { c.uninstall(t, before) })
 }
