@@ -136,6 +136,36 @@ func TestAGapIsOneIncidentThatEndsByItself(t *testing.T) {
 	require.Len(t, b.texts("SELECT kind FROM audit WHERE kind LIKE 'incident%' AND body::text LIKE '%'"), len(b.texts("SELECT to_state FROM incident_history")))
 }
 
+// Of many agents most have no gap: they are moved on together, and those that have one
+// are found among them.
+func TestAGapAmongManyRuns(t *testing.T) {
+	b := setup(t)
+	var boots []string
+	for i := range 20 {
+		b.boot = uuid.NewString()
+		boots = append(boots, b.boot)
+		if i == 7 {
+			b.arrive(1, 2, 4)
+			b.announce(5, 6)
+			continue
+		}
+		b.arrive(1, 2, 3, 4)
+	}
+	b.look(0)
+	require.Equal(t, []string{"2", "4"}, b.texts("SELECT DISTINCT complete::text FROM agent_runs ORDER BY 1"))
+	require.Equal(t, []string{boots[7]}, b.texts("SELECT boot_id::text FROM agent_runs WHERE gap_since IS NOT NULL"))
+	b.boot = boots[7]
+	b.arrive(3)
+	b.look(time.Second)
+	require.Equal(t, []string{"6"}, b.texts("SELECT complete::text FROM agent_runs WHERE boot_id = '"+boots[7]+"' AND gap_since IS NULL"))
+	b.boot = boots[3]
+	b.arrive(5)
+	b.beat(6, 0)
+	b.look(time.Second)
+	require.Equal(t, []string{"5"}, b.texts("SELECT complete::text FROM agent_runs WHERE boot_id = '"+boots[3]+"' AND gap_since IS NOT NULL"), "the last one is missing")
+	require.Empty(t, b.incidents())
+}
+
 func TestAnAnnouncedGapIsNone(t *testing.T) {
 	b := setup(t)
 	b.arrive(1, 9)
