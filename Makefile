@@ -89,14 +89,15 @@ e2e: web/dist/index.html ## Only the tests of the whole path
 	@deploy/cluster/build.sh
 	go test -race -count=1 ./deploy/e2e/...
 
-e2e-cluster: ## Only the tests on a real cluster, which they start and end
+e2e-cluster: ## Only the tests on a real cluster, which they start and end: the cluster itself, and the chart installed and attacked
 	@.make/need cluster
 	@deploy/cluster/build.sh kube netpold node >/dev/null
 	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./netpold ./node
+	@.make/e2e-chart
 
 chart-test: ## The Helm chart: lint, golden files, schema, and what a real API server says to it
 	@deploy/cluster/build.sh
-	cd deploy/helm/test && CI=true go test -count=1 ./...
+	cd deploy/helm/test && CI=true go test -count=1 .
 
 chart-docs: ## Write the chart's golden files and the table of its values anew
 	cd deploy/helm/test && go test -count=1 -run 'TestGolden|TestReadme' . -args -update

@@ -29,7 +29,7 @@ var codes = map[string]int{
 	"still_dead": 422, "key_reused": 422,
 	"verification_running": 429, "too_many_requests": 429, "too_many_failures": 429,
 	"internal": 500, "not_recorded": 500,
-	"stopping": 503, "too_many_subscribers": 503, "export_busy": 503, "not_checked": 503, "timeout": 504,
+	"stopping": 503, "too_many_subscribers": 503, "export_busy": 503, "tests_running": 503, "not_checked": 503, "timeout": 504,
 }
 
 // refusal is an error whose text may go to the client.

@@ -71,6 +71,7 @@ var expected = map[string]struct {
 	"GET /api/v1/playbooks":                      {"viewer", "", "", "", ""},
 	"GET /api/v1/playbooks/{name}":               {"viewer", "", "", "", ""},
 	"GET /api/v1/playbooks/{name}/source":        {"viewer", "", "", "", ""},
+	"GET /api/v1/playbooks/{name}/coverage":      {"viewer", "", "", "", ""},
 	"PUT /api/v1/playbooks/{name}/mode":          {"admin", `{"mode":"observe"}`, "", "forbidden", "forbidden"},
 	"GET /api/v1/guard/kill-switch":              {"viewer", "", "", "", ""},
 	"PUT /api/v1/guard/kill-switch":              {"responder", `{"on":true}`, "", "forbidden", "forbidden"},

@@ -42,6 +42,8 @@ type Options struct {
 	Playbooks func() []*playbook.Playbook
 	// Explain puts a recorded input to a loaded playbook again, and looks on.
 	Explain func(ctx context.Context, playbook string, input json.RawMessage) (playbook.Explanation, error)
+	// Coverage says how much of a loaded playbook its tests evaluate, see playbook.Tester.
+	Coverage func(ctx context.Context, playbook string) (playbook.Coverage, error)
 	// Loads says how loading them went.
 	Loads func() sandbox.Loads
 	// Evidence is what the record is compared with, beside the database's checkpoints.

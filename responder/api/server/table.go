@@ -101,6 +101,10 @@ func (s *Server) table() []route {
 			answer: api.PlaybookSource{}, serve: s.showSource,
 		},
 		{
+			pattern: "GET /api/v1/playbooks/{name}/coverage", name: "showCoverage", says: "Show how much of a playbook its tests evaluate; they run when this is asked for first.", role: v,
+			answer: api.PlaybookCoverage{}, serve: s.showCoverage,
+		},
+		{
 			pattern: "PUT /api/v1/playbooks/{name}/mode", name: "setMode", says: "Set a playbook's mode; mode default is the one that its METADATA says.", role: admin, whole: true,
 			body: api.Mode{}, answer: api.PlaybookStatus{}, serve: s.setMode,
 		},
