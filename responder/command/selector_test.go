@@ -1,6 +1,7 @@
 package command
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func TestSelectorFlag(t *testing.T) {
 	}
 	data := folder(t, e.URL, apitest.Token)
 	for _, list := range []string{"alerts list", "actions list", "incidents list"} {
-		out, _, err := run(t, append(fields(list), "-o", "name", "-l", "app=cart, number in (1,3)", "--data", data)...)
+		out, _, err := run(t, append(strings.Fields(list), "-o", "name", "-l", "app=cart, number in (1,3)", "--data", data)...)
 		require.NoError(t, err)
 		id := map[string]func(int) string{"alerts list": apitest.AlertID, "actions list": apitest.ActionID, "incidents list": apitest.IncidentID}[list]
 		require.Equal(t, id(3)+"\n"+id(1)+"\n", out)

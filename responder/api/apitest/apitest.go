@@ -63,7 +63,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 }
 
 // StartWith is Start with other principals, an access file and a cluster to ask, and what
-// else of Loads, Coverage, Ready and Backlog is given.
+// else of Loads, Coverage, Ready, Backlog and Playbooks is given.
 func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	t.Helper()
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
@@ -82,6 +82,15 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	if o.Coverage == nil {
 		o.Coverage = coverage
 	}
+	if o.Playbooks == nil {
+		o.Playbooks = func() []*playbook.Playbook {
+			return []*playbook.Playbook{{
+				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
+				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
+				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
+			}}
+		}
+	}
 	registry := action.NewRegistry(freezecontainer.New(nil), killcontainer.New(nil))
 	one := server.New(server.Options{
 		Cluster: "test", Version: "1.2.3", Store: s, Guard: g, Redrive: ingest.New(ingest.Options{Store: s, Cluster: "test"}).Redrive, Log: slog.New(slog.DiscardHandler),
@@ -94,14 +103,7 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 			{Name: "tom", Token: TomToken, Grants: access.Everywhere(access.Admin)},
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,
-		Loads: o.Loads,
-		Playbooks: func() []*playbook.Playbook {
-			return []*playbook.Playbook{{
-				Name: Playbook, Revision: "0123456789abcdef", Source: "/etc/playbooks",
-				Metadata: playbook.Metadata{Title: "Kill a container on a Critical alert", Mode: playbook.Enforce},
-				Files:    []string{"kill.rego"}, Texts: []string{"package playbooks.kill_container_on_critical\n"},
-			}}
-		},
+		Loads: o.Loads, Playbooks: o.Playbooks,
 		Explain: o.Explain, Coverage: o.Coverage,
 		Ready:   o.Ready,
 		Backlog: o.Backlog,
@@ -125,6 +127,33 @@ func coverage(context.Context, string) (playbook.Coverage, error) {
 		Playbook: &playbook.Playbook{Name: Playbook, Revision: "0123456789abcdef"}, At: Base, Tests: 3, Failed: 1,
 		Files: []sandbox.Coverage{{File: "kill.rego", Covered: 3, Missed: 1, Lines: map[int]bool{1: true, 2: true, 4: true, 7: false}}},
 	}, nil
+}
+
+// AddManual puts in what the examples of the manual are about.
+func (e *Env) AddManual(t testing.TB) {
+	t.Helper()
+	for _, i := range []int{1, 2, 3, 4, 7, 8} {
+		e.Add(t, i)
+	}
+	for _, i := range []int{5, 6, 9} {
+		e.Wait(t, i, guard.RuleBudgetNode)
+	}
+	e.AddDeadLetter(t, 1)
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
+		for _, change := range []struct {
+			query string
+			args  []any
+		}{
+			{"UPDATE actions SET state = 'planned', executing_ns = NULL, executed_ns = NULL, verified_ns = NULL, audited_ns = NULL, attempts = 0 WHERE id = $1", []any{ActionID(7)}},
+			{"UPDATE actions SET type = 'freeze_container', lift_ns = $2 WHERE id = $1", []any{ActionID(8), time.Now().Add(time.Hour).UnixNano()}},
+			{`INSERT INTO agents VALUES ('test', 'node-1', '0b0c7a2e-1d5f-4a52-9a3c-7d8e9f001122', '{"version":"1.2.3","source":"ebpf","rules":12,"lost":{"ring":3}}', $1)`, []any{Base}},
+		} {
+			if _, err := tx.Exec(t.Context(), change.query, change.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // AlertID is the id of alert number i.

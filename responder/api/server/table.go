@@ -195,7 +195,16 @@ func (s *Server) table() []route {
 		},
 		{
 			pattern: "DELETE /api/v1/session", name: "signOut", says: "Make the browser forget its session.",
-			raw: s.logout,
+			answer: api.SignedOut{}, raw: s.logout,
+		},
+		{
+			// Open, because nobody is known yet.
+			pattern: "GET /api/v1/signin", name: "showSignIn", says: "Show how people sign in at the console, and why this browser's last attempt with the issuer failed.", open: true,
+			answer: api.SignIn{}, serve: s.showSignIn,
+		},
+		{
+			pattern: "POST /api/v1/signin", name: "beginSignIn", says: "Begin to sign in with the OpenID Connect issuer.", open: true,
+			body: api.SignInAttempt{}, answer: api.SignInBegun{}, raw: s.beginSignIn,
 		},
 		{
 			pattern: "GET /api/v1/openapi.json", name: "showDocument", says: "Show this document.",
