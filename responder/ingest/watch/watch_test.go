@@ -267,8 +267,8 @@ func TestContained(t *testing.T) {
 	exec("INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, 'p', 'r', 'enforce', 'decided', '{}', 0)", d, a)
 	act := func(kind, state string, verified *int64) {
 		t.Helper()
-		exec(`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, verified_ns)
-			VALUES (gen_random_uuid(), $1, $2, 'c', 'n', $3, '{}', gen_random_uuid()::text, 'p', 'r', 'enforce', '', $4, 0, 0, $5)`, d, a, kind, state, verified)
+		exec(`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, verified_ns, incident_id)
+			VALUES (gen_random_uuid(), $1, $2, 'c', 'n', $3, '{}', gen_random_uuid()::text, 'p', 'r', 'enforce', '', $4, 0, 0, $5, $6)`, d, a, kind, state, verified, i)
 	}
 	at := b.now.UnixNano()
 	act("collect_logs", "succeeded", &at)
