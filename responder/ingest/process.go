@@ -26,12 +26,8 @@ const (
 
 // process makes alerts durable with all that follows from them, or none of them.
 func (in *Ingest) process(ctx context.Context, work []*arrival) error {
-	fresh, err := in.unseen(ctx, work)
-	if err != nil || len(fresh) == 0 {
-		return err
-	}
-	drafts, err := in.draft(ctx, fresh)
-	if err != nil {
+	drafts, err := in.draft(ctx, work)
+	if err != nil || len(drafts) == 0 {
 		return err
 	}
 	for i := range drafts {
@@ -50,31 +46,6 @@ func (in *Ingest) process(ctx context.Context, work []*arrival) error {
 			return err
 		}
 	}
-}
-
-// unseen leaves out what is stored already and what is twice in the batch.
-func (in *Ingest) unseen(ctx context.Context, work []*arrival) ([]*arrival, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
-	origins := make([]store.Origin, len(work))
-	for i, a := range work {
-		origins[i] = a.origin
-	}
-	seen, err := in.Store.Seen(ctx, origins)
-	if err != nil {
-		return nil, err
-	}
-	var fresh []*arrival
-	for _, a := range work {
-		if seen[a.origin] {
-			in.counts.duplicates.Add(1)
-			in.Observer.Left(Duplicate, a.alert.Priority.Token())
-			continue
-		}
-		seen[a.origin] = true
-		fresh = append(fresh, a)
-	}
-	return fresh, nil
 }
 
 // draft is one alert with all that will be written about it.
