@@ -3,10 +3,12 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"riposte/responder/action"
 	"riposte/responder/guard"
@@ -30,10 +32,8 @@ func (in *Ingest) process(ctx context.Context, work []*arrival) error {
 	if err != nil || len(drafts) == 0 {
 		return err
 	}
-	for i := range drafts {
-		if err := in.decide(ctx, &drafts[i]); err != nil {
-			return err
-		}
+	if err := in.decideAll(ctx, drafts); err != nil {
+		return err
 	}
 	for attempt := 1; ; attempt++ {
 		err = in.write(ctx, drafts)
@@ -107,6 +107,17 @@ func past(history map[string][]store.Past, objects []string) []playbook.Past {
 		merged = append(merged, playbook.Past{Type: p.Type, State: p.State, Playbook: p.Playbook, At: p.At})
 	}
 	return merged
+}
+
+// decideAll decides on all processors: no alert's decision depends on another's of
+// its batch.
+func (in *Ingest) decideAll(ctx context.Context, drafts []draft) error {
+	each, ctx := errgroup.WithContext(ctx)
+	each.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range drafts {
+		each.Go(func() error { return in.decide(ctx, &drafts[i]) })
+	}
+	return each.Wait()
 }
 
 // decide asks the playbooks and the guard. A panic there is this alert's fault,
