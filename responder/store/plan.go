@@ -123,7 +123,7 @@ func (tx Tx) supersede(ctx context.Context, actions []NewAction) (map[string]str
 		return nil, nil
 	}
 	return tx.pairs(ctx, "supersede waiting actions", `UPDATE actions SET state = 'cancelled', note = 'another decision on the same effect needs no approval'
-		WHERE effect_key = ANY($1) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
+		WHERE effect_key = ANY((SELECT $1::text[])::text[]) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
 }
 
 // insertActions returns the ids of those that were stored.
@@ -174,7 +174,7 @@ func (tx Tx) holders(ctx context.Context, effects []string) (map[string]string, 
 	if len(effects) == 0 {
 		return nil, nil
 	}
-	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY($1) AND `+live, effects)
+	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY((SELECT $1::text[])::text[]) AND `+live, effects)
 }
 
 func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[string]string, error) {

@@ -62,7 +62,7 @@ type NodeIncident struct {
 // not make each further alert expensive.
 const nodeIncidents = 200
 
-// What is asked. An array stands in a SELECT of its own, so that the planner
+// What Around asks. An array stands in a SELECT of its own, so that the planner
 // does not look into it: it would find each one worth a plan of its own, which takes
 // longer than the answer. The same hides a LIMIT, which then has the index walked in
 // its order instead of all rows sorted; and a LIMIT 1 has each key looked up by itself,
