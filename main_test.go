@@ -2,11 +2,27 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"riposte/responder/store/storetest"
 )
+
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) { // what the manual's commands run
+	case "riposte":
+		main()
+		return
+	case "opa":
+		opaBuild()
+		return
+	}
+	os.Exit(storetest.Run(m))
+}
 
 // TestEveryCommandExplainsItself: a command without an example is one that
 // people have to guess.

@@ -9,35 +9,17 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/docs/doctest"
 	"riposte/responder/api/apitest"
 	"riposte/responder/audit"
 	"riposte/responder/store/storetest"
 )
-
-// recordManual is docs/audit.md.
-func recordManual(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile("../../docs/audit.md")
-	require.NoError(t, err)
-	return string(b)
-}
-
-// block is the first block of a language in the manual after some text.
-func block(t *testing.T, text, after, language string) string {
-	t.Helper()
-	_, text, ok := strings.Cut(text, after)
-	require.True(t, ok, after)
-	_, text, ok = strings.Cut(text, "```"+language+"\n")
-	require.True(t, ok)
-	text, _, ok = strings.Cut(text, "```\n")
-	require.True(t, ok)
-	return text
-}
 
 // signedRecord is a running API whose record is signed, and the files that the manual
 // names: the public key and the checkpoints.
@@ -57,17 +39,25 @@ func signedRecord(t *testing.T) (*apitest.Env, ed25519.PublicKey) {
 	return e, public
 }
 
+// Everything that docs/audit.md shows.
+func TestTheRecordsManual(t *testing.T) {
+	page := doctest.Open(t, "docs/audit.md")
+	t.Run("commands", func(t *testing.T) { recordCommands(t, page) })
+	t.Run("questions", func(t *testing.T) { recordQuestions(t, page) })
+	t.Run("keys and roles", func(t *testing.T) { recordKeys(t, page) })
+	t.Run("verifier", func(t *testing.T) { recordVerifier(t, page) })
+}
+
 // The manual's commands, one after the other.
-func TestCommandsOfTheRecordsManual(t *testing.T) {
-	manual := recordManual(t)
+func recordCommands(t *testing.T, page *doctest.Page) {
 	t.Chdir(t.TempDir())
 	e, _ := signedRecord(t)
 	data := folder(t, e.URL, apitest.Token)
 	ran := 0
-	for line := range strings.Lines(block(t, manual, "## Commands", "console")) {
-		words, to, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "$ riposte "), " > ")
-		out, _, err := run(t, append(fields(words), "--data", data)...)
-		require.NoError(t, err, line)
+	for _, c := range page.In(t, "Commands", "console").Commands() {
+		words, to, _ := strings.Cut(c.Line, " > ")
+		out, _, err := run(t, append(doctest.Words(words)[1:], "--data", data)...)
+		require.NoError(t, err, c.Line)
 		if to != "" {
 			require.NoError(t, os.WriteFile(to, []byte(out), 0o600))
 		}
@@ -89,16 +79,15 @@ func TestCommandsOfTheRecordsManual(t *testing.T) {
 }
 
 // The manual's questions: each is asked, and each has its plan kept.
-func TestQuestionsOfTheRecordsManual(t *testing.T) {
-	manual := recordManual(t)
+func recordQuestions(t *testing.T, page *doctest.Page) {
 	t.Chdir(t.TempDir())
 	e, _ := signedRecord(t)
 	data := folder(t, e.URL, apitest.Token)
 	kept, err := os.ReadFile(filepath.Join(source, "..", "store", "audit_question_test.go"))
 	require.NoError(t, err)
 	ran := 0
-	for line := range strings.Lines(block(t, manual, "## Questions", "console")) {
-		words := fields(strings.TrimPrefix(strings.TrimSpace(line), "$ riposte "))
+	for _, c := range page.In(t, "Questions", "console").Commands() {
+		line, words := c.Line, doctest.Words(c.Line)[1:]
 		_, _, err := run(t, append(words, "--data", data)...)
 		require.NoError(t, err, line)
 		ran++
@@ -124,26 +113,60 @@ func TestQuestionsOfTheRecordsManual(t *testing.T) {
 // source is this package's folder, whatever folder a test has gone to.
 var source, _ = os.Getwd()
 
-// fields splits a command line at spaces outside of quotation marks.
-func fields(line string) []string {
-	var words []string
-	for i, part := range strings.Split(line, `"`) {
-		if i%2 == 1 {
-			words = append(words, part)
-		} else {
-			words = append(words, strings.Fields(part)...)
+// The keys are ones that a responder takes, and with the roles the database is as the
+// manual says: a migration by its owner, and a role that can only add.
+func recordKeys(t *testing.T, page *doctest.Page) {
+	t.Chdir(t.TempDir())
+	keys := page.In(t, "Keys and checkpoints", "sh")
+	out, err := osexec.Command("bash", "-euc", keys.Text).CombinedOutput() //nolint:gosec // the manual's
+	require.NoError(t, err, "%s: %s", keys.Name(), out)
+	_, err = readPublicKey("checkpoint.pub")
+	require.NoError(t, err)
+
+	server := storetest.Empty(t)
+	url := server
+	roles := page.In(t, "Who may do what in the database", "sql")
+	// The role that this server's responders have is there, and databases are the test's.
+	const database = "manual"
+	statements := strings.ReplaceAll(strings.Replace(roles.Text, "CREATE ROLE riposte_app LOGIN;\n", "", 1), "DATABASE riposte ", "DATABASE "+database+" ")
+	t.Cleanup(func() { // all are the whole server's
+		for _, s := range []string{"DROP DATABASE IF EXISTS " + database, "DROP ROLE IF EXISTS riposte_owner"} {
+			said, err := psql(server, s)
+			require.NoError(t, err, said)
 		}
+	})
+	for statement := range strings.Lines(statements) {
+		said, err := psql(url, statement)
+		require.NoError(t, err, "%s: %s", statement, said)
 	}
-	return words
+	url = regexp.MustCompile(`test_\d+`).ReplaceAllString(url, database)
+	require.NoError(t, os.WriteFile("owner.url", []byte(url), 0o600))
+	commands := page.AllIn(t, "Who may do what in the database", "sh")[0].Commands()
+	require.Len(t, commands, 2)
+	said, _, err := run(t, doctest.Words(commands[0].Line)[1:]...)
+	require.NoError(t, err, commands[0].Line)
+	require.Contains(t, said, "The schema is this version's.")
+	require.NoError(t, NewResponder("", nil).ParseFlags(doctest.Words(strings.TrimSuffix(commands[1].Line, " ..."))[2:]))
+
+	said, err = psql(storetest.App(url), "SELECT count(*) FROM audit")
+	require.NoError(t, err, said)
+	said, err = psql(storetest.App(url), "DELETE FROM audit")
+	require.Error(t, err)
+	require.Contains(t, said, "permission denied")
+}
+
+// psql runs statements as PostgreSQL's own client does, and returns what it prints.
+func psql(url, statements string) (string, error) {
+	out, err := osexec.Command("psql", url, "-v", "ON_ERROR_STOP=1", "-c", statements).CombinedOutput()
+	return string(out), err
 }
 
 // The manual's verifier knows nothing of Riposte and comes to the same.
-func TestVerifierOfTheRecordsManual(t *testing.T) {
-	manual := recordManual(t)
+func recordVerifier(t *testing.T, page *doctest.Page) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	e, public := signedRecord(t)
-	program := block(t, manual, "A whole verifier", "go")
+	program := page.In(t, "The format, byte by byte", "go").Text
 	require.NotContains(t, program, "riposte/responder")
 	require.NoError(t, os.WriteFile("verify.go", []byte(program), 0o600))
 	build := osexec.Command("go", "build", "-o", "verifier", "verify.go")

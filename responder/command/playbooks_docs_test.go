@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/docs/doctest"
 	"riposte/responder/api/apitest"
 	"riposte/responder/store/storetest"
 )
 
 var (
-	fenced = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```\n")
-	named  = regexp.MustCompile("`([\\w./]+\\.(?:rego|json|yaml))`")
+	named = regexp.MustCompile("`([\\w./]+\\.(?:rego|json|yaml))`")
 	// took is how long something ran, which differs each time.
 	took = regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`)
 	gaps = regexp.MustCompile(` {2,}`)
@@ -26,72 +26,58 @@ var (
 // The page of the authors' tools: its files are written where it says, its commands
 // run, and they print what stands there.
 func TestToolsPage(t *testing.T) {
-	page := filepath.Join("..", "..", "docs", "playbook-tools.md")
-	page, err := filepath.Abs(page)
-	require.NoError(t, err)
-	text, err := os.ReadFile(page)
-	require.NoError(t, err)
-
+	page := doctest.Open(t, "docs/playbook-tools.md")
 	e := apitest.Start(t, storetest.New(t))
 	for i := range 12 {
 		decided(t, e, i)
 	}
 	t.Setenv("RIPOSTE_DATA", folder(t, e.URL, apitest.Token))
 	t.Chdir(t.TempDir())
-	var out strings.Builder
-	last := 0
-	for _, at := range fenced.FindAllSubmatchIndex(text, -1) {
-		before, kind, body := string(text[last:at[0]]), string(text[at[2]:at[3]]), string(text[at[4]:at[5]])
-		out.WriteString(before)
-		last = at[1]
-		switch kind {
+	got := map[*doctest.Block]string{}
+	for _, b := range page.Take() {
+		switch b.Lang {
 		case "rego", "json":
-			names := named.FindAllStringSubmatch(before, -1)
-			require.NotEmpty(t, names, "where does this go? %s", body)
+			names := named.FindAllStringSubmatch(b.Before, -1)
+			require.NotEmpty(t, names, "where does this go? %s", b.Name())
 			name := names[len(names)-1][1]
 			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
-			require.NoError(t, os.WriteFile(name, []byte(body), 0o644))
+			require.NoError(t, os.WriteFile(name, []byte(b.Text), 0o644))
 			if name == "alert.json" { // on one line
-				require.NoError(t, os.WriteFile("alert.jsonl", []byte(strings.ReplaceAll(body, "\n", "")+"\n"), 0o644))
+				require.NoError(t, os.WriteFile("alert.jsonl", []byte(strings.ReplaceAll(b.Text, "\n", "")+"\n"), 0o644))
 			}
 		case "console":
-			body = console(t, body)
+			got[b] = console(t, b)
+		case "sh": // in a pipeline, of another server
+			require.NoError(t, os.WriteFile("token", []byte(apitest.Token), 0o600))
+			for _, c := range b.Commands() {
+				words := doctest.Words(strings.NewReplacer("https://riposte.example", e.URL, "--since 14d", "--since 2026-02-01T00:00:00Z").Replace(c.Line))
+				_, _, err := run(t, words[1:]...)
+				require.NoError(t, err, c.Line)
+			}
+		default:
+			require.Fail(t, "nothing runs it", "%s: %s", b.Name(), b.Lang)
 		}
-		out.WriteString("```" + kind + "\n" + body + "```\n")
 	}
-	out.Write(text[last:])
+	text := page.With(got)
 	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(out.String()), 0o644))
+		require.NoError(t, os.WriteFile(page.Path, []byte(text), 0o644))
 		return
 	}
-	require.Equal(t, steady(string(text)), steady(out.String()), "run the test with -update")
+	require.Equal(t, steady(page.Text), steady(text), "run the test with -update")
 }
 
 // console runs the commands of a block and returns it with what they print.
-func console(t *testing.T, body string) string {
+func console(t *testing.T, b *doctest.Block) string {
 	t.Helper()
 	var out strings.Builder
-	for line := range strings.Lines(body) {
-		command, ok := strings.CutPrefix(line, "$ riposte ")
-		if !ok {
-			continue
-		}
-		stdout, stderr, err := run(t, words(strings.TrimSpace(command))...)
-		out.WriteString(line + stdout + stderr)
+	for _, c := range b.Commands() {
+		stdout, stderr, err := run(t, doctest.Words(c.Line)[1:]...)
+		out.WriteString("$ " + c.Line + "\n" + stdout + stderr)
 		if err != nil {
 			out.WriteString("riposte: " + err.Error() + "\n")
 		}
 	}
 	return out.String()
-}
-
-// words splits a command as a shell does, as far as the page needs it.
-func words(line string) []string {
-	var all []string
-	for _, m := range regexp.MustCompile(`"([^"]*)"|'([^']*)'|(\S+)`).FindAllStringSubmatch(line, -1) {
-		all = append(all, m[1]+m[2]+m[3])
-	}
-	return all
 }
 
 // steady leaves out how long things took, and so how wide columns are, and revisions.

@@ -3,11 +3,11 @@ package guard_test
 import (
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/docs/doctest"
 	"riposte/responder/guard"
 )
 
@@ -31,11 +31,8 @@ func TestManualHasEveryRule(t *testing.T) {
 
 // The file in the manual is a good one, and its figures are the defaults.
 func TestManualHasTheDefaults(t *testing.T) {
-	_, rest, ok := strings.Cut(manual(t), "```yaml\n")
-	require.True(t, ok)
-	text, _, ok := strings.Cut(rest, "```")
-	require.True(t, ok)
-	c, err := guard.ParseConfig([]byte(text))
+	page := doctest.Open(t, "docs/guard.md", "yaml")
+	c, err := guard.ParseConfig([]byte(page.In(t, "The guard's file", "yaml").Text))
 	require.NoError(t, err)
 	require.NotEmpty(t, c.Limits.Playbooks)
 	require.NotEmpty(t, c.Limits.MaxModes)

@@ -109,7 +109,7 @@ func (in *Ingest) draft(ctx context.Context, work []*arrival) ([]draft, error) {
 		if d.binding == playbook.Bound {
 			d.input.Pod = d.pod
 		}
-		in.locate(ctx, d)
 	}
+	in.locateAll(ctx, drafts)
 	return drafts, nil
 }

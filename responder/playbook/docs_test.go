@@ -2,27 +2,25 @@ package playbook_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"regexp"
 	"testing"
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/docs/doctest"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 )
 
 // The manual's first playbook loads, and its tests pass and cover it.
 func TestManual(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "playbooks.md"))
-	require.NoError(t, err)
+	page := doctest.Open(t, "docs/playbooks.md", "rego")
 	fs := fstest.MapFS{}
-	for _, block := range regexp.MustCompile("(?s)```rego\n(.*?)```").FindAllSubmatch(page, -1) {
-		name := regexp.MustCompile(`(?m)^package playbooks\.(\w+)$`).FindSubmatch(block[1])
-		require.NotNil(t, name, "a block without a package: %s", block[1])
-		fs[string(name[1])+".rego"] = &fstest.MapFile{Data: block[1]}
+	for _, block := range page.Take("rego") {
+		name := regexp.MustCompile(`(?m)^package playbooks\.(\w+)$`).FindStringSubmatch(block.Text)
+		require.NotNil(t, name, "a block without a package: %s", block.Name())
+		fs[name[1]+".rego"] = &fstest.MapFile{Data: []byte(block.Text)}
 	}
 	require.Len(t, fs, 2)
 	report, err := playbook.Test(context.Background(), sandbox.Source{Name: "manual", FS: fs})

@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"riposte/agent/alert"
+	"riposte/docs/doctest"
 	"riposte/responder/playbook"
 )
 
@@ -72,9 +73,6 @@ func TestEachPlaybookHasAPage(t *testing.T) {
 	require.Len(t, files, len(embedded(t).Playbooks())+1, "a page without a playbook")
 }
 
-// jsonBlock is the text of one block of JSON in a page.
-var jsonBlock = regexp.MustCompile("(?s)```json\n(.*?)```")
-
 // The examples of the pages are what the playbooks really answer: the first block
 // is the alert, the second what the responder knows beside it, the third the
 // actions, one a line. -update writes the third.
@@ -82,17 +80,15 @@ func TestThePagesExamples(t *testing.T) {
 	s := embedded(t)
 	for _, p := range s.Playbooks() {
 		t.Run(p.Name, func(t *testing.T) {
-			page := readPage(t, p.Name+".md")
-			blocks := jsonBlock.FindAllStringSubmatchIndex(page, -1)
+			page := doctest.Open(t, "docs/playbooks/"+p.Name+".md", "json")
+			blocks := page.Take("json")
 			require.Len(t, blocks, 3)
-			block := func(i int) string { return page[blocks[i][2]:blocks[i][3]] }
-			got := lines(t, decide(t, s, p.Name, block(0), block(1)))
+			got := lines(t, decide(t, s, p.Name, blocks[0].Text, blocks[1].Text))
 			if *update {
-				page = page[:blocks[2][2]] + got + page[blocks[2][3]:]
-				require.NoError(t, os.WriteFile(filepath.Join(pages, p.Name+".md"), []byte(page), 0o644))
+				require.NoError(t, os.WriteFile(page.Path, []byte(page.With(map[*doctest.Block]string{blocks[2]: got})), 0o644))
 				return
 			}
-			require.Equal(t, got, block(2), "run the test with -update")
+			require.Equal(t, got, blocks[2].Text, "run the test with -update")
 			require.NotEmpty(t, got)
 		})
 	}
@@ -123,9 +119,9 @@ func decide(t *testing.T, s *playbook.Set, name, alertText, beside string) []pla
 func TestThePagesAlertsAreReal(t *testing.T) {
 	all := allRules(t)
 	for _, p := range embedded(t).Playbooks() {
-		page := readPage(t, p.Name+".md")
+		page := doctest.Open(t, "docs/playbooks/"+p.Name+".md", "json")
 		var a alert.Alert
-		require.NoError(t, json.Unmarshal([]byte(jsonBlock.FindStringSubmatch(page)[1]), &a), p.Name)
+		require.NoError(t, json.Unmarshal([]byte(page.Take("json")[0].Text), &a), p.Name)
 		r, ok := all[a.Rule]
 		require.True(t, ok, "%s: no rule is called %q", p.Name, a.Rule)
 		priority, err := alert.ParsePriority(r.Priority)
