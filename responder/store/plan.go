@@ -48,12 +48,6 @@ type Planned struct {
 	Prolonged *Prolonged
 }
 
-// Past is an earlier action on an object.
-type Past struct {
-	Type, State, Playbook string
-	At                    time.Time
-}
-
 // live says that an action holds its effect key; the unique index actions_effect has
 // the same condition. What was lifted can be done again. An unknown outcome is not among them: the
 // next alert may try again, and the target's identity keeps the effect single.
@@ -132,7 +126,7 @@ func (tx Tx) supersede(ctx context.Context, actions []NewAction) (map[string]str
 		return nil, nil
 	}
 	return tx.pairs(ctx, "supersede waiting actions", `UPDATE actions SET state = 'cancelled', note = 'another decision on the same effect needs no approval'
-		WHERE effect_key = ANY($1) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
+		WHERE effect_key = ANY((SELECT $1::text[])::text[]) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
 }
 
 // insertActions returns the ids of those that were stored.
@@ -184,7 +178,7 @@ func (tx Tx) holders(ctx context.Context, effects []string) (map[string]string, 
 	if len(effects) == 0 {
 		return nil, nil
 	}
-	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY($1) AND `+live, effects)
+	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY((SELECT $1::text[])::text[]) AND `+live, effects)
 }
 
 func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[string]string, error) {
@@ -202,31 +196,6 @@ func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[stri
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return found, nil
-}
-
-// History finds the latest actions on each object, newest first. An object may
-// be named more than once.
-func (s *Store) History(ctx context.Context, objects []string, each int) (map[string][]Past, error) {
-	rows, err := s.pool.Query(ctx, `SELECT o.object, a.type, a.state, a.playbook, a.planned_ns FROM (SELECT DISTINCT unnest($1::text[])) AS o (object)
-		CROSS JOIN LATERAL (SELECT id, type, state, playbook, planned_ns FROM actions
-			WHERE actions.object = o.object AND actions.object <> '' ORDER BY planned_ns DESC, id DESC LIMIT $2) AS a
-		ORDER BY a.planned_ns DESC, a.id DESC`, objects, each)
-	if err != nil {
-		return nil, fmt.Errorf("read earlier actions: %w", err)
-	}
-	history := map[string][]Past{}
-	var object string
-	var p Past
-	var ns int64
-	_, err = pgx.ForEachRow(rows, []any{&object, &p.Type, &p.State, &p.Playbook, &ns}, func() error {
-		p.At = time.Unix(0, ns).UTC()
-		history[object] = append(history[object], p)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read earlier actions: %w", err)
-	}
-	return history, nil
 }
 
 // jsonText makes JSON fit for jsonb, which takes no NUL, not even escaped.
