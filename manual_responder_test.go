@@ -65,7 +65,15 @@ func TestNATSPage(t *testing.T) {
 		require.NoError(t, connect(d.path("keys/seeds/prod/"+seed.Name())))
 	}
 
-	d.run(t, p.In(t, "Dead letters", "console"))
+	letters := p.In(t, "Dead letters", "console").Commands()
+	require.Len(t, letters, 3)
+	for _, c := range letters[:2] {
+		_, says, err := d.shell(t, c.Line)
+		require.NoError(t, err, "%s: %s", c.Line, says)
+	}
+	_, says, err = d.shell(t, letters[2].Line) // this one is no alert, whoever mends what
+	require.Error(t, err)
+	require.Contains(t, says, "it cannot be processed this time either: malformed")
 }
 
 // A responder takes the files of people and of access, and tokens are made.

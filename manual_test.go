@@ -35,6 +35,9 @@ make() { command make -n -C "$REPOSITORY" "$@" > /dev/null; }
 // patience bounds a block: one that hangs must not hang the rest.
 const patience = 3 * time.Minute
 
+// poll is how often a file is looked at that somebody else writes.
+const poll = 50 * time.Millisecond
+
 func newDesk(t *testing.T, here ...string) *desk {
 	t.Helper()
 	d := &desk{dir: t.TempDir(), here: here}
