@@ -76,7 +76,7 @@ cluster-shell: ## A shell inside it, with kubectl
 	@deploy/cluster/cluster shell
 
 ##@ Check
-.PHONY: test unit e2e e2e-cluster campaign campaign-long lint verify fuzz bench bench-overhead soak bench-rules bench-audit fmt
+.PHONY: test unit e2e e2e-cluster campaign campaign-long scale lint verify fuzz bench bench-overhead soak bench-rules bench-audit fmt
 test: web/dist/index.html ## Set everything up and run every test
 	@.make/need postgres chromium race runtime net
 	@.make/test
@@ -86,17 +86,18 @@ unit: ## Only the Go tests that need neither root, database nor cluster
 
 e2e: web/dist/index.html ## Only the tests of the whole path
 	@.make/need postgres chromium race
-	@deploy/cluster/build.sh
+	@deploy/cluster/build.sh kube-cp kwok
 	go test -race -count=1 ./deploy/e2e/...
 
-e2e-cluster: ## Only the tests on a real cluster, which they start and end
+e2e-cluster: ## Only the tests on a real cluster, which they start and end: the cluster itself, and the chart installed and attacked
 	@.make/need cluster
 	@deploy/cluster/build.sh kube netpold node >/dev/null
 	cd deploy/cluster && CGO_ENABLED=0 go test -trimpath -count=1 -timeout 30m ./netpold ./node
+	@.make/e2e-chart
 
 chart-test: ## The Helm chart: lint, golden files, schema, and what a real API server says to it
 	@deploy/cluster/build.sh
-	cd deploy/helm/test && CI=true go test -count=1 ./...
+	cd deploy/helm/test && CI=true go test -count=1 .
 
 chart-docs: ## Write the chart's golden files and the table of its values anew
 	cd deploy/helm/test && go test -count=1 -run 'TestGolden|TestReadme' . -args -update
@@ -110,6 +111,12 @@ campaign-long: ## The fault campaign for MINUTES (10), with pauses longer than l
 	@.make/need postgres
 	@deploy/cluster/build.sh
 	@.make/campaign $(or $(MINUTES),10)m
+
+scale: RATES ?= 100,1000
+scale: ## What NODES (1000) with PODS (20000) cost each part, at RATES (100,1000) alerts a second, EACH (60) seconds: both cores, six minutes
+	@.make/need postgres
+	@deploy/cluster/build.sh kube-cp kwok
+	@.make/scale $(or $(NODES),1000) $(or $(PODS),20000) $(RATES) $(or $(EACH),60)
 
 lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@.make/need clang-format

@@ -52,9 +52,8 @@ func (r *Responder) startAdmission(client *kube.Client) {
 	if r.secrets.nodeAuthSeed == nil {
 		return
 	}
-	admit := bus.AdmissionOptions{Seed: r.secrets.nodeAuthSeed, Cluster: r.o.Cluster, Node: func(ctx context.Context, token string) (node, why string, err error) {
-		return client.NodeOfToken(ctx, token, nodeAudience, r.o.NodeAuthAccount)
-	}}
+	tokens := client.NodeTokens(nodeAudience, r.o.NodeAuthAccount, nil)
+	admit := bus.AdmissionOptions{Seed: r.secrets.nodeAuthSeed, Cluster: r.o.Cluster, Node: tokens.Node}
 	r.cleanups.add("the admission of agents", background(func(ctx context.Context) { r.report(ctx, "let agents in", r.bus.Admit(ctx, admit)) }))
 }
 

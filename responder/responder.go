@@ -286,7 +286,7 @@ func (r *Responder) startIntake(actions action.Registry) {
 	r.cleanups.add("the intake", background(func(ctx context.Context) {
 		var both sync.WaitGroup
 		both.Go(func() { r.report(ctx, "take alerts", r.bus.Alerts(ctx, ingest.Batch[*bus.Message](in))) })
-		both.Go(func() { r.report(ctx, "hear heartbeats", r.bus.Heartbeats(ctx, in.Heartbeat)) })
+		both.Go(func() { r.report(ctx, "hear heartbeats", r.bus.Heartbeats(ctx, in.Heartbeats)) })
 		both.Wait()
 	}))
 	watching := watch.New(watch.Options{
@@ -327,12 +327,14 @@ func (r *Responder) housekeep(ctx context.Context, now time.Time) error {
 }
 
 func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
+	tester := playbook.NewTester(r.playbooks)
+	r.cleanups.add("the playbooks' tests", background(tester.Run))
 	r.api = server.New(server.Options{
 		Cluster: r.o.Cluster, Version: r.o.Version, Store: r.store, Guard: r.guard, Redrive: r.redrive,
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Explain: r.playbooks.Explain, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.parts, Backlog: r.bus.Backlog, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Explain: r.playbooks.Explain, Coverage: tester.Coverage, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.parts, Backlog: r.bus.Backlog, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

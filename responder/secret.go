@@ -99,7 +99,7 @@ func checkToken(token string) error {
 
 var personShape = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
 
-// readAccess reads the access file, which holds no secret.
+// readAccess reads the access file, which holds no secret but may name one's file.
 func readAccess(file string) (access.Config, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -108,6 +108,13 @@ func readAccess(file string) (access.Config, error) {
 	c, err := access.ParseConfig(b)
 	if err != nil {
 		return c, fmt.Errorf("the access file %s: %w", file, err)
+	}
+	if c.OIDC != nil && c.OIDC.Console != nil && c.OIDC.Console.ClientSecretFile != "" {
+		secret, err := readSecret("the OpenID Connect client's secret", c.OIDC.Console.ClientSecretFile)
+		if err != nil {
+			return c, err
+		}
+		c.OIDC.Console.ClientSecret = string(secret)
 	}
 	return c, nil
 }

@@ -7,5 +7,5 @@ export default defineConfig({
   html: { cspNonce: "__CSP_NONCE__" },
   build: { outDir: "dist", sourcemap: false },
   server: { proxy: { "/api": "http://127.0.0.1:7411" } },
-  test: { environment: "jsdom", setupFiles: ["src/setup.test-env.ts"] },
+  test: { environment: "jsdom", setupFiles: ["src/setup.test-env.ts"], testTimeout: 60_000 },
 });

@@ -112,10 +112,9 @@ type Heartbeat struct {
 	TimeNS  int64  `json:"time_ns"`
 }
 
-// InboxPrefix is the private prefix of one node's NATS inboxes. Tokens never
-// hold two underscores in a row, so two nodes never share one.
+// InboxPrefix is the private prefix of one node's NATS inboxes.
 func InboxPrefix(cluster, node string) string {
-	return "_INBOX_" + Token(cluster) + "__" + Token(node)
+	return "_INBOX." + Token(cluster) + "." + Token(node)
 }
 
 // ResponderInboxPrefix is the private prefix of the responders' NATS inboxes.

@@ -207,8 +207,9 @@ func (c *Conn) dial(key nats.Option) (*nats.Conn, error) {
 	case err == nil:
 		return nc, nil
 	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), isNetwork(err),
-		// Whom the server asks about a token may be away, or not know this pod yet.
-		c.opt.TokenFile != "" && errors.Is(err, nats.ErrAuthorization):
+		// Whom the server asks about a token may be away, or not know this pod yet. Meanwhile it
+		// says PING, which the client takes for a wrong answer: an error without a name.
+		c.opt.TokenFile != "":
 		log.Warn("the bus does not answer yet, alerts wait in the spool", "url", c.opt.URL, "error", err)
 		return nats.Connect(c.opt.URL, append(options, nats.RetryOnFailedConnect(true))...)
 	case errors.Is(err, nats.ErrAuthorization):

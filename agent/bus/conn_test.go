@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -271,6 +273,32 @@ func TestItWaitsForTheBusAndComesBack(t *testing.T) {
 		}, 10*time.Second, time.Millisecond, "orders come again after a return")
 		s.stop()
 	}
+}
+
+// In a fresh installation agents come before the responders, whom the server asks who they are.
+func TestItWaitsForWhomTheServerAsks(t *testing.T) {
+	dir := t.TempDir()
+	responder, err := natsd.Key(filepath.Join(dir, "responder.nk"))
+	require.NoError(t, err)
+	account, err := nkeys.CreateAccount()
+	require.NoError(t, err)
+	public, err := account.PublicKey()
+	require.NoError(t, err)
+	file := filepath.Join(dir, "nats-server.conf")
+	require.NoError(t, os.WriteFile(file, append(natsd.CalloutConfig(responder, public), "\nlisten: 127.0.0.1:-1\n"...), 0o600))
+	o, err := natsserver.ProcessConfigFile(file)
+	require.NoError(t, err)
+	o.NoSigs, o.NoLog = true, true
+	s, err := natsserver.NewServer(o)
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(20*time.Second))
+
+	token := filepath.Join(dir, "token")
+	require.NoError(t, os.WriteFile(token, []byte("a pod's"), 0o600))
+	c := connect(t, bus.Options{URL: s.ClientURL(), TokenFile: token, Cluster: cluster, Node: node, AckTimeout: 2 * time.Second})
+	require.False(t, c.Connected())
 }
 
 func TestAMessageOnItsWayFailsWhenTheBusGoes(t *testing.T) {

@@ -6,6 +6,7 @@
 #   kube      all programs of Kubernetes in one file (kube/)
 #   node, netpold, pause, probe   the rest of a cluster, small
 #   dns       CoreDNS (dns/, a module of its own)
+#   kwok      kubelets of nodes on which nothing runs (kwok/, a module of its own)
 #
 # Kubernetes is large: the first build takes about ten minutes on two cores.
 #
@@ -87,7 +88,7 @@ for name in "$@"; do
 	sources=$name module=. package=./$name
 	case $name in
 	kube-cp) sources=cp package=./cp ;;
-	dns) module=dns package=. ;;
+	dns | kwok) module=$name package=. ;;
 	kube | node | netpold | pause | probe) ;;
 	*) echo "build.sh: there is no program $name" >&2 && exit 2 ;;
 	esac

@@ -172,7 +172,7 @@ func (s *Stack) startResponder(ctx context.Context, o Options, data *Data, keys 
 		NATS: s.nats, NATSKeyFile: keys.responderFile, OrderKeyFile: keys.orderPrivate, TokenFile: keys.token, Listen: o.Listen, MetricsListen: o.MetricsListen,
 		CheckpointKeyFile: keys.checkpoint, CheckpointFile: data.Path("checkpoints.jsonl"), Retention: retention, AlertRetention: alertRetention,
 		Kubeconfig: o.Kubeconfig, PlaybookDir: o.Playbooks, KillSwitchFile: data.Path("kill-switch"),
-		GuardFile: data.optional("guard.yaml"), GuardPolicyDir: data.optional("guard"), PeopleFile: data.optional("people"), Console: o.Console, Log: o.Log,
+		GuardFile: data.optional("guard.yaml"), GuardPolicyDir: data.optional("guard"), PeopleFile: data.optional("people"), AccessFile: data.optional("access.yaml"), Console: o.Console, Log: o.Log,
 	})
 	if err != nil {
 		return err

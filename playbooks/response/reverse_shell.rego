@@ -11,6 +11,7 @@
 #     rules:
 #       - Reverse shell in a container
 #       - Reverse shell command in a container
+#       - Connection as standard input in a container
 #       - Redirect STDOUT/STDIN to Network Connection in Container
 #       - Netcat Remote Code Execution in Container
 #   mode: observe

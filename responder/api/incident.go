@@ -25,6 +25,8 @@ type Incident struct {
 	Actions int64     `json:"actions"`
 	FirstAt time.Time `json:"first_at"`
 	LastAt  time.Time `json:"last_at"`
+	// Labels are those that the pod of its first alert had then.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // IncidentEvent is one thing in an incident's timeline.

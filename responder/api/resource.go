@@ -48,6 +48,8 @@ type Alert struct {
 	// was received; all else is of the first.
 	Count  int64     `json:"count"`
 	LastAt time.Time `json:"last_at"`
+	// Labels are those that the pod had when the alert came.
+	Labels map[string]string `json:"labels,omitempty"`
 	// Body is the alert as the agent sent it.
 	Body json.RawMessage `json:"body"`
 }
@@ -84,6 +86,8 @@ type Action struct {
 	LiftBy     string     `json:"lift_by,omitempty"`
 	LiftReason string     `json:"lift_reason,omitempty"`
 	LiftNote   string     `json:"lift_note,omitempty"`
+	// Labels are those that the alert's pod had when the alert came.
+	Labels map[string]string `json:"labels,omitempty"`
 	// Before, After and Evidence are what the action found, left and gathered; only one
 	// action alone is shown with them. What was too large is an object with cut, bytes,
 	// sha256 and how it began.

@@ -50,14 +50,20 @@ func (e Entry) clean() (Entry, error) {
 		*s = plain(*s)
 	}
 	e.Note, e.Why.Reason, e.What.Object = long(e.Note), long(e.Why.Reason), long(e.What.Object)
-	if len(e.What.Labels) > 0 {
-		labels := map[string]string{}
-		for _, k := range slices.Sorted(maps.Keys(e.What.Labels))[:min(len(e.What.Labels), maxLabels)] {
-			labels[plain(k)] = plain(e.What.Labels[k])
-		}
-		e.What.Labels = labels
-	}
+	e.What.Labels = Labels(e.What.Labels)
 	return e, nil
+}
+
+// Labels are an object's labels as the record keeps them: bounded, and fit for a column.
+func Labels(all map[string]string) map[string]string {
+	if len(all) == 0 {
+		return nil
+	}
+	kept := map[string]string{}
+	for _, k := range slices.Sorted(maps.Keys(all))[:min(len(all), maxLabels)] {
+		kept[plain(k)] = plain(all[k])
+	}
+	return kept
 }
 
 // canonicalID writes a UUID in its one lower-case form, because the column does.

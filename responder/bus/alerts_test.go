@@ -161,7 +161,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		require.NoError(t, err)
 		stopAlerts := background(t, func(ctx context.Context) error { return c.Alerts(ctx, func(context.Context, []*bus.Message) {}) })
 		stopBeats := background(t, func(ctx context.Context) error {
-			return c.Heartbeats(ctx, func(context.Context, string, []byte) {})
+			return c.Heartbeats(ctx, func(context.Context, map[string][]byte) {})
 		})
 		stopAlerts()
 		stopBeats()

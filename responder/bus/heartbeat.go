@@ -8,14 +8,20 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// heartbeatsWaiting bounds the heartbeats that wait for a slow handler; more are
-// dropped and counted, since the next one says the same.
-const heartbeatsWaiting = 1024
+const (
+	// heartbeatsWaiting bounds the heartbeats that wait to be looked at; more are dropped
+	// and counted, since the next one says the same.
+	heartbeatsWaiting = 1024
+	// heartbeatsEvery is how long heartbeats are gathered: of thousands of nodes hundreds
+	// come in a second, and each write of its own would be a commit.
+	heartbeatsEvery = 250 * time.Millisecond
+)
 
-// Heartbeats hands each heartbeat's subject and payload to handle, one at a time,
-// until ctx ends; then it returns nil. The broker sees to it that a node can only
-// use its own subject.
-func (b *Bus) Heartbeats(ctx context.Context, handle func(ctx context.Context, subject string, data []byte)) error {
+// Heartbeats hands over what nodes say, each node's latest by its subject, gathered for
+// a moment, until ctx ends; then it returns nil. One handle runs at a time, and what
+// comes meanwhile is gathered too. The broker sees to it that a node can only use its
+// own subject, so that there are never more of them than nodes.
+func (b *Bus) Heartbeats(ctx context.Context, handle func(ctx context.Context, said map[string][]byte)) error {
 	queue := make(chan *nats.Msg, heartbeatsWaiting)
 	sub, err := b.nc.ChanSubscribe("agents.*.*", queue)
 	if err != nil {
@@ -24,12 +30,31 @@ func (b *Bus) Heartbeats(ctx context.Context, handle func(ctx context.Context, s
 	defer func() { _ = sub.Unsubscribe() }()
 	b.hearing.Store(time.Now().UnixNano())
 	defer b.hearing.Store(0)
+	batches := make(chan map[string][]byte)
+	handled := make(chan struct{})
+	go func() {
+		defer close(handled)
+		for said := range batches {
+			handle(ctx, said)
+		}
+	}()
+	defer func() { close(batches); <-handled }()
+	tick := time.NewTicker(heartbeatsEvery)
+	defer tick.Stop()
+	said := map[string][]byte{}
+	var next chan<- map[string][]byte // nil until it is time to hand over
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case m := <-queue:
-			handle(ctx, m.Subject, m.Data)
+			said[m.Subject] = m.Data
+		case <-tick.C:
+			if len(said) > 0 {
+				next = batches
+			}
+		case next <- said:
+			said, next = map[string][]byte{}, nil
 		}
 	}
 }

@@ -163,7 +163,11 @@ func TestHeartbeats(t *testing.T) {
 	c := b.bus()
 	got := make(chan string, 10)
 	background(t, func(ctx context.Context) error {
-		return c.Heartbeats(ctx, func(_ context.Context, subject string, data []byte) { got <- subject + " " + string(data) })
+		return c.Heartbeats(ctx, func(_ context.Context, said map[string][]byte) {
+			for subject, data := range said {
+				got <- subject + " " + string(data)
+			}
+		})
 	})
 	node := b.node()
 	subject := alert.HeartbeatSubject("prod", "n.1")

@@ -69,7 +69,7 @@ func TestHearing(t *testing.T) {
 	c := b.bus()
 	require.True(t, c.Hearing().IsZero())
 	stop := background(t, func(ctx context.Context) error {
-		return c.Heartbeats(ctx, func(context.Context, string, []byte) {})
+		return c.Heartbeats(ctx, func(context.Context, map[string][]byte) {})
 	})
 	require.Eventually(t, func() bool { return !c.Hearing().IsZero() }, 10*time.Second, time.Millisecond)
 	since := c.Hearing()

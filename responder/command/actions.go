@@ -48,7 +48,7 @@ func newActionsList() *cobra.Command {
 		event: api.EventAction, decode: client.Event.Action, key: func(a api.Action) string { return a.ID + StateOf(a) },
 		keep: func(a api.Action) bool {
 			return equal(f.State, a.State) && equal(f.Type, a.Type) && equal(f.Playbook, a.Playbook) && strings.HasSuffix(a.AlertID, strings.ToLower(f.Alert)) &&
-				strings.HasPrefix(containerOf(a), f.Container) && !a.PlannedAt.Before(f.Since)
+				strings.HasPrefix(containerOf(a), f.Container) && f.Selector.Matches(a.Labels) && !a.PlannedAt.Before(f.Since)
 		},
 	}
 	c := &cobra.Command{
@@ -77,6 +77,7 @@ func newActionsList() *cobra.Command {
 	c.Flags().StringVar(&f.Playbook, "playbook", "", "only of this playbook")
 	c.Flags().StringVar(&f.Alert, "alert", "", "only about this alert (its id, or the last group of it)")
 	c.Flags().StringVar(&f.Container, "container", "", "only about this container (its id, or the beginning of it)")
+	selectorFlag(c, &f.Selector, "only about pods with such labels")
 	c.Flags().StringVar(&from, "since", "", "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "state", api.ActionStates)
 	space.flags(c, "only about pods, or objects, of this namespace")

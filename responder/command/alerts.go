@@ -55,7 +55,7 @@ func newAlertsList() *cobra.Command {
 		keep: func(a api.Alert) bool {
 			p, err := alert.ParsePriority(a.Priority)
 			return equal(f.Rule, a.Rule) && equal(f.Node, a.Node) && equal(f.Namespace, a.Namespace) && strings.HasPrefix(a.ContainerID, f.Container) &&
-				(f.Priority == "" || err == nil && p <= atLeast) && !a.ReceivedAt.Before(f.Since)
+				f.Selector.Matches(a.Labels) && (f.Priority == "" || err == nil && p <= atLeast) && !a.ReceivedAt.Before(f.Since)
 		},
 	}
 	l.others = map[string]func(io.Writer, []api.Alert) error{"ocsf": writeFindings}
@@ -67,7 +67,7 @@ it included, and -o ocsf a Detection Finding on each line.`,
 		Example: `  riposte alerts list
   riposte alerts list --priority critical --since 2h
   riposte alerts list --container 4e5f6a7b8c9d -o json
-  riposte alerts list -n shop --watch
+  riposte alerts list -n shop -l app=cart --watch
   riposte alerts list -o jsonpath='{range [*]}{.pod}{"\n"}{end}'`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if f.Since, err = since(from, time.Now()); err != nil {
@@ -90,6 +90,7 @@ it included, and -o ocsf a Detection Finding on each line.`,
 	c.Flags().StringVar(&f.Node, "node", "", "only from this node")
 	space.flags(c, "only about pods of this namespace")
 	c.Flags().StringVar(&f.Container, "container", "", "only about this container (its id, or the beginning of it)")
+	selectorFlag(c, &f.Selector, "only about pods with such labels")
 	c.Flags().StringVar(&from, "since", "", "only since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "priority", priorities)
 	must(c.RegisterFlagCompletionFunc("node", completeAgents))

@@ -49,7 +49,7 @@ Framework on each line.`,
   riposte audit query --namespace shop --name cart-0 -o wide
   riposte audit query --actor user:jane --kind approval
   riposte audit query --playbook kill_container_on_critical --result failed --since 30d
-  riposte audit query --label app=web --type delete_pod -o csv
+  riposte audit query -l app=web --type delete_pod -o csv
   riposte audit query --text '"crypto miner" -test'`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			now := time.Now()
@@ -91,7 +91,7 @@ Framework on each line.`,
 	} {
 		flags.StringVar(of.into, of.name, "", of.says)
 	}
-	flags.StringToStringVar(&f.Labels, "label", nil, "only about what had this label then, such as app=web; may be given more than once")
+	selectorFlag(c, &f.Selector, "only about what had such labels then")
 	var kinds []string
 	for _, k := range audit.Kinds() {
 		kinds = append(kinds, string(k))
@@ -107,15 +107,10 @@ func fits(f client.AuditFilter, e api.AuditEntry) bool {
 	if t == nil {
 		t = &api.AuditTarget{}
 	}
-	for k, v := range f.Labels {
-		if got, there := t.Labels[k]; !there || got != v {
-			return false
-		}
-	}
 	id := func(filter, value string) bool { return strings.HasSuffix(value, strings.ToLower(filter)) }
 	return equal(f.Kind, e.Kind) && equal(f.Actor, e.Actor) && id(f.Action, e.ActionID) && id(f.Alert, e.AlertID) && id(f.Incident, e.IncidentID) &&
 		equal(f.Type, e.Type) && equal(f.Result, e.Result) && equal(f.Playbook, e.Playbook) && strings.HasPrefix(e.Revision, f.Revision) &&
-		equal(f.TargetKind, t.Kind) && equal(f.Namespace, t.Namespace) && equal(f.Name, t.Name) && equal(f.UID, t.UID) &&
+		equal(f.TargetKind, t.Kind) && equal(f.Namespace, t.Namespace) && equal(f.Name, t.Name) && equal(f.UID, t.UID) && f.Selector.Matches(t.Labels) &&
 		!e.At.Before(f.Since) && (f.Until.IsZero() || e.At.Before(f.Until))
 }
 

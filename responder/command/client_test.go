@@ -82,7 +82,7 @@ func TestGoldens(t *testing.T) {
 		"actions_show_yaml":  "actions show c00000000001 -o yaml",
 		"audit_list":         "audit list --utc --limit 3",
 		"audit_list_kind":    "audit list --utc --kind action.result --alert a00000000002",
-		"audit_query_wide":   "audit query --utc --limit 3 -o wide --label app=cart --namespace shop --type kill_container",
+		"audit_query_wide":   "audit query --utc --limit 3 -o wide -l app=cart --namespace shop --type kill_container",
 		"audit_query_csv":    "audit query --limit 4 -o csv --name cart-3",
 		"audit_stats":        "audit stats --by day,action,result",
 		"audit_stats_csv":    "audit stats --by namespace -o csv",

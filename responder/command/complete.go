@@ -10,6 +10,7 @@ import (
 
 	"riposte/responder/api"
 	"riposte/responder/api/client"
+	"riposte/responder/playbook"
 )
 
 // A completion is asked for between two keys: it is soon there, or there is none.
@@ -119,6 +120,30 @@ var completeAgents = live(func(ctx context.Context, c *client.Client, o *offers)
 	}
 	return err
 })
+
+// completePlaybooks offers the running Riposte's playbooks, or where none runs those
+// that come with it.
+func completePlaybooks(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if runs(cmd) {
+		return live(func(ctx context.Context, c *client.Client, o *offers) error {
+			all, err := c.Playbooks(ctx)
+			for _, p := range all {
+				o.add(p.Name, "%s: %s", p.Mode, p.Title)
+			}
+			return err
+		})(cmd, args, toComplete)
+	}
+	var o offers
+	if set, err := playbook.Load(playbook.Options{}, playbook.Embedded()); err == nil {
+		for _, p := range set.Playbooks() {
+			o.add(p.Name, "%s: %s", p.Mode, p.Title)
+		}
+	}
+	return o, cobra.ShellCompDirectiveNoFileComp
+}
 
 var completeDeadLetters = live(func(ctx context.Context, c *client.Client, o *offers) error {
 	page, err := c.DeadLetters(ctx, client.DeadLetterFilter{State: "dead", Limit: completionMost})

@@ -38,6 +38,10 @@ func TestForms(t *testing.T) {
 		"agents_show":       "agents show node-0",
 		"deadletters_csv":   "deadletters list -o csv",
 		"playbooks_source":  "playbooks source " + apitest.Playbook,
+		"playbooks_show":    "playbooks show " + apitest.Playbook,
+		"playbooks_wide":    "playbooks list -o wide",
+		"playbooks_name":    "playbooks list -o name",
+		"playbooks_csv":     "playbooks list -o csv",
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, errOut, err := run(t, append(strings.Fields(line), "--data", data)...)

@@ -68,6 +68,7 @@ func newIncidentsList() *cobra.Command {
 	c.Flags().StringVar(&f.Cluster, "in-cluster", "", "only of this cluster")
 	must(c.Flags().MarkDeprecated("in-cluster", "it is called --cluster"))
 	c.Flags().StringVar(&f.Priority, "priority", "", "only of this priority and more severe ones")
+	selectorFlag(c, &f.Selector, "only those that began with a pod with such labels")
 	c.Flags().StringVar(&from, "since", "", "only with an alert since then: 90m, 24h, 7d, or 2006-01-02T15:04:05Z")
 	complete(c, "state", api.IncidentStates)
 	complete(c, "kind", []string{"alerts", "gap", "silence"})

@@ -47,13 +47,18 @@ type listing[T any] struct {
 	watch   bool
 }
 
-// flags are those of every list.
+// flags are those of every list that has pages.
 func (l *listing[T]) flags(c *cobra.Command, noun string) {
+	l.outputFlags(c)
+	c.Flags().IntVar(&l.limit, "limit", 50, "how many "+noun+" at most")
+}
+
+// outputFlags are those of every list.
+func (l *listing[T]) outputFlags(c *cobra.Command) {
 	printerFlags(c, &l.printer)
 	own := slices.Concat(listForms, slices.Sorted(maps.Keys(l.others)))
 	slices.Sort(own)
 	l.printer.offer(c, slices.Compact(own)...)
-	c.Flags().IntVar(&l.limit, "limit", 50, "how many "+noun+" at most")
 	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "go on and show what changes, until Ctrl-C")
 }
 

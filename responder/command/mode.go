@@ -72,23 +72,6 @@ func runs(cmd *cobra.Command) bool {
 	return !errors.As(err, &c) || c.code != exitUnreachable
 }
 
-// listLoaded prints the playbooks of the running Riposte, with the modes in force.
-func listLoaded(cmd *cobra.Command, form string) error {
-	p := printer{form: form}
-	if err := p.begin(cmd); err != nil {
-		return err
-	}
-	return call(cmd, func(ctx context.Context, c *client.Client) error {
-		all, err := c.Playbooks(ctx)
-		if err != nil {
-			return err
-		}
-		return list(&p, []string{"NAME", "MODE", "DECLARED", "REVISION", "SOURCE", "TITLE", "WHY THIS MODE"}, all, func(b api.PlaybookStatus) []string {
-			return []string{b.Name, b.Mode, b.Declared, fmt.Sprintf("%.12s", b.Revision), dash(b.Source), b.Title, whyMode(b)}
-		})
-	})
-}
-
 // whyMode says why a mode is another one than the declared.
 func whyMode(b api.PlaybookStatus) string {
 	var parts []string

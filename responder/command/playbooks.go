@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"riposte/playbooks"
 	"riposte/responder/playbook"
@@ -34,7 +32,7 @@ func NewPlaybooks() *cobra.Command {
 	}
 	c.AddCommand(
 		newPlaybooksNew(), newPlaybooksCheck(), newPlaybooksFmt(), newPlaybooksTest(), newPlaybooksCoverage(), newPlaybooksEval(), newPlaybooksExplain(),
-		newPlaybooksReplay(), newPlaybooksList(), newPlaybooksMode(), newPlaybooksPromote(), newPlaybooksDemote(), newPlaybooksSource(), newPlaybooksSchema(),
+		newPlaybooksReplay(), newPlaybooksList(), newPlaybooksShow(), newPlaybooksMode(), newPlaybooksPromote(), newPlaybooksDemote(), newPlaybooksSource(), newPlaybooksSchema(),
 	)
 	return c
 }
@@ -111,78 +109,6 @@ func newPlaybooksCheck() *cobra.Command {
 	}
 	c.Flags().StringVar(&keyFile, "bundle-key", "", "file with the public key that bundles must be signed by (PEM)")
 	return c
-}
-
-func newPlaybooksList() *cobra.Command {
-	var output string
-	c := &cobra.Command{
-		Use:   "list [DIR...]",
-		Short: "List playbooks with their mode and trigger",
-		Long: "List the playbooks of directories with what their METADATA says. Without a directory:\n" +
-			"those of the running Riposte, with the modes in force and why, or, if none runs here,\n" +
-			"those that come with Riposte.",
-		Example: "  riposte playbooks list\n  riposte playbooks list -o json ./playbooks",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && runs(cmd) {
-				return listLoaded(cmd, output)
-			}
-			good, err := playbook.Check(sources(args)...)
-			if err != nil {
-				return explain(cmd.ErrOrStderr(), err)
-			}
-			return printPlaybooks(cmd.OutOrStdout(), output, good)
-		},
-	}
-	ConnectFlags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "form of the output: table, json or yaml")
-	return c
-}
-
-// playbookRow is a playbook in "list -o json".
-type playbookRow struct {
-	Name        string   `json:"name"`
-	Title       string   `json:"title"`
-	Description string   `json:"description"`
-	Owner       string   `json:"owner"`
-	Mode        string   `json:"mode"`
-	Severity    string   `json:"severity"`
-	Trigger     string   `json:"trigger"`
-	Attack      []string `json:"attack,omitempty"`
-	Revision    string   `json:"revision"`
-	Source      string   `json:"source"`
-	Files       []string `json:"files"`
-}
-
-func printPlaybooks(out io.Writer, form string, list []*playbook.Playbook) error {
-	rows := make([]playbookRow, len(list))
-	for i, p := range list {
-		rows[i] = playbookRow{
-			Name: p.Name, Title: p.Title, Description: p.Description, Owner: p.Owner, Mode: string(p.Mode), Severity: p.Severity,
-			Trigger: p.Trigger.String(), Attack: p.Attack, Revision: p.Revision, Source: p.Source, Files: p.Files,
-		}
-	}
-	switch form {
-	case "table":
-		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "NAME\tMODE\tSEVERITY\tTRIGGER\tREVISION\tSOURCE\tTITLE")
-		for _, r := range rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Mode, r.Severity, r.Trigger, r.Revision[:12], r.Source, r.Title)
-		}
-		return w.Flush()
-	case "json":
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(rows)
-	case "yaml":
-		b, err := yaml.Marshal(rows)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(b)
-		return err
-	}
-	return fmt.Errorf("unknown output %q: use table, json or yaml", form)
 }
 
 func newPlaybooksSchema() *cobra.Command {

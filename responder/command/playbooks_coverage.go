@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"riposte/responder/api"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 )
@@ -21,7 +20,8 @@ func newPlaybooksCoverage() *cobra.Command {
 	c := &cobra.Command{
 		Use: "coverage [DIR...]", Short: "Show line by line what the tests evaluate",
 		Long: "Run the tests and print each file that is no test: + before a line that was evaluated,\n" +
-			"- before one that was not, nothing before one that cannot be.",
+			"- before one that was not, nothing before one that cannot be. `riposte playbooks show`\n" +
+			"has the coverage of a playbook that is loaded.",
 		Example: "  riposte playbooks coverage ./playbooks\n  riposte playbooks coverage -o json ./playbooks",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if form != "text" && form != "json" {
@@ -43,7 +43,7 @@ func newPlaybooksCoverage() *cobra.Command {
 					return err
 				}
 			}
-			return printCoverage(cmd.OutOrStdout(), report.Coverage, sum(report.Coverage))
+			return printCoverage(cmd.OutOrStdout(), report.Coverage, sandbox.Sum(report.Coverage))
 		},
 	}
 	c.Flags().StringVarP(&form, "output", "o", "text", "form of the output: text or json")
@@ -51,17 +51,11 @@ func newPlaybooksCoverage() *cobra.Command {
 	return c
 }
 
-func coverageOf(files []sandbox.Coverage) []coverageJSON {
-	out := make([]coverageJSON, len(files))
+func coverageOf(files []sandbox.Coverage) []api.FileCoverage {
+	out := make([]api.FileCoverage, len(files))
 	for i, f := range files {
-		out[i] = coverageJSON{File: f.File, Percent: f.Percent(), Covered: []int{}, Missed: []int{}}
-		for _, line := range slices.Sorted(maps.Keys(f.Lines)) {
-			if f.Lines[line] {
-				out[i].Covered = append(out[i].Covered, line)
-			} else {
-				out[i].Missed = append(out[i].Missed, line)
-			}
-		}
+		out[i] = api.FileCoverage{File: f.File, Percent: f.Percent()}
+		out[i].Covered, out[i].Missed = f.Ordered()
 	}
 	return out
 }

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	named  = regexp.MustCompile("`([\\w./]+\\.(?:rego|json|yaml))`")
+	named = regexp.MustCompile("`([\\w./]+\\.(?:rego|json|yaml))`")
 	// took is how long something ran, which differs each time.
 	took = regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`)
 	gaps = regexp.MustCompile(` {2,}`)

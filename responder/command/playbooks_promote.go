@@ -227,28 +227,3 @@ people, at once and without a question. What is planned and not begun yet is not
 	complete(c, "to", modes[:2])
 	return c
 }
-
-// completePlaybooks offers the names of the running Riposte's playbooks, or of those
-// that come with it where none runs.
-func completePlaybooks(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var names []string
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	if runs(cmd) {
-		_ = call(cmd, func(ctx context.Context, c *client.Client) error { // a completion has nobody to tell
-			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-			defer cancel()
-			all, err := c.Playbooks(ctx)
-			for _, p := range all {
-				names = append(names, p.Name)
-			}
-			return err
-		})
-	} else if set, err := playbook.Load(playbook.Options{}, playbook.Embedded()); err == nil {
-		for _, p := range set.Playbooks() {
-			names = append(names, p.Name)
-		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}

@@ -173,5 +173,5 @@ func TestPlaybooksOfTheAPI(t *testing.T) {
 	require.ErrorContains(t, err, "no alert has the id")
 	out, _, err = run(t, "__complete", "playbooks", "promote", "--data", data, "")
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(out, apitest.Playbook+"\n"), out)
+	require.True(t, strings.HasPrefix(out, apitest.Playbook+"\tenforce: "), out)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"riposte/responder/api"
 	"riposte/responder/playbook"
 	"riposte/responder/playbook/sandbox"
 )
@@ -26,14 +27,6 @@ type testJSON struct {
 	Printed string  `json:"printed,omitempty"`
 }
 
-// coverageJSON is one file in "coverage -o json" and "test --coverage -o json".
-type coverageJSON struct {
-	File    string  `json:"file"`
-	Percent float64 `json:"percent"`
-	Covered []int   `json:"covered"`
-	Missed  []int   `json:"missed"`
-}
-
 func writeJSON(out io.Writer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
@@ -43,10 +36,10 @@ func writeJSON(out io.Writer, v any) error {
 
 func writeTestsJSON(out io.Writer, report playbook.Report, covered bool) error {
 	var doc struct {
-		Passed   int            `json:"passed"`
-		Failed   int            `json:"failed"`
-		Tests    []testJSON     `json:"tests"`
-		Coverage []coverageJSON `json:"coverage,omitempty"`
+		Passed   int                `json:"passed"`
+		Failed   int                `json:"failed"`
+		Tests    []testJSON         `json:"tests"`
+		Coverage []api.FileCoverage `json:"coverage,omitempty"`
 	}
 	doc.Failed, doc.Tests = report.Failed(), []testJSON{}
 	for _, t := range report.Tests {

@@ -73,7 +73,7 @@ func (t testRun) once(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return explain(cmd.ErrOrStderr(), err)
 	}
-	total := sum(report.Coverage)
+	total := sandbox.Sum(report.Coverage)
 	if err := t.print(cmd.OutOrStdout(), report, total); err != nil {
 		return err
 	}
@@ -131,15 +131,6 @@ func printTests(out io.Writer, tests []sandbox.TestResult, verbose bool) error {
 	}
 	_, err := fmt.Fprintf(out, "%d of %s passed\n", passed, count(len(tests), "test"))
 	return err
-}
-
-func sum(files []sandbox.Coverage) sandbox.Coverage {
-	var total sandbox.Coverage
-	for _, f := range files {
-		total.Covered += f.Covered
-		total.Missed += f.Missed
-	}
-	return total
 }
 
 func printCoverage(out io.Writer, files []sandbox.Coverage, total sandbox.Coverage) error {

@@ -137,7 +137,7 @@ func TestPlaybooksList(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "  name: web\n")
 	_, _, err = run("list", "-o", "xml", d)
-	require.EqualError(t, err, `unknown output "xml": use table, json or yaml`)
+	require.EqualError(t, err, `--output: there is no form "xml": use table, json, yaml, jsonpath=, csv, name, wide`)
 }
 
 func TestPlaybooksSchema(t *testing.T) {

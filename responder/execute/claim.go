@@ -18,6 +18,7 @@ type claim struct {
 	playbook, revision string
 	note               string
 	incidentID, rule   string
+	labels             map[string]string
 	when               audit.When
 	// planned and executing are when it was planned and last taken up, Unix nanoseconds.
 	planned, executing int64
@@ -58,7 +59,7 @@ const claimSQL = `WITH old AS (
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,
 		a.note, coalesce(l.incident_id::text, ''), coalesce(l.rule, ''), coalesce(l.kernel_ns, 0), coalesce(l.alert_ns, 0), coalesce(l.received_ns, 0), coalesce(d.decided_ns, 0), coalesce(a.executed_ns, 0),
 		a.planned_ns, a.lease_until, old.state, a.cluster, a.node, a.ttl_ns, a.decision_id::text, coalesce(a.staged_ns, 0),
-		coalesce(a.executing_ns, 0), EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
+		coalesce(a.executing_ns, 0), a.labels, EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
 
 // claiming is an action to be claimed, and its claim.
 type claiming struct {
@@ -108,7 +109,7 @@ func (e *Executor) claimRows(ctx context.Context, ids []string) (map[string]*cla
 		var cluster, node string
 		err := rows.Scan(&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
 			&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
-			&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.gathering)
+			&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.labels, &c.gathering)
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +150,7 @@ func (c *claim) entry(kind audit.Kind, result, note string) audit.Entry {
 		Why: audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
 		What: audit.What{
 			ActionID: c.ID, Type: c.Type, Object: c.Target.Identity(), UID: uid, Params: c.Params, Attempt: c.Attempt,
-			Kind: c.Target.Kind, Namespace: c.Target.Namespace, Name: c.Target.Name, Node: c.Target.Node,
+			Labels: c.labels, Kind: c.Target.Kind, Namespace: c.Target.Namespace, Name: c.Target.Name, Node: c.Target.Node,
 		},
 		When: c.when,
 	}

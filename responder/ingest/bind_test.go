@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/agent/alert"
 	"riposte/responder/ingest"
 	"riposte/responder/playbook"
 )
@@ -59,6 +60,37 @@ func TestAPodThatNobodyCanTellIsUnboundInTheEnd(t *testing.T) {
 	require.Less(t, waited, 15*time.Second)
 	require.Greater(t, waited, 5*time.Second)
 	require.EqualValues(t, len(d.naks), b.Counts()["deferred"])
+}
+
+// An alert, its incident and its actions have the pod's labels, as far as somebody says
+// them whose word counts.
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	labelled := pods(func(node, uid string) (playbook.Binding, *playbook.Pod) {
+		binding, pod := webOnN1(node, uid)
+		if binding == playbook.Forged {
+			return binding, nil
+		}
+		if pod != nil {
+			pod.Labels = map[string]string{"app": "web\x00", "tier": "front"}
+		}
+		return binding, pod
+	})
+	b := setup(t, func(o *ingest.Options) { o.Binder, o.Playbooks = labelled, propose(deletePod) })
+	claims := func(uid string) func(*alert.Alert) {
+		return func(a *alert.Alert) {
+			inPod(a)
+			a.Riposte.Pod.UID, a.Riposte.Pod.Labels = uid, map[string]string{"app": "claimed"}
+		}
+	}
+	b.handle(deliver(t, anAlert(1, claims(podUID))), deliver(t, anAlert(2, claims("another-uid"))), deliver(t, anAlert(3)))
+	const known, claimed = `labels = '{"app": "web\uFFFD", "tier": "front"}'`, `labels = '{"app": "claimed"}'`
+	require.Equal(t, 1, b.count("alerts WHERE binding = 'bound' AND "+known))
+	require.Equal(t, 1, b.count("incidents WHERE "+known))
+	require.Equal(t, 1, b.count("actions WHERE state = 'planned' AND "+known))
+	require.Equal(t, 1, b.count("audit WHERE kind = 'action.intent' AND "+known))
+	require.Equal(t, 1, b.count("alerts WHERE binding = 'unbound' AND "+claimed))
+	require.Equal(t, 1, b.count("alerts WHERE binding = 'none' AND labels IS NULL"))
 }
 
 // An agent says what it dropped, for itself alone.

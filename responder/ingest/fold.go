@@ -145,6 +145,7 @@ func (g *groups) store(ctx context.Context, tx store.Tx) error {
 					continue
 				}
 				a.AlertID, a.DecisionID, a.IncidentID, a.again = x.row.ID, d.ID, x.row.IncidentID, again
+				a.Labels = x.row.Labels
 				g.actions = append(g.actions, a)
 				d.chosen++
 			}
@@ -215,9 +216,7 @@ func entryOf(d draft, x proposed, why audit.Why, decided audit.When) audit.Entry
 			Kind: x.target.Kind, Namespace: x.target.Namespace, Name: x.target.Name, Node: d.origin.Node,
 		},
 	}
-	if d.pod != nil {
-		e.What.Labels = d.pod.Labels
-	}
+	e.What.Labels = d.labels()
 	return e
 }
 

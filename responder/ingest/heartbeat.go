@@ -8,26 +8,36 @@ import (
 	"time"
 
 	"riposte/agent/alert"
+	"riposte/responder/store"
 )
 
 // maxHeartbeat bounds a heartbeat's JSON.
 const maxHeartbeat = 64 << 10
 
-// Heartbeat writes down what a node's agent says of itself. What is not that
-// node's heartbeat is counted and dropped.
-func (in *Ingest) Heartbeat(ctx context.Context, subject string, data []byte) {
-	h, err := CheckHeartbeat(subject, data)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		err = in.Store.SaveAgent(ctx, h.Cluster, h.Node, h.BootID, h.Seq, data, in.Now())
+// Heartbeats writes down what nodes' agents say of themselves, by the subjects that they
+// said it on. What is not that node's heartbeat is counted and dropped.
+func (in *Ingest) Heartbeats(ctx context.Context, said map[string][]byte) {
+	beats := make([]store.Beat, 0, len(said))
+	for subject, data := range said {
+		h, err := CheckHeartbeat(subject, data)
+		if err != nil {
+			in.counts.heartbeatsRejected.Add(1)
+			in.Log.Warn("a heartbeat was dropped", "subject", strconv.QuoteToASCII(clip(subject)), "error", strconv.QuoteToASCII(clip(err.Error())))
+			continue
+		}
+		beats = append(beats, store.Beat{RunKey: store.RunKey{Cluster: h.Cluster, Node: h.Node, BootID: h.BootID}, Seq: h.Seq, Body: data})
 	}
-	if err != nil {
-		in.counts.heartbeatsRejected.Add(1)
-		in.Log.Warn("a heartbeat was dropped", "subject", strconv.QuoteToASCII(clip(subject)), "error", strconv.QuoteToASCII(clip(err.Error())))
+	if len(beats) == 0 {
 		return
 	}
-	in.counts.heartbeats.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := in.Store.SaveBeats(ctx, beats, in.Now()); err != nil {
+		in.counts.heartbeatsRejected.Add(uint64(len(beats)))
+		in.Log.Warn("heartbeats were dropped", "nodes", len(beats), "error", err)
+		return
+	}
+	in.counts.heartbeats.Add(uint64(len(beats)))
 }
 
 // CheckHeartbeat decodes a heartbeat and makes sure that it is the one its

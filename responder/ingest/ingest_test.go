@@ -387,12 +387,23 @@ func TestHeartbeat(t *testing.T) {
 		return data
 	}
 	subject := alert.HeartbeatSubject("prod", "n.1")
-	b.Heartbeat(t.Context(), subject, beat("n.1", bootID))
-	b.Heartbeat(t.Context(), subject, beat("n.1", podUID))
+	said := func(subject string, data []byte) { b.Heartbeats(t.Context(), map[string][]byte{subject: data}) }
+	said(subject, beat("n.1", bootID))
+	said(subject, beat("n.1", podUID))
 	require.Equal(t, []string{podUID}, b.texts("SELECT boot_id::text FROM agents WHERE node = 'n.1'"))
 	for i, bad := range [][]byte{beat("n.2", bootID), beat("n.1", "x"), []byte(`{`), nil, []byte(fmt.Sprintf("%70000s", "{}"))} {
-		b.Heartbeat(t.Context(), subject, bad)
+		said(subject, bad)
 		require.EqualValues(t, i+1, b.Counts()["heartbeats_rejected"])
 	}
 	require.Equal(t, 1, b.count("agents"))
+
+	// Many at a time, in any order, one of them bad, and two whose names are one in the database.
+	many := map[string][]byte{subject: beat("n.3", bootID)}
+	for _, node := range []string{"n.4", "n.5", "n.6", "a\x00", "a\x00"[:1] + "\uFFFD"} {
+		many[alert.HeartbeatSubject("prod", node)] = beat(node, bootID)
+	}
+	b.Heartbeats(t.Context(), many)
+	require.Equal(t, 5, b.count("agents"))
+	require.Equal(t, 6, b.count("agent_runs"))
+	require.EqualValues(t, 7, b.Counts()["heartbeats"])
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"riposte/responder/action"
 	"riposte/responder/playbook"
 )
 
 // Places knows the UIDs of what an alert is about besides its pod. What it does not
-// know playbooks cannot act on.
+// know playbooks cannot act on. It is asked from several goroutines.
 type Places interface {
 	// Node is the UID of a node, empty if it is not known.
 	Node(ctx context.Context, name string) string
@@ -18,6 +20,19 @@ type Places interface {
 	Namespace(ctx context.Context, name string) string
 	// Workload is what the pod is a replica of, nil if it is not known.
 	Workload(ctx context.Context, pod *playbook.Pod) *playbook.Workload
+}
+
+// locateAtOnce is how many alerts' places are asked for at a time: those of a batch may
+// come from as many nodes.
+const locateAtOnce = 16
+
+func (in *Ingest) locateAll(ctx context.Context, drafts []draft) {
+	var all errgroup.Group
+	all.SetLimit(locateAtOnce)
+	for i := range drafts {
+		all.Go(func() error { in.locate(ctx, &drafts[i]); return nil })
+	}
+	_ = all.Wait() // what is not known is left out
 }
 
 // locate tells the playbooks where the alert comes from.

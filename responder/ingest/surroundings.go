@@ -115,7 +115,7 @@ func (in *Ingest) draft(ctx context.Context, fresh []*arrival) ([]draft, error) 
 		if d.binding == playbook.Bound {
 			d.input.Pod = d.pod
 		}
-		in.locate(ctx, d)
 	}
+	in.locateAll(ctx, drafts)
 	return drafts, nil
 }

@@ -122,7 +122,7 @@ func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[sto
 			at[d.incident] = i
 			joins = append(joins, store.Join{
 				IncidentKey: d.incident, ID: d.newIncident, Title: incident.Title(d.alert, d.binding, d.pod), Priority: int(d.alert.Priority),
-				FirstAt: d.input.Now, LastAt: d.input.Now,
+				FirstAt: d.input.Now, LastAt: d.input.Now, Labels: d.labels(),
 			})
 		}
 		j := &joins[i]
@@ -194,7 +194,7 @@ func (d *draft) row(incidentID string) store.NewAlert {
 	row := store.NewAlert{
 		ID: a.UUID, IncidentID: incidentID, Cluster: r.Cluster, Node: r.Node, Rule: a.Rule, Priority: int(a.Priority), Source: a.Source, Output: a.Output,
 		Binding: string(d.binding), Recorded: r.Recorded, KernelNS: r.KernelTimeNS, AlertNS: r.AlertTimeNS, ReceivedNS: d.ReceivedAt().UnixNano(),
-		Body: string(d.Data()),
+		Body: string(d.Data()), Labels: d.labels(),
 	}
 	if r.Container != nil {
 		row.ContainerID = r.Container.ID
@@ -206,6 +206,18 @@ func (d *draft) row(incidentID string) store.NewAlert {
 		row.Namespace, row.Pod, row.PodUID = t.Namespace, t.Name, t.UID
 	}
 	return row
+}
+
+// labels are the pod's as the record keeps them: what the API server said of it, or else
+// what the alert says.
+func (a *arrival) labels() map[string]string {
+	switch pod := a.alert.Riposte.Pod; {
+	case a.pod != nil:
+		return audit.Labels(a.pod.Labels)
+	case pod != nil && a.binding != playbook.Forged:
+		return audit.Labels(pod.Labels)
+	}
+	return nil
 }
 
 func when(a *arrival, decidedNS int64) audit.When {

@@ -82,7 +82,7 @@ func newBinder(client kubernetes.Interface, log *slog.Logger, pods *directory) (
 		return nil, err
 	}
 	handler, err := b.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(pod any) { b.set(pod.(*corev1.Pod)) },
+		AddFunc:    func(pod any) { b.set(pod.(*followed)) },
 		UpdateFunc: b.updated,
 		DeleteFunc: b.deleted,
 	})
@@ -176,7 +176,7 @@ func (b *Binder) BindNamed(namespace, name, uid string, at time.Time) (playbook.
 }
 
 // set has a pod that exists.
-func (b *Binder) set(pod *corev1.Pod) { b.pods.set(project(pod), pod.CreationTimestamp.Time) }
+func (b *Binder) set(f *followed) { b.pods.set(f.pod, f.CreationTimestamp.Time) }
 
 var (
 	errTooManyAsked = errors.New("too many pods are unknown to ask for each")
@@ -261,11 +261,11 @@ func (b *Binder) Stats() Stats {
 }
 
 func (b *Binder) updated(before, after any) {
-	was, is := before.(*corev1.Pod), after.(*corev1.Pod)
+	was, is := before.(*followed), after.(*followed)
 	if was.UID != is.UID {
 		// Deleted and made again under its name while the watch was interrupted: such
 		// a pair arrives as one update.
-		b.pods.remove(project(was))
+		b.pods.remove(was.pod)
 	}
 	b.set(is)
 }
@@ -274,8 +274,8 @@ func (b *Binder) deleted(object any) {
 	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = tombstone.Obj
 	}
-	if pod, ok := object.(*corev1.Pod); ok {
-		b.pods.remove(project(pod))
+	if f, ok := object.(*followed); ok {
+		b.pods.remove(f.pod)
 	}
 }
 

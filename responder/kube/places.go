@@ -3,10 +3,12 @@ package kube
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -20,7 +22,7 @@ import (
 const (
 	believeFor = time.Minute
 	silentFor  = 5 * time.Second
-	placesMax  = 10_000
+	placesMax  = 100_000 // some 20 MB: nodes and workloads of a very large cluster
 	placeAsk   = time.Second
 )
 
@@ -30,6 +32,8 @@ type Places struct {
 	client kubernetes.Interface
 	log    *slog.Logger
 	now    func() time.Time
+	// asking has several who ask for one place at a time share the answer.
+	asking singleflight.Group
 
 	mu    sync.Mutex
 	known map[string]place
@@ -99,10 +103,16 @@ func (p *Places) find(ctx context.Context, key string, ask func(context.Context)
 	if ok && now.Before(at.until) || silent {
 		return at.Workload
 	}
+	found, _, _ := p.asking.Do(key, func() (any, error) { return p.ask(ctx, key, now, ask), nil })
+	return found.(playbook.Workload)
+}
+
+// ask asks the API server and remembers the answer.
+func (p *Places) ask(ctx context.Context, key string, now time.Time, ask func(context.Context) (playbook.Workload, error)) playbook.Workload {
 	ctx, cancel := context.WithTimeout(ctx, placeAsk)
 	defer cancel()
 	w, err := ask(ctx)
-	at = place{Workload: w, until: now.Add(believeFor)}
+	at := place{Workload: w, until: now.Add(believeFor)}
 	if w.UID == "" && !apierrors.IsForbidden(err) { // rights do not come that soon
 		at.until = now.Add(silentFor)
 	}
@@ -114,6 +124,9 @@ func (p *Places) find(ctx context.Context, key string, ask func(context.Context)
 	defer p.mu.Unlock()
 	if err != nil && !refused {
 		p.silent = now.Add(silentFor)
+	}
+	if len(p.known) >= placesMax {
+		maps.DeleteFunc(p.known, func(_ string, at place) bool { return !now.Before(at.until) })
 	}
 	if len(p.known) >= placesMax {
 		clear(p.known) // the live ones are asked for again

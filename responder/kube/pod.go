@@ -1,7 +1,7 @@
 package kube
 
 import (
-	"maps"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,41 +9,51 @@ import (
 	"riposte/responder/playbook"
 )
 
-// strip leaves of a pod what project and ready read. A pod is some 10 kB, most of it
-// environment, annotations and managed fields; this is a few hundred bytes.
+// followed is what the informer keeps of a pod. A pod is some 10 kB, most of it
+// environment, annotations and managed fields, and even an empty one more than 1 kB;
+// this is some hundred bytes beside the pod that playbooks see, which everybody shares.
+type followed struct {
+	// ObjectMeta is by what informers know an object: its names, and when it is from.
+	metav1.ObjectMeta
+	pod   *playbook.Pod
+	ready bool
+}
+
+// strip makes the pods of the API server followed ones.
 func strip(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
-		return object, nil // a tombstone: what it holds has been stripped before
+		return object, nil // a tombstone, or one that was stripped before
 	}
-	short := &corev1.Pod{}
-	short.Namespace, short.Name, short.UID = pod.Namespace, pod.Name, pod.UID
-	short.ResourceVersion = pod.ResourceVersion
-	short.CreationTimestamp = pod.CreationTimestamp
-	short.Labels = pod.Labels
-	short.OwnerReferences = pod.OwnerReferences
-	short.Spec.NodeName = pod.Spec.NodeName
-	short.DeletionTimestamp = pod.DeletionTimestamp
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			short.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status}}
-		}
-	}
-	return short, nil
+	f := &followed{pod: project(pod), ready: ready(pod)}
+	f.Namespace, f.Name, f.UID = f.pod.Namespace, f.pod.Name, pod.UID
+	f.ResourceVersion, f.CreationTimestamp = pod.ResourceVersion, pod.CreationTimestamp
+	return f, nil
 }
 
-// project is the pod as playbooks see it. The result shares nothing with pod.
+// project is the pod as playbooks see it. The result shares nothing with pod; what many
+// pods have in common they share.
 func project(pod *corev1.Pod) *playbook.Pod {
 	owner := ""
 	if ref := metav1.GetControllerOfNoCopy(pod); ref != nil {
 		owner = ref.Kind + "/" + ref.Name
 	}
+	var labels map[string]string
+	if pod.Labels != nil {
+		labels = make(map[string]string, len(pod.Labels))
+	}
+	for key, value := range pod.Labels {
+		labels[common(key)] = common(value)
+	}
 	return &playbook.Pod{
-		Namespace: pod.Namespace,
+		Namespace: common(pod.Namespace),
 		Name:      pod.Name,
 		UID:       string(pod.UID),
-		Node:      pod.Spec.NodeName,
-		Labels:    maps.Clone(pod.Labels),
-		Owner:     owner,
+		Node:      common(pod.Spec.NodeName),
+		Labels:    labels,
+		Owner:     common(owner),
 	}
 }
+
+// common is the same text, once for all that have it.
+func common(s string) string { return unique.Make(s).Value() }

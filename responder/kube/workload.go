@@ -27,11 +27,11 @@ var errManyLooks = errors.New("the API server was asked too much already")
 const byWorkload = "workload"
 
 var indexers = cache.Indexers{byWorkload: func(object any) ([]string, error) {
-	pod, ok := object.(*corev1.Pod)
+	f, ok := object.(*followed)
 	if !ok {
 		return nil, nil
 	}
-	return []string{workloadKey(pod.Namespace, project(pod).Workload())}, nil
+	return []string{common(workloadKey(f.Namespace, f.pod.Workload()))}, nil
 }}
 
 func workloadKey(namespace, workload string) string { return namespace + "/" + workload }
@@ -46,7 +46,7 @@ func (b *Binder) Ready(ctx context.Context, namespace, workload string) (int, er
 	}
 	n := 0
 	for _, object := range known {
-		if pod, ok := object.(*corev1.Pod); ok && ready(pod) {
+		if f, ok := object.(*followed); ok && f.ready {
 			n++
 		}
 	}

@@ -49,6 +49,7 @@ type Set struct {
 	options   Options
 	playbooks []*Playbook
 	index     index
+	tests     suite
 }
 
 // Playbook is one loaded playbook.
@@ -114,7 +115,7 @@ func load(o Options, sources []sandbox.Source) (*Set, error) {
 		return nil, err
 	}
 	t, errs := arrange(sources)
-	s := &Set{options: o.withDefaults()}
+	s := &Set{options: o.withDefaults(), tests: newSuite(t, sources)}
 	for _, name := range slices.Sorted(maps.Keys(t.playbooks)) {
 		p, err := build(name, t.playbooks[name], t.libs, schema)
 		if err != nil {

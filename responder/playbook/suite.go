@@ -41,17 +41,41 @@ func TestOnly(ctx context.Context, run *regexp.Regexp, sources ...sandbox.Source
 		return Report{}, err
 	}
 	all, _ := arrange(withEmbedded(sources))
-	own := all.tests
-	if !slices.Contains(names(sources), Embedded().Name) {
-		own = slices.DeleteFunc(own, func(f *sandbox.File) bool { return f.Source == Embedded().Name })
-	}
-	o := sandbox.TestOptions{Run: run, Fixtures: map[string]any{}}
+	return newSuite(all, sources).run(ctx, run)
+}
+
+// suite is the tests of some sources, with what they test.
+type suite struct {
+	tree
+	sources  []string
+	fixtures map[string]any
+	// err is what is wrong with the fixtures.
+	err error
+}
+
+// newSuite chooses the tests of the sources. Those of a playbook that another source
+// replaces are not about what is there now.
+func newSuite(t tree, sources []sandbox.Source) suite {
+	s := suite{tree: t, sources: names(sources), fixtures: map[string]any{}}
+	s.tests = slices.DeleteFunc(slices.Clone(t.tests), func(f *sandbox.File) bool {
+		if !slices.Contains(s.sources, f.Source) {
+			return true
+		}
+		tested := t.playbooks[strings.TrimSuffix(strings.TrimPrefix(f.Package, playbookPackage), "_test")]
+		return tested != nil && f.Source == Embedded().Name && tested[0].Source != f.Source
+	})
 	var errs sandbox.Errors
 	for _, src := range sources {
-		errs = errs.Append(sandbox.ReadFixtures(src, o.Fixtures))
+		errs = errs.Append(sandbox.ReadFixtures(src, s.fixtures))
 	}
-	if len(errs) > 0 {
-		return Report{}, errs
+	s.err = errs.Err()
+	return s
+}
+
+// run runs the tests that a pattern fits, nil for all.
+func (s suite) run(ctx context.Context, run *regexp.Regexp) (Report, error) {
+	if s.err != nil {
+		return Report{}, s.err
 	}
 	var report Report
 	for _, part := range []struct {
@@ -59,11 +83,11 @@ func TestOnly(ctx context.Context, run *regexp.Regexp, sources ...sandbox.Source
 		guard  bool
 		files  []*sandbox.File
 	}{
-		{"input", false, slices.Concat(all.libs, all.playbookFiles())},
-		{"guard", true, slices.Concat(all.libs, all.guard)},
+		{"input", false, slices.Concat(s.libs, s.playbookFiles())},
+		{"guard", true, slices.Concat(s.libs, s.guard)},
 	} {
 		files := part.files
-		for _, f := range own {
+		for _, f := range s.tests {
 			if strings.HasPrefix(f.Package, guardPackage) == part.guard {
 				files = append(files, f)
 			}
@@ -79,14 +103,14 @@ func TestOnly(ctx context.Context, run *regexp.Regexp, sources ...sandbox.Source
 		if err != nil {
 			return Report{}, err
 		}
-		tests, coverage, err := sandbox.RunTests(ctx, files, schema, o)
+		tests, coverage, err := sandbox.RunTests(ctx, files, schema, sandbox.TestOptions{Run: run, Fixtures: s.fixtures})
 		if err != nil {
 			return Report{}, err
 		}
 		report.Tests = append(report.Tests, tests...)
 		for _, c := range coverage {
 			mine := slices.ContainsFunc(files, func(f *sandbox.File) bool {
-				return f.Path == c.File && slices.Contains(names(sources), f.Source)
+				return f.Path == c.File && slices.Contains(s.sources, f.Source)
 			})
 			seen := slices.ContainsFunc(report.Coverage, func(o sandbox.Coverage) bool { return o.File == c.File })
 			if mine && !seen {

@@ -93,6 +93,35 @@ func TestPlansOfTheDocumentedQuestions(t *testing.T) {
 			}
 		})
 	}
+	// Labels have theirs in each of the other lists. Of incidents there are too few to need one.
+	_, err = r.Store.Pool().Exec(t.Context(), `INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at, joinable, labels)
+		SELECT gen_random_uuid(), 'c', 'more ' || n, 't', 2, now(), now(), false, jsonb_build_object('app', 'other-' || n) FROM generate_series(1, 20000) AS n`)
+	require.NoError(t, err)
+	_, err = r.Store.Pool().Exec(t.Context(), "VACUUM ANALYZE incidents")
+	require.NoError(t, err)
+	lists := map[string]func() (string, []any, error){
+		"alerts": func() (string, []any, error) {
+			return store.AlertsQuery(store.Everything(), store.AlertFilter{Selector: app(7)}, store.Paging{Limit: 50})
+		},
+		"actions": func() (string, []any, error) {
+			return store.ActionsQuery(store.Everything(), store.ActionFilter{Selector: app(7)}, store.Paging{Limit: 50})
+		},
+		"incidents": func() (string, []any, error) {
+			return store.IncidentsQuery(store.Everything(), store.IncidentFilter{Selector: app(7)}, store.Paging{Limit: 50})
+		},
+	}
+	for table, query := range lists {
+		t.Run(table+" list -l", func(t *testing.T) {
+			sql, args, err := query()
+			require.NoError(t, err)
+			var used []string
+			planOf(t, r.Store, sql, args).walk(func(n node) {
+				require.False(t, n.Type == "Seq Scan" && strings.HasPrefix(n.Relation, table) && filled[n.Relation], "%s is read whole", n.Relation)
+				used = append(used, n.Index, parents[n.Index])
+			})
+			require.Contains(t, used, table+"_labels")
+		})
+	}
 	for _, c := range countings() {
 		t.Run(c.name, func(t *testing.T) {
 			sql, args, err := store.CountQuery(store.Everything(), c.filter(r), c.by)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/responder/selector"
 	"riposte/responder/store"
 	"riposte/responder/store/recordtest"
 )
@@ -45,8 +46,8 @@ func questions() []question {
 		{name: "--namespace --since 7d", index: "audit_namespace", months: 2, filter: func(r rec, i int) f { return f{Namespace: recordtest.Namespace(i), Since: r.End.Add(-7 * day)} }},
 		{name: "--namespace --name", index: "audit_name", filter: func(_ rec, i int) f { return f{Namespace: recordtest.Namespace(i), Name: recordtest.Pod(i)} }},
 		{name: "--uid", index: "audit_uid", filter: func(_ rec, i int) f { return f{UID: recordtest.UID(i)} }},
-		{name: "--label --since 30d", index: "audit_labels", months: 3, filter: func(r rec, i int) f {
-			return f{Labels: map[string]string{"app": recordtest.App(i)}, Since: r.End.Add(-30 * day)}
+		{name: "-l --since 30d", index: "audit_labels", months: 3, filter: func(r rec, i int) f {
+			return f{Selector: app(i), Since: r.End.Add(-30 * day)}
 		}},
 		{name: "--alert", index: "audit_alert", filter: func(r rec, i int) f { return f{Alert: r.AlertID(i)} }},
 		{name: "--action", index: "audit_action", filter: func(r rec, i int) f { return f{Action: r.ActionID(i / 20 * 20)} }},
@@ -81,6 +82,11 @@ func countings() []counting {
 		{"stats --by playbook,result --since 30d", []string{"playbook", "result"}, within(30)},
 		{"stats --by namespace,action --since 7d", []string{"namespace", "action"}, within(7)},
 	}
+}
+
+// app is the selector of episode i's pods.
+func app(i int) selector.Selector {
+	return selector.Selector{{Key: "app", Values: []string{recordtest.App(i)}}}
 }
 
 func ask(t testing.TB, r *recordtest.Record, q question, i int) []store.AuditRow {

@@ -35,6 +35,8 @@ type Join struct {
 	// AttackAt is when the newest alert's cause happened, as far as the node can be
 	// believed: what is later than an incident's containment opens it again.
 	AttackAt time.Time
+	// Labels are those of the first alert's pod.
+	Labels map[string]string
 }
 
 // Joined is the incident that alerts joined.
@@ -83,14 +85,15 @@ func (tx Tx) JoinIncidents(ctx context.Context, joins []Join, idle time.Time) (m
 	if err != nil {
 		return nil, fmt.Errorf("end idle incidents: %w", err)
 	}
-	rows, err := tx.Query(ctx, `INSERT INTO incidents AS i (id, cluster, key, title, priority, alerts, first_at, last_at)
-		SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
+	rows, err := tx.Query(ctx, `INSERT INTO incidents AS i (id, cluster, key, title, priority, alerts, first_at, last_at, labels)
+		SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::jsonb[])
 		ON CONFLICT (cluster, key) WHERE joinable DO UPDATE SET alerts = i.alerts + excluded.alerts,
 			priority = least(i.priority, excluded.priority), last_at = greatest(i.last_at, excluded.last_at)
 		RETURNING cluster, key, id::text, xmax = 0, state = 'contained'`,
 		column(joins, func(j *Join) string { return j.ID }), clusters, names, column(joins, func(j *Join) string { return Text(j.Title) }),
 		column(joins, func(j *Join) int16 { return int16(j.Priority) }), column(joins, func(j *Join) int64 { return j.Alerts }),
-		column(joins, func(j *Join) time.Time { return j.FirstAt }), column(joins, func(j *Join) time.Time { return j.LastAt }))
+		column(joins, func(j *Join) time.Time { return j.FirstAt }), column(joins, func(j *Join) time.Time { return j.LastAt }),
+		column(joins, func(j *Join) []byte { return labelsJSON(j.Labels) }))
 	if err != nil {
 		return nil, fmt.Errorf("join incidents: %w", err)
 	}

@@ -39,6 +39,8 @@ type NewAlert struct {
 	KernelNS, AlertNS      int64
 	ReceivedNS             int64
 	Body                   string
+	// Labels are the pod's.
+	Labels map[string]string
 	// Fingerprint makes equal alerts of an incident one row: Count more were received,
 	// the last at LastNS.
 	Fingerprint []byte
@@ -105,10 +107,10 @@ func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) ([]string, error)
 	number := func(f func(*NewAlert) int64) []int64 { return column(alerts, f) }
 	type key struct{ incident, fingerprint string }
 	rows, err := tx.Query(ctx, `INSERT INTO alerts AS l (id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, pod_uid,
-			binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint, count, last_ns, month)
+			binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint, count, last_ns, month, labels)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[],
 			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[],
-			$19::bytea[], $20::bigint[], $21::bigint[], $22::date[])
+			$19::bytea[], $20::bigint[], $21::bigint[], $22::date[], $23::jsonb[])
 		ON CONFLICT (incident_id, fingerprint, month) DO UPDATE SET count = l.count + excluded.count,
 			last_ns = greatest(l.last_ns, l.received_ns, excluded.last_ns), change = excluded.change
 		RETURNING id::text, incident_id::text, fingerprint`,
@@ -122,7 +124,8 @@ func (tx Tx) AddAlerts(ctx context.Context, alerts []NewAlert) ([]string, error)
 		number(func(a *NewAlert) int64 { return a.KernelNS }), number(func(a *NewAlert) int64 { return a.AlertNS }),
 		number(func(a *NewAlert) int64 { return a.ReceivedNS }), text(func(a *NewAlert) string { return a.Body }),
 		column(alerts, func(a *NewAlert) []byte { return a.Fingerprint }), number(func(a *NewAlert) int64 { return a.Count }),
-		number(func(a *NewAlert) int64 { return a.LastNS }), column(alerts, func(a *NewAlert) time.Time { return monthOf(a.ID) }))
+		number(func(a *NewAlert) int64 { return a.LastNS }), column(alerts, func(a *NewAlert) time.Time { return monthOf(a.ID) }),
+		column(alerts, func(a *NewAlert) []byte { return labelsJSON(a.Labels) }))
 	if err != nil {
 		return nil, fmt.Errorf("store alerts: %w", err)
 	}

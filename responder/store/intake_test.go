@@ -159,8 +159,12 @@ func TestText(t *testing.T) {
 func TestAnOlderHeartbeatChangesNothing(t *testing.T) {
 	s := storetest.New(t)
 	now := time.Now()
-	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), 1, []byte("new"), now))
-	require.NoError(t, s.SaveAgent(t.Context(), "c", "n", newID(), 1, []byte("old"), now.Add(-time.Second)))
+	save := func(body string, at time.Time) {
+		beat := store.Beat{RunKey: store.RunKey{Cluster: "c", Node: "n", BootID: newID()}, Seq: 1, Body: []byte(body)}
+		require.NoError(t, s.SaveBeats(t.Context(), []store.Beat{beat}, at))
+	}
+	save("new", now)
+	save("old", now.Add(-time.Second))
 	var body string
 	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT body FROM agents").Scan(&body))
 	require.Equal(t, "new", body)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"riposte/responder/selector"
 )
 
 // ActionFilter chooses actions; zero fields choose all.
@@ -17,6 +19,8 @@ type ActionFilter struct {
 	Container string
 	// Namespace is the alert's or the target's.
 	Namespace string
+	// Selector is what the labels of the alert's pod were like then.
+	Selector selector.Selector
 	// Since is the oldest plan.
 	Since time.Time
 }
@@ -57,6 +61,8 @@ type ActionRow struct {
 	LiftBy     string
 	LiftReason string
 	LiftNote   string
+	// Labels is a JSON object of texts, or empty.
+	Labels string
 }
 
 // ActionImages are what an action found, left and gathered: JSON or empty.
@@ -66,19 +72,33 @@ const selectActions = `SELECT c.id::text, c.type, c.state, c.cluster, c.node, c.
 	c.reason, c.refused_by, c.note, c.attempts, c.alert_id::text, c.planned_ns, c.executed_ns, c.verified_ns, c.audited_ns,
 	coalesce(a.rule, ''), coalesce(a.container_id, ''), coalesce(a.recorded, false), coalesce(a.kernel_ns, 0), coalesce(a.alert_ns, 0),
 	coalesce(a.received_ns, 0), coalesce(d.decided_ns, 0),
-	c.lift_ns, c.lifted_ns, c.lift_by, c.lift_reason, c.lift_note
+	c.lift_ns, c.lifted_ns, c.lift_by, c.lift_reason, c.lift_note, coalesce(c.labels::text, '')
 	FROM actions c LEFT JOIN alerts a ON a.id = c.alert_id LEFT JOIN decisions d ON d.id = c.decision_id`
 
 // Actions returns one page of the actions within a scope, newest plan first, and the
 // next page's cursor.
 func (s *Store) Actions(ctx context.Context, in Scope, f ActionFilter, p Paging) ([]ActionRow, string, error) {
+	sql, args, err := actionsQuery(in, f, p)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := collect[ActionRow](ctx, s.pool, sql, append([]any{forValues}, args...)...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := cut(rows, p.limit(), func(a ActionRow) string { return nsCursor(a.PlannedNS, a.ID) })
+	return rows, next, nil
+}
+
+// actionsQuery is the query for one page and a row more.
+func actionsQuery(in Scope, f ActionFilter, p Paging) (sql string, args []any, err error) {
 	var w where
 	w.scope(in, in.actions)
 	w.text("c.state", f.State)
 	w.text("c.type", f.Type)
 	w.text("c.playbook", f.Playbook)
 	if err := w.id("c.alert_id", f.Alert); err != nil {
-		return nil, "", err
+		return "", nil, err
 	}
 	if f.Container != "" {
 		w.add("(starts_with(c.target->>'container_id', ?) OR starts_with(a.container_id, ?))", f.Container, f.Container)
@@ -89,21 +109,16 @@ func (s *Store) Actions(ctx context.Context, in Scope, f ActionFilter, p Paging)
 	if !f.Since.IsZero() {
 		w.add("c.planned_ns >= ?", unixNS(f.Since))
 	}
+	w.selector("c.labels", f.Selector)
 	if p.Before != "" {
 		ns, id, err := parseNSCursor(p.Before)
 		if err != nil {
-			return nil, "", err
+			return "", nil, err
 		}
 		w.add("(c.planned_ns, c.id) < (?, ?::text::uuid)", ns, id)
 	}
-	limit := p.limit()
-	w.args = append(w.args, limit+1)
-	rows, err := collect[ActionRow](ctx, s.pool, selectActions+w.String()+" ORDER BY c.planned_ns DESC, c.id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
-	if err != nil {
-		return nil, "", err
-	}
-	rows, next := cut(rows, limit, func(a ActionRow) string { return nsCursor(a.PlannedNS, a.ID) })
-	return rows, next, nil
+	w.args = append(w.args, p.limit()+1)
+	return selectActions + w.String() + " ORDER BY c.planned_ns DESC, c.id DESC LIMIT $" + strconv.Itoa(len(w.args)), w.args, nil
 }
 
 // Action returns one action by its id or its id's last group, or ErrNotFound.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"riposte/agent/alert"
+	"riposte/responder/selector"
 )
 
 // AlertFilter chooses alerts; zero fields choose all.
@@ -19,6 +20,8 @@ type AlertFilter struct {
 	Namespace string
 	// Container is a container's id or the beginning of it.
 	Container string
+	// Selector is what the labels of the alert's pod were like then.
+	Selector selector.Selector
 	// Since is the oldest receipt.
 	Since time.Time
 }
@@ -47,14 +50,30 @@ type AlertRow struct {
 	// Count is how many equal alerts there were, LastNS when the last was received.
 	Count  int64
 	LastNS int64
+	// Labels is a JSON object of texts, or empty.
+	Labels string
 }
 
 const selectAlerts = `SELECT id::text, incident_id::text, cluster, node, rule, priority, source, output, container_id,
-	namespace, pod, pod_uid, binding, recorded, kernel_ns, alert_ns, received_ns, body, count, greatest(last_ns, received_ns) FROM alerts`
+	namespace, pod, pod_uid, binding, recorded, kernel_ns, alert_ns, received_ns, body, count, greatest(last_ns, received_ns), coalesce(labels::text, '') FROM alerts`
 
 // Alerts returns one page of the alerts within a scope, newest receipt first, and the
 // next page's cursor.
 func (s *Store) Alerts(ctx context.Context, in Scope, f AlertFilter, p Paging) ([]AlertRow, string, error) {
+	sql, args, err := alertsQuery(in, f, p)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := collect[AlertRow](ctx, s.pool, sql, append([]any{forValues}, args...)...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := cut(rows, p.limit(), func(a AlertRow) string { return nsCursor(a.ReceivedNS, a.ID) })
+	return rows, next, nil
+}
+
+// alertsQuery is the query for one page and a row more.
+func alertsQuery(in Scope, f AlertFilter, p Paging) (sql string, args []any, err error) {
 	var w where
 	w.alertScope(in)
 	w.text("rule", f.Rule)
@@ -64,24 +83,19 @@ func (s *Store) Alerts(ctx context.Context, in Scope, f AlertFilter, p Paging) (
 		w.add("priority <= ?", int16(*f.AtLeast))
 	}
 	w.container("container_id", f.Container)
+	w.selector("labels", f.Selector)
 	if !f.Since.IsZero() {
 		w.add("received_ns >= ?", unixNS(f.Since))
 	}
 	if p.Before != "" {
 		ns, id, err := parseNSCursor(p.Before)
 		if err != nil {
-			return nil, "", err
+			return "", nil, err
 		}
 		w.add("(received_ns, id) < (?, ?::text::uuid)", ns, id)
 	}
-	limit := p.limit()
-	w.args = append(w.args, limit+1)
-	rows, err := collect[AlertRow](ctx, s.pool, selectAlerts+w.String()+" ORDER BY received_ns DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
-	if err != nil {
-		return nil, "", err
-	}
-	rows, next := cut(rows, limit, func(a AlertRow) string { return nsCursor(a.ReceivedNS, a.ID) })
-	return rows, next, nil
+	w.args = append(w.args, p.limit()+1)
+	return selectAlerts + w.String() + " ORDER BY received_ns DESC, id DESC LIMIT $" + strconv.Itoa(len(w.args)), w.args, nil
 }
 
 // Alert returns one alert by its id or its id's last group, or ErrNotFound.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+
+	"riposte/responder/selector"
 )
 
 // AuditFilter chooses entries of the record; zero fields choose all.
@@ -23,9 +24,10 @@ type AuditFilter struct {
 	Type, Result string
 	// Playbook is its name, Revision a revision or its first twelve digits.
 	Playbook, Revision string
-	// TargetKind, Namespace, Name and UID are the target's, Labels some of those it had then.
+	// TargetKind, Namespace, Name and UID are the target's, Selector what its labels were
+	// like then.
 	TargetKind, Namespace, Name, UID string
-	Labels                           map[string]string
+	Selector                         selector.Selector
 	// Text are words of notes and reasons; "or", a leading - and quotation marks mean
 	// what they mean in a search engine.
 	Text string
@@ -139,13 +141,7 @@ func auditQuery(in Scope, f AuditFilter, p Paging) (sql string, args []any, err 
 	if err := w.revision(f.Revision); err != nil {
 		return "", nil, err
 	}
-	if len(f.Labels) > 0 {
-		labels, err := json.Marshal(f.Labels)
-		if err != nil {
-			return "", nil, err
-		}
-		w.add("audit.labels @> ?::text::jsonb", string(labels))
-	}
+	w.selector("audit.labels", f.Selector)
 	if f.Text != "" {
 		w.add("audit.words @@ websearch_to_tsquery('simple', ?)", f.Text)
 	}

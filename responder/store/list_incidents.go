@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"riposte/agent/alert"
+	"riposte/responder/selector"
 )
 
 // MaxTimeline bounds the events of one incident's timeline.
@@ -15,6 +16,8 @@ const MaxTimeline = 1000
 type IncidentFilter struct {
 	State, Kind, Cluster string
 	AtLeast              *alert.Priority
+	// Selector is what the labels of the first alert's pod were like then.
+	Selector selector.Selector
 	// Since is the oldest last alert.
 	Since time.Time
 }
@@ -25,6 +28,8 @@ type IncidentRow struct {
 	Priority                             int16
 	Alerts, Actions                      int64
 	FirstAt, LastAt                      time.Time
+	// Labels is a JSON object of texts, or empty.
+	Labels string
 }
 
 // selectIncidents counts only the actions within the scope.
@@ -36,14 +41,28 @@ func (w *where) selectIncidents(in Scope) string {
 		more = " AND " + w.place(condition, args...)
 	}
 	return `SELECT id::text, cluster, key, kind, state, title, priority, alerts,
-		(SELECT count(*) FROM alerts a JOIN actions c ON c.alert_id = a.id WHERE a.incident_id = incidents.id` + more + `), first_at, last_at FROM incidents`
+		(SELECT count(*) FROM alerts a JOIN actions c ON c.alert_id = a.id WHERE a.incident_id = incidents.id` + more + `), first_at, last_at, coalesce(labels::text, '') FROM incidents`
 }
 
 // Incidents returns one page of those within a scope, the latest alert first, and the
 // next page's cursor.
 func (s *Store) Incidents(ctx context.Context, in Scope, f IncidentFilter, p Paging) ([]IncidentRow, string, error) {
+	sql, args, err := incidentsQuery(in, f, p)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := collect[IncidentRow](ctx, s.pool, sql, append([]any{forValues}, args...)...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := cut(rows, p.limit(), func(i IncidentRow) string { return nsCursor(unixNS(i.LastAt), i.ID) })
+	return rows, next, nil
+}
+
+// incidentsQuery is the query for one page and a row more.
+func incidentsQuery(in Scope, f IncidentFilter, p Paging) (sql string, args []any, err error) {
 	var w where
-	sql := w.selectIncidents(in)
+	sql = w.selectIncidents(in)
 	w.text("state", f.State)
 	w.text("kind", f.Kind)
 	w.text("cluster", f.Cluster)
@@ -53,17 +72,12 @@ func (s *Store) Incidents(ctx context.Context, in Scope, f IncidentFilter, p Pag
 	if !f.Since.IsZero() {
 		w.add("last_at >= ?", f.Since)
 	}
+	w.selector("labels", f.Selector)
 	if err := w.beforeTime("last_at", p.Before); err != nil {
-		return nil, "", err
+		return "", nil, err
 	}
-	limit := p.limit()
-	w.args = append(w.args, limit+1)
-	rows, err := collect[IncidentRow](ctx, s.pool, sql+w.String()+" ORDER BY last_at DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
-	if err != nil {
-		return nil, "", err
-	}
-	rows, next := cut(rows, limit, func(i IncidentRow) string { return nsCursor(unixNS(i.LastAt), i.ID) })
-	return rows, next, nil
+	w.args = append(w.args, p.limit()+1)
+	return sql + w.String() + " ORDER BY last_at DESC, id DESC LIMIT $" + strconv.Itoa(len(w.args)), w.args, nil
 }
 
 // Incident returns one by its id or its id's last group, or ErrNotFound.

@@ -1,6 +1,6 @@
 import { MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { cleanup, fireEvent, render, screen, within } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { App } from "./App";
 
@@ -8,6 +8,7 @@ import { App } from "./App";
 // deploy/e2e. Here it is about what a page shows of an answer.
 let answers: Record<string, { status: number; body: unknown }>;
 let streams: FakeStream[];
+let asked: unknown[][];
 
 class FakeStream extends EventTarget {
   onopen?: () => void;
@@ -23,13 +24,18 @@ const status = { version: "1", cluster: "prod", kill_switch: { on: false }, agen
 
 beforeEach(() => {
   streams = [];
+  asked = [];
+  history.replaceState(null, "", "/");
   answers = {
+    "/api/v1/signin": { status: 200, body: {} },
+    "/api/v1/session": { status: 200, body: { name: "jane", grants: [] } },
     "/api/v1/status": { status: 200, body: status },
     "/api/v1/alerts?limit=50": { status: 200, body: { items: [] } },
     "/api/v1/actions?limit=50": { status: 200, body: { items: [] } },
   };
   vi.stubGlobal("EventSource", FakeStream);
-  vi.stubGlobal("fetch", async (path: string) => {
+  vi.stubGlobal("fetch", async (path: string, init?: RequestInit) => {
+    asked.push([init?.method ?? "GET", path, init?.body]);
     const answer = answers[path] ?? { status: 404, body: { title: "not found", code: "not-found" } };
     return new Response(JSON.stringify(answer.body), { status: answer.status });
   });
@@ -39,12 +45,13 @@ afterEach(cleanup);
 function show() {
   const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });
   render(
-    <MantineProvider>
+    <MantineProvider env="test">
       <QueryClientProvider client={queries}>
         <App />
       </QueryClientProvider>
     </MantineProvider>,
   );
+  return queries;
 }
 
 test("without a session one is asked to sign in, and a wrong token is said so", async () => {
@@ -57,6 +64,42 @@ test("without a session one is asked to sign in, and a wrong token is said so", 
   fireEvent.change(await screen.findByLabelText(/Token/), { target: { value: "wrong" } });
   fireEvent.click(screen.getByRole("button", { name: "Sign in" }));
   expect((await screen.findByRole("alert")).textContent).toContain("this is not the token");
+});
+
+const ended = { status: 401, body: { title: "sign in", code: "no_session" } };
+
+test("with an issuer one signs in there, and reads why that failed", async () => {
+  answers["/api/v1/status"] = ended;
+  const failure = "the issuer says <img src=x> gpj.\u202eexe";
+  answers["/api/v1/signin"] = { status: 200, body: { issuer: "https://idp.example.com/realms/a", failure } };
+  history.replaceState(null, "", "/?action=a1#b");
+  show();
+  const alert = await screen.findByRole("alert");
+  expect(alert.textContent).toContain("<img src=x> gpj.\\u{202e}exe");
+  expect(alert.querySelector("img")).toBeNull();
+  expect(screen.queryByLabelText(/Token/)).toBeNull();
+  answers["/api/v1/signin"] = { status: 200, body: { location: "javascript:alert(1)" } };
+  fireEvent.click(screen.getByRole("button", { name: "Sign in with idp.example.com" }));
+  await screen.findByText("the issuer's address is none of the web");
+  expect(asked).toContainEqual(["POST", "/api/v1/signin", `{"return_to":"/?action=a1#b"}`]);
+  fireEvent.click(screen.getByRole("button", { name: "Use a token" }));
+  expect(screen.getByLabelText(/Token/)).toBeDefined();
+});
+
+test("a session that has ended leaves the page as it is, and goes on after a sign-in", async () => {
+  const queries = show();
+  await screen.findByText("No alert yet.");
+  await screen.findByText("jane");
+  answers["/api/v1/status"] = ended;
+  await queries.invalidateQueries({ queryKey: ["status"] });
+  const dialog = await screen.findByRole("dialog", { name: /Your session has ended/ });
+  expect(screen.getByText("No alert yet.")).toBeDefined();
+  expect(streams[0]?.close).toHaveBeenCalled();
+  answers["/api/v1/status"] = { status: 200, body: status };
+  fireEvent.change(within(dialog).getByLabelText(/Token/), { target: { value: "good" } });
+  fireEvent.click(within(dialog).getByRole("button", { name: "Sign in" }));
+  await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+  expect(streams).toHaveLength(2);
 });
 
 test("an event makes the list be read again", async () => {

@@ -1,34 +1,58 @@
-import { Alert, Badge, Container, Group, Loader, Stack, Title } from "@mantine/core";
+import { Alert, Badge, Button, Container, Group, Loader, Modal, Stack, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { ActionTable } from "./ActionTable";
 import { AlertTable } from "./AlertTable";
-import { type Action, type Alert as AlertRow, call, type Page, Refusal, type Status, type Timeline } from "./api";
+import {
+  type Action,
+  type Alert as AlertRow,
+  call,
+  type Identity,
+  type Page,
+  Refusal,
+  type Status,
+  signOut,
+  type Timeline,
+} from "./api";
+import { useChosen } from "./chosen";
 import { useLive } from "./live";
-import { SignIn } from "./SignIn";
+import { SignIn, SignInForm } from "./SignIn";
 import { TimelineView } from "./TimelineView";
 import { visible } from "./visible";
 
 export function App() {
   const cache = useQueryClient();
   const status = useQuery({ queryKey: ["status"], queryFn: () => call<Status>("status"), refetchInterval: 15_000 });
-  if (status.error instanceof Refusal && status.error.status === 401) {
-    return <SignIn onDone={() => cache.invalidateQueries()} />;
-  }
-  if (status.isPending) return <Loader aria-label="Loading" m="xl" />;
-  if (status.error) {
-    return (
-      <Alert color="red" m="xl" role="alert" title="The responder does not answer">
-        {visible(status.error.message)}
-      </Alert>
-    );
-  }
-  return <Board status={status.data} />;
+  const signedOut = status.error instanceof Refusal && status.error.status === 401;
+  const refresh = () => cache.invalidateQueries();
+  const silent = status.error && !signedOut && (
+    <Alert color="red" m="xl" role="alert" title="The responder does not answer">
+      {visible(status.error.message)}
+    </Alert>
+  );
+  if (!status.data) return signedOut ? <SignIn onDone={refresh} /> : silent || <Loader aria-label="Loading" m="xl" />;
+  return (
+    <>
+      {silent}
+      <Board status={status.data} signedIn={!signedOut} />
+      {/* Over the page, which stays as it is: somebody may be in the middle of something. */}
+      <Modal
+        opened={signedOut}
+        onClose={() => {}}
+        withCloseButton={false}
+        closeOnEscape={false}
+        lockScroll={false} // its style element would need a nonce
+        title="Your session has ended. Sign in again to go on."
+      >
+        <SignInForm onDone={refresh} />
+      </Modal>
+    </>
+  );
 }
 
-function Board({ status }: { status: Status }) {
-  const live = useLive();
-  const [chosen, setChosen] = useState<string>();
+function Board({ status, signedIn }: { status: Status; signedIn: boolean }) {
+  const live = useLive(signedIn);
+  const [chosen, setChosen] = useChosen();
+  const who = useQuery({ queryKey: ["identity"], queryFn: () => call<Identity>("session") });
   const alerts = useQuery({ queryKey: ["alerts"], queryFn: () => call<Page<AlertRow>>("alerts?limit=50") });
   const actions = useQuery({ queryKey: ["actions"], queryFn: () => call<Page<Action>>("actions?limit=50") });
   // Until a person chooses, the newest action's story is shown.
@@ -51,6 +75,12 @@ function Board({ status }: { status: Status }) {
             {live ? "live" : "reconnecting"}
           </Badge>
           <Badge color="gray">{status.agents.length === 1 ? "1 agent" : `${status.agents.length} agents`}</Badge>
+          <Group ml="auto" gap="xs">
+            {who.data && <Text size="sm">{visible(who.data.name)}</Text>}
+            <Button size="compact-sm" variant="default" onClick={signOut}>
+              Sign out
+            </Button>
+          </Group>
         </Group>
         {status.kill_switch.on && (
           <Alert color="red" title="The kill switch is on: nothing is being done">

@@ -58,6 +58,15 @@ export interface Status {
   agents: { node: string; source: string; seen_at: string }[];
 }
 
+export interface Identity {
+  name: string;
+}
+
+export interface SignInWays {
+  issuer?: string;
+  failure?: string;
+}
+
 /** An error that the API answered with: a code for programs, a text for people. */
 export class Refusal extends Error {
   constructor(
@@ -79,11 +88,36 @@ export async function call<T>(path: string, init?: RequestInit): Promise<T> {
   return answer.status === 204 ? (undefined as T) : answer.json();
 }
 
+function send<T>(path: string, method: string, body?: unknown): Promise<T> {
+  return call(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+}
+
 /** Exchanges the token for a session cookie that scripts cannot read. */
 export function signIn(token: string): Promise<void> {
-  return call("session", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token }),
-  });
+  return send("session", "POST", { token });
+}
+
+/** Leaves for the issuer's page, from which the browser comes back to this one. */
+export async function signInWithIssuer(): Promise<void> {
+  const here = location.pathname + location.search + location.hash;
+  leave((await send<Elsewhere>("signin", "POST", { return_to: here })).location);
+}
+
+/** Ends the session, and the issuer's if there is one. The page is left: what it shows is nobody's who comes after. */
+export async function signOut(): Promise<void> {
+  leave((await send<Elsewhere>("session", "DELETE")).location ?? location.origin);
+}
+
+interface Elsewhere {
+  location?: string;
+}
+
+/** Goes to a page of the web, and to nothing else that an address can be. */
+function leave(to = "") {
+  if (!["https:", "http:"].includes(new URL(to).protocol)) throw new Error("the issuer's address is none of the web");
+  location.assign(to);
 }

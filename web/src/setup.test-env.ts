@@ -1,3 +1,8 @@
+import { configure } from "@testing-library/react";
+
+// A busy machine takes its time; what never comes still fails the test.
+configure({ asyncUtilTimeout: 20_000 });
+
 // jsdom has no layout: Mantine asks for it.
 Object.defineProperty(window, "matchMedia", {
   value: (query: string) => ({

@@ -6,7 +6,8 @@
 //	probe get URL            one request
 //	probe tcp HOST:PORT      one connection
 //	probe udp HOST:PORT      one datagram there and back
-//	probe hold HOST:PORT     one connection, a line every 100 ms, until one does not come back
+//	probe hold HOST:PORT [DURATION]
+//	                         one connection, a line every 100 ms, until one does not come back within that time (2s)
 //	probe sleep              nothing
 //	probe attack NAME ...    see attack.go
 package main
@@ -16,9 +17,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-const usage = "usage: probe serve ADDRESS | get URL | tcp HOST:PORT | udp HOST:PORT | hold HOST:PORT | sleep | attack NAME ..."
+const usage = "usage: probe serve ADDRESS | get URL | tcp HOST:PORT | udp HOST:PORT | hold HOST:PORT [DURATION] | sleep | attack NAME ..."
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -35,6 +37,13 @@ func run(args []string) error {
 	if len(args) >= 2 && args[0] == "attack" {
 		return attack(args[1], args[2:])
 	}
+	if len(args) == 3 && args[0] == "hold" {
+		longest, err := time.ParseDuration(args[2])
+		if err != nil {
+			return err
+		}
+		return hold(args[1], longest)
+	}
 	if len(args) == 2 {
 		switch args[0] {
 		case "serve":
@@ -46,7 +55,7 @@ func run(args []string) error {
 		case "udp":
 			return datagram(args[1])
 		case "hold":
-			return hold(args[1])
+			return hold(args[1], patience)
 		}
 	}
 	fmt.Fprintln(os.Stderr, usage)

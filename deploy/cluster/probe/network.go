@@ -99,10 +99,10 @@ func datagram(address string) error {
 		return err
 	}
 	defer c.Close()
-	return there(c, bufio.NewReader(c), "hello")
+	return there(c, bufio.NewReader(c), "hello", patience)
 }
 
-func hold(address string) error {
+func hold(address string, longest time.Duration) error {
 	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func hold(address string) error {
 	defer c.Close()
 	back := bufio.NewReader(c)
 	for i := range 1 << 30 {
-		if err := there(c, back, strconv.Itoa(i)); err != nil {
+		if err := there(c, back, strconv.Itoa(i), longest); err != nil {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -118,9 +118,9 @@ func hold(address string) error {
 	return errors.New("held for years")
 }
 
-// there sends a line, waits until it is back, and prints it.
-func there(c net.Conn, back *bufio.Reader, line string) error {
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+// there sends a line, waits until it is back but no longer than that, and prints it.
+func there(c net.Conn, back *bufio.Reader, line string, longest time.Duration) error {
+	if err := c.SetDeadline(time.Now().Add(longest)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(c, line); err != nil {

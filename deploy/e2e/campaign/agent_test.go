@@ -21,6 +21,7 @@ import (
 	"riposte/agent/enrich"
 	"riposte/agent/event"
 	"riposte/agent/publish"
+	"riposte/deploy/e2e/role"
 )
 
 // agentSettings is what an agent of the campaign works with.
@@ -57,7 +58,7 @@ const (
 // runAgent is an agent without the kernel's events: everything from the outbox on is
 // the real one. It goes on where an earlier process ended.
 func runAgent() error {
-	s, err := settings[agentSettings]()
+	s, err := role.Settings[agentSettings]()
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/deploy/e2e/kubetest"
+	"riposte/deploy/e2e/role"
 	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/natsd"
 	"riposte/deploy/standalone/postgres"
@@ -114,14 +115,6 @@ func dialer(network, address string) func() (net.Conn, error) {
 	return func() (net.Conn, error) { return net.DialTimeout(network, address, 2*time.Second) }
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // start brings everything up, in order, with good links.
 func start(t *testing.T, seed uint64, length time.Duration) *campaign {
 	t.Helper()
@@ -180,7 +173,7 @@ func (c *campaign) startNATS(t *testing.T) {
 		return public
 	}
 	o := natsd.Options{
-		Dir: filepath.Join(c.dir, "nats"), Port: freePort(t), Responder: key("responder"),
+		Dir: filepath.Join(c.dir, "nats"), Port: role.FreePort(t), Responder: key("responder"),
 		Nodes: []natsd.Node{{Cluster: clusterName, Name: "agent-1", Key: key("agent-1")}, {Cluster: clusterName, Name: "agent-2", Key: key("agent-2")}},
 	}
 	file := c.write(t, "nats.json", o)
@@ -216,7 +209,7 @@ func (c *campaign) startResponder(t *testing.T, i int, cluster *kubetest.Cluster
 	require.NoError(t, err)
 	token, err := c.data.Token()
 	require.NoError(t, err)
-	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(role.FreePort(t)))
 	args := []string{
 		"--cluster", clusterName, "--instance", name, "--listen", listen, "--nats", "nats://" + c.links[name+"/nats"].addr(), "--nats-key", c.key("responder"),
 		"--order-key", order, "--token-file", token, "--kill-switch-file", filepath.Join(c.dir, name+".switch"), "--kubeconfig", g.kubeconfig,

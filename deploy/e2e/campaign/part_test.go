@@ -1,9 +1,7 @@
 package campaign
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/deploy/e2e/role"
 	"riposte/deploy/standalone/child"
 )
 
@@ -157,19 +156,11 @@ type own struct{ *child.Process }
 // PID is the process's id.
 func (o own) PID() int { return o.Pid }
 
-// startOwn starts this test binary as a part; what it says goes to a file.
-func startOwn(dir, name, role string, args ...string) (process, error) {
-	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// startOwn starts this test binary as a part.
+func startOwn(dir, name, as string, args ...string) (process, error) {
+	p, err := role.Start(dir, name, as, args...)
 	if err != nil {
 		return nil, err
-	}
-	defer log.Close()
-	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+role)
-	cmd.Stdout, cmd.Stderr = log, log
-	p, err := child.Start(cmd, syscall.SIGKILL)
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	return own{p}, nil
 }

@@ -58,7 +58,7 @@ type Cluster struct {
 // waited for, or built, and t fails if that does not work.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	c, err := start(program(t), t.TempDir())
+	c, err := start(program(t, "kube-cp"), t.TempDir())
 	if err != nil {
 		t.Fatal("control plane:", err)
 	}
@@ -122,6 +122,9 @@ func start(program, dir string) (*Cluster, error) {
 	return c, nil
 }
 
+// PID is the control plane's process id.
+func (c *Cluster) PID() int { return c.process.Process.Pid }
+
 // Stop ends the control plane, for tests of what happens without one. Calling
 // it again does nothing.
 func (c *Cluster) Stop() {
@@ -142,8 +145,7 @@ func (c *Cluster) logTail() string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+	return lastLines(string(text))
 }
 
 // poll calls done every 20 ms until it says true, and fails t after half a

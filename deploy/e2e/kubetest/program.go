@@ -17,18 +17,18 @@ import (
 // build takes about ten minutes on two cores.
 const buildTimeout = 20 * time.Minute
 
-// program finds kube-cp. RIPOSTE_KUBE_CP names another one than this
-// repository's own.
-func program(t testing.TB) string {
+// program finds a program of deploy/cluster, kube-cp for one. RIPOSTE_KUBE_CP (and so on)
+// names another one than this repository's own.
+func program(t testing.TB, name string) string {
 	t.Helper()
-	if path := os.Getenv("RIPOSTE_KUBE_CP"); path != "" {
+	if path := os.Getenv("RIPOSTE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); path != "" {
 		return path
 	}
 	script, err := buildScript()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := run(t.Context(), script, "--path")
+	path, err := run(t.Context(), script, "--path", name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,13 +36,13 @@ func program(t testing.TB) string {
 		return path
 	}
 	if os.Getenv("CI") != "true" {
-		t.Skip("needs a real API server, and kube-cp is not built: run `make kube-cp` once (about ten minutes)")
+		t.Skipf("needs %[1]s, which is not built: run `deploy/cluster/build.sh %[1]s` once (up to ten minutes)", name)
 	}
 	// The script waits for a build that is under way, and builds if there is none.
 	ctx, cancel := context.WithTimeout(t.Context(), buildTimeout)
 	defer cancel()
-	if path, err = run(ctx, script); err != nil {
-		t.Fatal("kube-cp could not be built:", err)
+	if path, err = run(ctx, script, name); err != nil {
+		t.Fatalf("%s could not be built: %v", name, err)
 	}
 	return path
 }
@@ -76,7 +76,7 @@ func buildScript() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", fmt.Errorf("no deploy/cluster/build.sh in or above %s; set RIPOSTE_KUBE_CP to a kube-cp program", from)
+			return "", fmt.Errorf("no deploy/cluster/build.sh in or above %s; set RIPOSTE_KUBE_CP and the like to programs", from)
 		}
 		dir = up
 	}

@@ -17,7 +17,7 @@ var shared struct {
 // fails as [Start] does.
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
-	program := program(t)
+	program := program(t, "kube-cp")
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {

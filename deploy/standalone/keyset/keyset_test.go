@@ -6,12 +6,16 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -142,6 +146,77 @@ func TestFromPodToBus(t *testing.T) {
 	write(&authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: "agent-x"})
 	require.Eventually(t, agent.Connected, 30*time.Second, 10*time.Millisecond)
 	require.NotZero(t, b.Counts()["admissions"])
+}
+
+// When NATS comes back all agents are there at once, and some again: the API server is
+// asked once about each, and not by all at the same time.
+func TestAllAgentsAtOnce(t *testing.T) {
+	const agents, atOnce = 200, 16
+	c := kubetest.Shared(t)
+	c.CreateNamespace(t, "burst")
+	c.CreateNode(t, "burst-1")
+	_, err := c.Client.CoreV1().ServiceAccounts("burst").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "agent"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	tokens := make([]string, agents)
+	for i := range tokens {
+		name := fmt.Sprintf("agent-%d", i)
+		c.CreatePod(t, "burst", name, "burst-1", func(p *corev1.Pod) { p.Spec.ServiceAccountName = "agent" })
+		r, err := c.Client.CoreV1().ServiceAccounts("burst").CreateToken(t.Context(), "agent", &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+			Audiences: []string{"riposte-nats"}, BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: name},
+		}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		tokens[i] = r.Status.Token
+	}
+
+	dir := t.TempDir()
+	require.NoError(t, run("make", "--dir", dir))
+	url := serve(t, string(read(t, filepath.Join(dir, keyset.NATSAuth))))
+	b, err := bus.Connect(t.Context(), bus.Options{URL: url, Seed: read(t, filepath.Join(dir, keyset.ResponderSeed)), OrderKey: make([]byte, ed25519.PrivateKeySize)})
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	client, err := kube.Connect(t.Context(), c.Kubeconfig)
+	require.NoError(t, err)
+	now := time.Now() // which stands still, however long this takes
+	known := client.NodeTokens("riposte-nats", "burst/agent", func() time.Time { return now })
+	var running, most atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- b.Admit(ctx, bus.AdmissionOptions{Seed: read(t, filepath.Join(dir, keyset.AccountSeed)), Cluster: "prod", Node: func(ctx context.Context, token string) (string, string, error) {
+			for n := running.Add(1); ; {
+				if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+					break
+				}
+			}
+			defer running.Add(-1)
+			return known.Node(ctx, token)
+		}})
+	}()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+
+	burst := func() (reviews int) {
+		before := c.Requests(t, "tokenreviews")
+		var all sync.WaitGroup
+		for _, token := range tokens {
+			all.Go(func() {
+				for t.Context().Err() == nil { // one that is not heard in time comes again, as agents do
+					if nc, err := nats.Connect(url, nats.Token(token), nats.Timeout(30*time.Second)); err == nil {
+						nc.Close()
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		return c.Requests(t, "tokenreviews") - before
+	}
+	first := burst()
+	require.GreaterOrEqual(t, first, agents)
+	require.LessOrEqual(t, most.Load(), int32(atOnce))
+	require.Zero(t, burst(), "they are known")
+
+	now = now.Add(31 * time.Second)
+	require.GreaterOrEqual(t, burst(), agents, "and asked for again after half a minute")
 }
 
 // serve runs a NATS server with this file beside its configuration.

@@ -20,13 +20,21 @@ func Config(responderKey string, nodes []Node) []byte {
 	for i, u := range users(Options{Responder: responderKey, Nodes: nodes}) {
 		what := "the responders"
 		if i > 0 {
-			what = fmt.Sprintf("node %q of cluster %q", nodes[i-1].Name, nodes[i-1].Cluster)
+			n := nodes[i-1]
+			what = fmt.Sprintf("%s %q of cluster %q", n.kind(), n.Name, n.Cluster)
 		}
 		fmt.Fprintf(&b, "    # %s\n    { nkey: %s, permissions: { publish: { allow: %s }, subscribe: { allow: %s }%s } }\n", what, u.Nkey,
 			quoted(u.Permissions.Publish.Allow), quoted(u.Permissions.Subscribe.Allow), responses(u.Permissions.Response))
 	}
 	b.WriteString("  ]\n}\n")
 	return []byte(b.String())
+}
+
+func (n Node) kind() string {
+	if n.Leaf {
+		return "leaf server"
+	}
+	return "node"
 }
 
 // CalloutConfig is the same for a server that asks the responders who an agent is: they

@@ -11,7 +11,11 @@ import (
 func users(o Options) []*server.NkeyUser {
 	all := []*server.NkeyUser{{Nkey: o.Responder, Permissions: responder()}}
 	for _, n := range o.Nodes {
-		all = append(all, &server.NkeyUser{Nkey: n.Key, Permissions: agent(n.Cluster, n.Name)})
+		p := agent(n.Cluster, n.Name)
+		if n.Leaf {
+			p = leaf(n.Cluster)
+		}
+		all = append(all, &server.NkeyUser{Nkey: n.Key, Permissions: p})
 	}
 	return all
 }
@@ -25,6 +29,12 @@ func agent(cluster, node string) *server.Permissions {
 		Subscribe: &server.SubjectPermission{Allow: subscribe},
 		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: bus.AnswerWithin},
 	}
+}
+
+// leaf lets a leaf server carry what the agents of its cluster say and hear.
+func leaf(cluster string) *server.Permissions {
+	publish, subscribe := bus.LeafMay(cluster)
+	return &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe}}
 }
 
 // responder lets the responder keep the stream of alerts, read it, send orders and

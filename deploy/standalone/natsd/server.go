@@ -31,11 +31,13 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Node is one agent's identity.
+// Node is one agent's identity, or a leaf server's.
 type Node struct {
 	Cluster, Name string
 	// Key is the agent's public nkey.
 	Key string
+	// Leaf: it is no node but a leaf server for all nodes of the cluster.
+	Leaf bool
 }
 
 // Server is a running server.

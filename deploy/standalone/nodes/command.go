@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -45,25 +44,44 @@ func (k *keys) with(do func(*Registry) error) error {
 
 // change is a command about one node.
 func (k *keys) change(c *cobra.Command, do func(w io.Writer, r *Registry, node string) error) *cobra.Command {
-	c.Args, c.ValidArgsFunction = cobra.ExactArgs(1), cobra.NoFileCompletions
-	c.Flags().StringVar(&k.cluster, "cluster", "local", "name of the node's cluster")
+	k.about(c)
+	c.Args = cobra.ExactArgs(1)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return k.with(func(r *Registry) error { return do(cmd.OutOrStdout(), r, args[0]) })
 	}
 	return c
 }
 
+// about gives a command about nodes the flag of their cluster.
+func (k *keys) about(c *cobra.Command) {
+	c.ValidArgsFunction = cobra.NoFileCompletions
+	c.Flags().StringVar(&k.cluster, "cluster", "local", "name of the node's cluster")
+}
+
 func (k *keys) issue() *cobra.Command {
-	return k.change(&cobra.Command{
-		Use: "issue NODE", Short: "Make a node's first key", Example: "  riposte nodes issue node-1.example --cluster prod",
-		Long: "Make a node's first key, or a new one after all of them were revoked.",
-	}, func(w io.Writer, r *Registry, node string) error {
-		key, err := r.Issue(k.cluster, node)
-		if err != nil {
-			return err
-		}
-		return k.tell(w, r, node, key)
-	})
+	var leaf bool
+	c := &cobra.Command{
+		Use: "issue NODE...", Short: "Make nodes' first keys", Args: cobra.MinimumNArgs(1),
+		Long:    "Make the first key of each of these nodes, or a new one after all of them were revoked.",
+		Example: "  riposte nodes issue node-1.example node-2.example --cluster prod\n  kubectl get nodes -o name | sed s,node/,, | xargs riposte nodes issue --cluster prod",
+		RunE: func(cmd *cobra.Command, nodes []string) error {
+			return k.with(func(r *Registry) error {
+				made, err := r.Issue(k.cluster, leaf, nodes...)
+				if err != nil {
+					return err
+				}
+				for i, node := range nodes {
+					if err := k.tell(cmd.OutOrStdout(), r, node, made[i]); err != nil {
+						return err
+					}
+				}
+				return k.next(cmd.OutOrStdout(), r)
+			})
+		},
+	}
+	k.about(c)
+	c.Flags().BoolVar(&leaf, "leaf", false, "they are no nodes but NATS leaf servers, each for all nodes of the cluster")
+	return c
 }
 
 func (k *keys) rotate() *cobra.Command {
@@ -85,7 +103,10 @@ func (k *keys) rotate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return k.tell(w, r, node, key)
+		if err := k.tell(w, r, node, key); err != nil {
+			return err
+		}
+		return k.next(w, r)
 	})
 	c.Flags().BoolVar(&drop, "drop-old", false, "revoke all keys but the newest")
 	return c
@@ -119,8 +140,12 @@ func (k *keys) list() *cobra.Command {
 
 func show(out io.Writer, all []*Node, revoked bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tNODE\tKEY\tISSUED\tREVOKED")
+	fmt.Fprintln(w, "CLUSTER\tNODE\tKIND\tKEY\tISSUED\tREVOKED")
 	for _, n := range all {
+		kind := "node"
+		if n.Leaf {
+			kind = "leaf"
+		}
 		for _, k := range n.Keys {
 			until := ""
 			if k.Revoked != nil {
@@ -129,19 +154,21 @@ func show(out io.Writer, all []*Node, revoked bool) error {
 				}
 				until = k.Revoked.UTC().Format(time.RFC3339)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Cluster, n.Name, k.Public, k.Issued.UTC().Format(time.RFC3339), until)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Cluster, n.Name, kind, k.Public, k.Issued.UTC().Format(time.RFC3339), until)
 		}
 	}
 	return w.Flush()
 }
 
-// tell says what to do with a new key.
+// tell says where a new key is.
 func (k *keys) tell(w io.Writer, r *Registry, node string, key Key) error {
-	_, err := fmt.Fprintln(w, strings.Join([]string{
-		"Key " + key.Public + " of node " + node + " in cluster " + k.cluster + ".",
-		"  seed, for the agent's --nats-key; carry it there and delete it here: " + r.SeedFile(k.cluster, node),
-		"  users, for nats-server.conf to include: " + r.UsersFile(),
-		"Now: nats-server --signal reload",
-	}, "\n"))
+	_, err := fmt.Fprintf(w, "Key %s of node %s in cluster %s.\n  seed, for the agent's --nats-key; carry it there and delete it here: %s\n",
+		key.Public, node, k.cluster, r.SeedFile(k.cluster, node))
+	return err
+}
+
+// next says what is to be done after new keys.
+func (k *keys) next(w io.Writer, r *Registry) error {
+	_, err := fmt.Fprintf(w, "Users, for nats-server.conf to include: %s\nNow: nats-server --signal reload\n", r.UsersFile())
 	return err
 }

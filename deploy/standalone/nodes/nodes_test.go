@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,17 +41,7 @@ func must(t *testing.T, dir string, args ...string) string {
 // command wrote, as docs/nats.md says.
 func start(t *testing.T, dir string) *server.Server {
 	t.Helper()
-	file := filepath.Join(dir, "nats-server.conf")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "listen: 127.0.0.1:-1\njetstream { store_dir: %q, sync_interval: always }\ninclude users.conf\n", t.TempDir()), 0o600))
-	o, err := server.ProcessConfigFile(file)
-	require.NoError(t, err)
-	o.NoSigs, o.NoLog = true, true
-	require.True(t, o.SyncAlways)
-	s, err := server.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(10*time.Second))
+	s, _ := configured(t, dir, fmt.Sprintf("listen: 127.0.0.1:-1\njetstream { store_dir: %q, sync_interval: always }\ninclude users.conf\n", t.TempDir()))
 	return s
 }
 
@@ -149,11 +140,17 @@ func TestMistakes(t *testing.T) {
 		{[]string{"revoke", "nobody"}, "has no key"},
 		{[]string{"issue", "a\x1bb"}, "is no name"},
 		{[]string{"issue", ""}, "is no name"},
-		{[]string{"issue"}, "accepts 1 arg"},
+		{[]string{"issue"}, "requires at least 1 arg"},
+		{[]string{"issue", "new", "other", "new"}, "has a key already"},
+		{[]string{"issue", "new", node, "--cluster", "prod"}, "has a key already"},
 	} {
 		_, err := run(t, dir, c.args...)
 		require.ErrorContains(t, err, c.want)
 	}
+	require.NotContains(t, must(t, dir, "list"), "new", "all of them get a key, or none")
+	out := must(t, dir, "issue", "new", "newer", "--cluster", "prod")
+	require.Equal(t, 2, strings.Count(out, "Key U"), out)
+	require.Equal(t, 3, strings.Count(must(t, dir, "list"), "prod"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "nodes.json"), []byte("{"), 0o600))
 	_, err := run(t, dir, "list")
 	require.ErrorContains(t, err, "nodes.json")

@@ -29,7 +29,9 @@ import (
 type Node struct {
 	Cluster string `json:"cluster"`
 	Name    string `json:"name"`
-	Keys    []Key  `json:"keys"`
+	// Leaf: it is no node but a NATS leaf server for all nodes of the cluster.
+	Leaf bool  `json:"leaf,omitempty"`
+	Keys []Key `json:"keys"`
 }
 
 // Key is one of a node's keys.
@@ -118,23 +120,37 @@ func (r *Registry) find(cluster, name string) *Node {
 	return nil
 }
 
-// Issue makes a node's first key, or one after all were revoked.
-func (r *Registry) Issue(cluster, name string) (Key, error) {
-	for what, s := range map[string]string{"cluster": cluster, "node": name} {
-		if s == "" || len(s) > maxName || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-			return Key{}, fmt.Errorf("%s %.100q is no name of 1 to %d bytes", what, s, maxName)
+// Issue makes the first key of each of these nodes, or leaf servers, or one after all
+// were revoked: of all of them, or after an error of none.
+func (r *Registry) Issue(cluster string, leaf bool, names ...string) ([]Key, error) {
+	for i, name := range names {
+		for what, s := range map[string]string{"cluster": cluster, "node": name} {
+			if s == "" || len(s) > maxName || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+				return nil, fmt.Errorf("%s %.100q is no name of 1 to %d bytes", what, s, maxName)
+			}
+		}
+		n := r.find(cluster, name)
+		if n != nil && len(n.Live()) > 0 || slices.Contains(names[:i], name) {
+			return nil, fmt.Errorf("node %q of cluster %q: %w", name, cluster, ErrKnown)
+		}
+		if n != nil && n.Leaf != leaf {
+			return nil, fmt.Errorf("%q of cluster %q had a key before, as the other of node and leaf server: take another name", name, cluster)
 		}
 	}
-	n := r.find(cluster, name)
-	if n == nil {
-		n = &Node{Cluster: cluster, Name: name}
-		r.nodes = append(r.nodes, n)
-		slices.SortFunc(r.nodes, func(a, b *Node) int { return strings.Compare(a.Cluster+"\x00"+a.Name, b.Cluster+"\x00"+b.Name) })
+	keys := make([]Key, len(names))
+	for i, name := range names {
+		n := r.find(cluster, name)
+		if n == nil {
+			n = &Node{Cluster: cluster, Name: name, Leaf: leaf}
+			r.nodes = append(r.nodes, n)
+		}
+		var err error
+		if keys[i], err = r.add(n); err != nil {
+			return nil, err
+		}
 	}
-	if len(n.Live()) > 0 {
-		return Key{}, fmt.Errorf("node %q of cluster %q: %w", name, cluster, ErrKnown)
-	}
-	return r.add(n)
+	slices.SortFunc(r.nodes, func(a, b *Node) int { return strings.Compare(a.Cluster+"\x00"+a.Name, b.Cluster+"\x00"+b.Name) })
+	return keys, r.save()
 }
 
 // Rotate makes a second key: both open until the old ones are dropped.
@@ -143,7 +159,11 @@ func (r *Registry) Rotate(cluster, name string) (Key, error) {
 	if n == nil || len(n.Live()) == 0 {
 		return Key{}, fmt.Errorf("node %q of cluster %q: %w", name, cluster, ErrUnknown)
 	}
-	return r.add(n)
+	k, err := r.add(n)
+	if err != nil {
+		return k, err
+	}
+	return k, r.save()
 }
 
 // DropOld revokes all keys of a node but the newest.
@@ -172,7 +192,7 @@ func (r *Registry) revoke(cluster, name string, keep int) (int, error) {
 }
 
 // add makes the seed before the registry knows of it: a key that nobody has is
-// better than one that nobody knows.
+// better than one that nobody knows. The caller saves.
 func (r *Registry) add(n *Node) (Key, error) {
 	file := r.SeedFile(n.Cluster, n.Name)
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -184,7 +204,7 @@ func (r *Registry) add(n *Node) (Key, error) {
 	}
 	k := Key{Public: public, Issued: r.now().UTC()}
 	n.Keys = append(n.Keys, k)
-	return k, r.save()
+	return k, nil
 }
 
 func (r *Registry) save() error {
@@ -199,7 +219,7 @@ func (r *Registry) save() error {
 	var all []natsd.Node
 	for _, n := range r.nodes {
 		for _, k := range n.Live() {
-			all = append(all, natsd.Node{Cluster: n.Cluster, Name: n.Name, Key: k.Public})
+			all = append(all, natsd.Node{Cluster: n.Cluster, Name: n.Name, Key: k.Public, Leaf: n.Leaf})
 		}
 	}
 	// The registry first: of a key that it knows the server can be told again.

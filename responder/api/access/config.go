@@ -32,6 +32,8 @@ type OIDC struct {
 	// address that the issuer did not verify is not taken.
 	UsernameClaim string `yaml:"username_claim"`
 	GroupsClaim   string `yaml:"groups_claim"`
+	// Console lets people sign in at the console through the issuer; nil: with a token alone.
+	Console *Console `yaml:"console"`
 }
 
 // Kubernetes takes tokens that the cluster vouches for by TokenReview.
@@ -75,10 +77,8 @@ func (o *OIDC) check() error {
 	if o == nil {
 		return nil
 	}
-	u, err := url.Parse(o.Issuer)
-	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
-	if err != nil || u.Host == "" || u.Scheme != "https" && (!local || u.Scheme != "http") {
-		return fmt.Errorf("oidc.issuer: %.200q is no https address", o.Issuer)
+	if _, err := webAddress(o.Issuer); err != nil {
+		return fmt.Errorf("oidc.issuer: %w", err)
 	}
 	if o.Audience == "" {
 		return errors.New("oidc.audience: say which; without one, tokens for anybody else's programs would be taken")
@@ -89,7 +89,23 @@ func (o *OIDC) check() error {
 	if o.GroupsClaim == "" {
 		o.GroupsClaim = "groups"
 	}
-	return nil
+	if o.Console == nil {
+		return nil
+	}
+	if o.Console.ClientID == "" {
+		o.Console.ClientID = o.Audience
+	}
+	return o.Console.check()
+}
+
+// webAddress reads an https address; on this machine http will do.
+func webAddress(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (!local || u.Scheme != "http") {
+		return nil, fmt.Errorf("%.200q is no https address", s)
+	}
+	return u, nil
 }
 
 func (r *Rule) check(c Config) error {
@@ -112,6 +128,18 @@ func (r *Rule) check(c Config) error {
 		}
 	}
 	return r.grant.Check()
+}
+
+// named are those of somebody's groups that a rule names.
+func (c Config) named(kind string, groups []string) []string {
+	var all []string
+	for _, g := range groups {
+		named := func(r Rule) bool { return slices.Contains(r.To, kind+":group:"+g) }
+		if slices.ContainsFunc(c.Grants, named) && !slices.Contains(all, g) {
+			all = append(all, g)
+		}
+	}
+	return all
 }
 
 // grants is what the rules give to somebody.

@@ -31,9 +31,19 @@ type issuer struct {
 	now  func() time.Time
 
 	mu       sync.Mutex
-	verifier *oidc.IDTokenVerifier
+	known    *known
 	failed   error
 	failedAt time.Time
+}
+
+// known is what an issuer said about itself.
+type known struct {
+	// bearer verifies tokens that are sent with a request.
+	bearer *oidc.IDTokenVerifier
+	// flow signs people in at the console; nil where that is not set up, or with an
+	// issuer that cannot, which noFlow says why. Its tokens are taken all the same.
+	flow   *flow
+	noFlow error
 }
 
 func newIssuer(o OIDC, now func() time.Time) *issuer {
@@ -50,43 +60,69 @@ func (i *issuer) made(token string) bool {
 	return err == nil && json.Unmarshal(b, &claims) == nil && claims.Issuer == i.Issuer
 }
 
-// discover returns the verifier. The context is not the request's: the keys are
-// fetched later too, for other requests.
-func (i *issuer) discover() (*oidc.IDTokenVerifier, error) {
+// discover asks the issuer about itself, once. The context is not the request's: the
+// keys are fetched later too, for other requests.
+func (i *issuer) discover() (*known, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.verifier != nil {
-		return i.verifier, nil
+	if i.known != nil {
+		return i.known, nil
 	}
 	if i.failed != nil && i.now().Sub(i.failedAt) < askIssuerAgain {
 		return nil, i.failed
 	}
-	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), i.http), i.Issuer)
+	k, err := i.ask()
 	if err != nil {
-		i.failed, i.failedAt = fmt.Errorf("ask the issuer %s for its keys: %w", i.Issuer, err), i.now()
+		i.failed, i.failedAt = errors.Join(ErrUnavailable, fmt.Errorf("ask the issuer %s about itself: %w", i.Issuer, err)), i.now()
 		return nil, i.failed
 	}
-	i.verifier = provider.Verifier(&oidc.Config{ClientID: i.Audience, Now: i.now})
-	return i.verifier, nil
+	i.known = k
+	return k, nil
+}
+
+func (i *issuer) ask() (*known, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), i.http), i.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	k := &known{bearer: provider.Verifier(&oidc.Config{ClientID: i.Audience, Now: i.now})}
+	if i.Console != nil {
+		k.flow, k.noFlow = newFlow(i.OIDC, provider, i.now)
+	}
+	return k, nil
 }
 
 func (i *issuer) verify(ctx context.Context, token string) (subject, error) {
-	v, err := i.discover()
+	k, err := i.discover()
 	if err != nil {
-		return subject{}, errors.Join(ErrUnavailable, err)
+		return subject{}, err
 	}
+	t, err := checked(ctx, k.bearer, token)
+	if err != nil {
+		return subject{}, err
+	}
+	return i.subject(t)
+}
+
+// checked verifies signature, issuer, audience and end of a token.
+func checked(ctx context.Context, v *oidc.IDTokenVerifier, token string) (*oidc.IDToken, error) {
 	t, err := v.Verify(ctx, token)
-	if err != nil {
-		if strings.Contains(err.Error(), "fetching keys") {
-			return subject{}, errors.Join(ErrUnavailable, err)
-		}
-		return subject{}, errors.Join(ErrUnknown, err)
+	switch {
+	case err == nil:
+		return t, nil
+	case strings.Contains(err.Error(), "fetching keys"):
+		return nil, errors.Join(ErrUnavailable, err)
 	}
+	return nil, errors.Join(ErrUnknown, err)
+}
+
+// subject is whom a verified token names.
+func (i *issuer) subject(t *oidc.IDToken) (s subject, err error) {
 	var claims map[string]json.RawMessage
 	if err := t.Claims(&claims); err != nil {
 		return subject{}, errors.Join(ErrUnknown, err)
 	}
-	s := subject{kind: "oidc", expires: t.Expiry}
+	s = subject{kind: "oidc", expires: t.Expiry}
 	if json.Unmarshal(claims[i.UsernameClaim], &s.user) != nil || s.user == "" {
 		return subject{}, fmt.Errorf("%w: it has no claim %s", ErrUnknown, i.UsernameClaim)
 	}

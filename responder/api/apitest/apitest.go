@@ -63,7 +63,7 @@ func Start(t testing.TB, s *store.Store) *Env {
 }
 
 // StartWith is Start with other principals, an access file and a cluster to ask, and what
-// else of Loads, Ready, Backlog and Playbooks is given.
+// else of Loads, Coverage, Ready, Backlog and Playbooks is given.
 func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	t.Helper()
 	g, err := guard.New(guard.Options{KillSwitchFile: filepath.Join(t.TempDir(), "kill-switch"), Now: func() time.Time { return Base }})
@@ -78,6 +78,9 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 	}
 	if o.Ready == nil {
 		o.Ready = func(ctx context.Context) map[string]error { return map[string]error{"database": s.Pool().Ping(ctx)} }
+	}
+	if o.Coverage == nil {
+		o.Coverage = coverage
 	}
 	if o.Playbooks == nil {
 		o.Playbooks = func() []*playbook.Playbook {
@@ -101,7 +104,7 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 		}, o.Principals...),
 		Access: o.Access, Review: o.Review,
 		Loads: o.Loads, Playbooks: o.Playbooks,
-		Explain: o.Explain,
+		Explain: o.Explain, Coverage: o.Coverage,
 		Ready:   o.Ready,
 		Backlog: o.Backlog,
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta name="csp-nonce" content="__CSP_NONCE__">`)}, "assets/app-1234.js": {Data: []byte("1")}, "secret.go": {Data: []byte("x")}},
@@ -116,6 +119,14 @@ func StartWith(t testing.TB, s *store.Store, o server.Options) *Env {
 		require.NoError(t, one.Stop(ctx))
 	})
 	return &Env{Store: s, Server: one, Guard: g, URL: "http://" + l.Addr().String()}
+}
+
+// coverage is what the loaded playbook's tests evaluate of it.
+func coverage(context.Context, string) (playbook.Coverage, error) {
+	return playbook.Coverage{
+		Playbook: &playbook.Playbook{Name: Playbook, Revision: "0123456789abcdef"}, At: Base, Tests: 3, Failed: 1,
+		Files: []sandbox.Coverage{{File: "kill.rego", Covered: 3, Missed: 1, Lines: map[int]bool{1: true, 2: true, 4: true, 7: false}}},
+	}, nil
 }
 
 // AddManual puts in what the examples of the manual are about.
@@ -197,18 +208,19 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 	at := Base.Add(time.Duration(i) * time.Second)
 	ns := at.UnixNano()
 	node := fmt.Sprintf("node-%d", i%2)
+	labels := map[string]string{"app": "cart", "number": strconv.Itoa(i)}
 	const ms = int64(time.Millisecond)
 	target := fmt.Sprintf(`{"kind":"container","cluster":"test","node":%q,"container_id":%q,"cgroup_id":42,"start_ns":7}`, node, ContainerID(i))
-	if _, err := tx.Exec(ctx, `INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) VALUES ($1, 'test', $2, 't', 2, $3, $3)`,
-		IncidentID(i), IncidentID(i), at); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at, labels) VALUES ($1, 'test', $2, 't', 2, $3, $3, $4)`,
+		IncidentID(i), IncidentID(i), at, labels); err != nil {
 		return err
 	}
 	// An alert is kept in the month that its id says.
 	if _, err := tx.Exec(ctx, `INSERT INTO alerts (month, id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
-			recorded, kernel_ns, alert_ns, received_ns, body)
-		VALUES ('2025-02-01', $1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12)`,
+			recorded, kernel_ns, alert_ns, received_ns, body, labels)
+		VALUES ('2025-02-01', $1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12, $13)`,
 		AlertID(i), IncidentID(i), node, Rule(i), i%8, "output <b>&\x1b]0;owned\a\u2066 of "+node, ContainerID(i), fmt.Sprintf("cart-%d", i),
-		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`); err != nil {
+		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`, labels); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns)
@@ -216,16 +228,16 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason,
-			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns)
+			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns, incident_id, labels)
 		VALUES ($1, $2, $3, 'test', $4, 'kill_container', $5, $6, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'a shell in a container',
-			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12)`,
-		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms); err != nil {
+			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms, IncidentID(i), labels); err != nil {
 		return err
 	}
 	why := audit.Why{AlertID: AlertID(i), IncidentID: IncidentID(i), Rule: Rule(i), Reason: "a shell in a container"}
 	what := audit.What{
 		ActionID: ActionID(i), Type: "kill_container", Object: "test/container/" + node, UID: ContainerID(i), Kind: "container", Namespace: "shop",
-		Name: fmt.Sprintf("cart-%d", i), Node: node, Labels: map[string]string{"app": "cart", "number": strconv.Itoa(i)},
+		Name: fmt.Sprintf("cart-%d", i), Node: node, Labels: labels,
 	}
 	actor := audit.Playbook("kill_container_on_critical", "0123456789abcdef")
 	return audit.Append(ctx, tx,

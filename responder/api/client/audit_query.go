@@ -2,13 +2,12 @@ package client
 
 import (
 	"context"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"riposte/responder/api"
+	"riposte/responder/selector"
 )
 
 // AuditFilter chooses entries of the record; zero fields choose all.
@@ -20,9 +19,10 @@ type AuditFilter struct {
 	Type, Result string
 	// Playbook is its name, Revision a revision or its first twelve digits.
 	Playbook, Revision string
-	// TargetKind, Namespace, Name and UID are the target's, Labels some that it had then.
+	// TargetKind, Namespace, Name and UID are the target's, Selector what its labels were
+	// like then.
 	TargetKind, Namespace, Name, UID string
-	Labels                           map[string]string
+	Selector                         selector.Selector
 	// Text are words of notes and reasons.
 	Text         string
 	Since, Until time.Time
@@ -33,14 +33,10 @@ type AuditFilter struct {
 
 // Audit returns one page of the record, newest first.
 func (c *Client) Audit(ctx context.Context, f AuditFilter) (p api.Page[api.AuditEntry], err error) {
-	var labels []string
-	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
-		labels = append(labels, k+"="+f.Labels[k])
-	}
 	return p, c.get(ctx, "audit", values(
 		"kind", f.Kind, "actor", f.Actor, "action", f.Action, "alert", f.Alert, "incident", f.Incident, "type", f.Type, "result", f.Result,
 		"playbook", f.Playbook, "revision", f.Revision, "target_kind", f.TargetKind, "namespace", f.Namespace, "name", f.Name, "uid", f.UID,
-		"labels", strings.Join(labels, ","), "text", f.Text, "since", stamp(f.Since), "until", stamp(f.Until), "limit", number(f.Limit), "before", f.Before), &p)
+		"selector", f.Selector.String(), "text", f.Text, "since", stamp(f.Since), "until", stamp(f.Until), "limit", number(f.Limit), "before", f.Before), &p)
 }
 
 // CountFilter chooses what is counted; zero fields choose all.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"riposte/responder/api"
+	"riposte/responder/selector"
 )
 
 // maxAnswer bounds one answer: a full page of the largest alerts is far below it.
@@ -105,7 +106,9 @@ type AlertFilter struct {
 	Namespace string
 	// Container is a container's id or the beginning of it.
 	Container string
-	Since     time.Time
+	// Selector is what the labels of the alert's pod were like then.
+	Selector selector.Selector
+	Since    time.Time
 	// Limit is 1 to 500, 0 for the server's default; Before is a Page's Next.
 	Limit  int
 	Before string
@@ -114,7 +117,7 @@ type AlertFilter struct {
 // Alerts returns one page of alerts, newest first.
 func (c *Client) Alerts(ctx context.Context, f AlertFilter) (p api.Page[api.Alert], err error) {
 	return p, c.get(ctx, "alerts", values("rule", f.Rule, "priority", f.Priority, "node", f.Node, "namespace", f.Namespace,
-		"container", f.Container, "since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
+		"container", f.Container, "selector", f.Selector.String(), "since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
 }
 
 // Alert returns one alert by its id, or by its id's last twelve digits.
@@ -131,15 +134,17 @@ type ActionFilter struct {
 	Container string
 	// Namespace is the alert's or the target's.
 	Namespace string
-	Since     time.Time
-	Limit     int
-	Before    string
+	// Selector is what the labels of the alert's pod were like then.
+	Selector selector.Selector
+	Since    time.Time
+	Limit    int
+	Before   string
 }
 
 // Actions returns one page of actions, newest first.
 func (c *Client) Actions(ctx context.Context, f ActionFilter) (p api.Page[api.Action], err error) {
 	return p, c.get(ctx, "actions", values("state", f.State, "type", f.Type, "playbook", f.Playbook, "alert", f.Alert,
-		"container", f.Container, "namespace", f.Namespace, "since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
+		"container", f.Container, "namespace", f.Namespace, "selector", f.Selector.String(), "since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
 }
 
 // Action returns one action by its id, or by its id's last twelve digits.
@@ -196,6 +201,11 @@ func (c *Client) Playbook(ctx context.Context, name string) (p api.PlaybookStatu
 // PlaybookSource returns a playbook's files.
 func (c *Client) PlaybookSource(ctx context.Context, name string) (p api.PlaybookSource, err error) {
 	return p, c.get(ctx, "playbooks/"+url.PathEscape(name)+"/source", nil, &p)
+}
+
+// PlaybookCoverage returns how much of a playbook its tests evaluate.
+func (c *Client) PlaybookCoverage(ctx context.Context, name string) (p api.PlaybookCoverage, err error) {
+	return p, c.get(ctx, "playbooks/"+url.PathEscape(name)+"/coverage", nil, &p)
 }
 
 // SetMode sets a playbook's mode.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"riposte/responder/api"
+	"riposte/responder/selector"
 )
 
 // IncidentFilter chooses incidents; zero fields choose all.
@@ -13,6 +14,8 @@ type IncidentFilter struct {
 	State, Kind, Cluster string
 	// Priority is the least severe priority that is still shown, by name.
 	Priority string
+	// Selector is what the labels of the first alert's pod were like then.
+	Selector selector.Selector
 	Since    time.Time
 	// Limit is 1 to 500, 0 for the server's default; Before is a Page's Next.
 	Limit  int
@@ -21,7 +24,7 @@ type IncidentFilter struct {
 
 // Incidents returns one page, the latest alert first.
 func (c *Client) Incidents(ctx context.Context, f IncidentFilter) (p api.Page[api.Incident], err error) {
-	return p, c.get(ctx, "incidents", values("state", f.State, "kind", f.Kind, "cluster", f.Cluster, "priority", f.Priority,
+	return p, c.get(ctx, "incidents", values("state", f.State, "kind", f.Kind, "cluster", f.Cluster, "priority", f.Priority, "selector", f.Selector.String(),
 		"since", stamp(f.Since), "limit", number(f.Limit), "before", f.Before), &p)
 }
 

@@ -15,13 +15,13 @@ var actionParameters = paged(
 	parameter{name: "state", kind: wordKind, enum: api.ActionStates}, parameter{name: "type"}, parameter{name: "playbook"},
 	parameter{name: "alert", says: "An alert's id or its last twelve digits."},
 	parameter{name: "container", says: "The beginning of the target's or the alert's container id."},
-	parameter{name: "namespace", says: "The alert's or the target's namespace."}, sinceParameter,
+	parameter{name: "namespace", says: "The alert's or the target's namespace."}, labelSelector, sinceParameter,
 )
 
 func actionFilter(c *call) store.ActionFilter {
 	return store.ActionFilter{
 		State: c.text("state"), Type: c.text("type"), Playbook: c.text("playbook"), Alert: c.text("alert"), Container: c.text("container"),
-		Namespace: c.text("namespace"), Since: c.since(),
+		Namespace: c.text("namespace"), Selector: c.selector(), Since: c.since(),
 	}
 }
 
@@ -66,7 +66,7 @@ func actionResource(a store.ActionRow) api.Action {
 		TargetName: target(a).String(), Params: rawJSON(a.Params), Playbook: a.Playbook, Revision: a.Revision, Mode: a.Mode,
 		Reason: a.Reason, RefusedBy: a.RefusedBy, Note: a.Note, Attempts: int(a.Attempts), AlertID: a.AlertID, Rule: a.Rule, Recorded: a.Recorded,
 		PlannedAt: at(a.PlannedNS), ExecutedAt: maybeAt(a.ExecutedNS), VerifiedAt: maybeAt(a.VerifiedNS),
-		LiftAt: maybeAt(a.LiftNS), LiftedAt: maybeAt(a.LiftedNS), LiftBy: a.LiftBy, LiftReason: a.LiftReason, LiftNote: a.LiftNote,
+		LiftAt: maybeAt(a.LiftNS), LiftedAt: maybeAt(a.LiftedNS), LiftBy: a.LiftBy, LiftReason: a.LiftReason, LiftNote: a.LiftNote, Labels: labels(a.Labels),
 	}
 }
 

@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
-	"strings"
 
 	"riposte/responder/api"
 	"riposte/responder/store"
@@ -17,40 +15,18 @@ var auditParameters = paged(
 	parameter{name: "type", says: "The action's type, such as kill_container."}, parameter{name: "result", says: "How it went, such as failed or refused."},
 	parameter{name: "playbook"}, parameter{name: "revision", says: "The playbook's, or its first twelve digits."},
 	parameter{name: "target_kind", says: "Such as pod or node."}, parameter{name: "namespace", says: "The target's."}, parameter{name: "name", says: "The target's."},
-	parameter{name: "uid", says: "The target's."}, parameter{name: "labels", says: "Labels that the target had then, such as app=web,tier=front."},
+	parameter{name: "uid", says: "The target's."}, labelSelector,
 	parameter{name: "text", says: "Words of notes and reasons; or, a leading - and quotation marks mean what they mean in a search engine."},
 	sinceParameter, untilParameter,
 )
 
 func (s *Server) listAudit(ctx context.Context, c *call) (any, error) {
-	labels, err := readLabels(c.text("labels"))
-	if err != nil {
-		return nil, err
-	}
 	rows, next, err := s.Store.Audit(ctx, c.in, store.AuditFilter{
 		Kind: c.text("kind"), Actor: c.text("actor"), Action: c.text("action"), Alert: c.text("alert"), Incident: c.text("incident"), Type: c.text("type"),
 		Result: c.text("result"), Playbook: c.text("playbook"), Revision: c.text("revision"), TargetKind: c.text("target_kind"), Namespace: c.text("namespace"),
-		Name: c.text("name"), UID: c.text("uid"), Labels: labels, Text: c.text("text"), Since: c.since(), Until: c.time("until"),
+		Name: c.text("name"), UID: c.text("uid"), Selector: c.selector(), Text: c.text("text"), Since: c.since(), Until: c.time("until"),
 	}, c.paging())
 	return pageOf(rows, next, auditResource), err
-}
-
-// maxLabels bounds how many labels are asked for.
-const maxLabels = 16
-
-func readLabels(text string) (map[string]string, error) {
-	if text == "" {
-		return nil, nil
-	}
-	labels := map[string]string{}
-	for pair := range strings.SplitSeq(text, ",") {
-		k, v, ok := strings.Cut(pair, "=")
-		if _, twice := labels[k]; !ok || k == "" || twice || len(labels) == maxLabels {
-			return nil, problemf("bad_parameter", "labels: %.60q: write at most %d different ones as app=web,tier=front", pair, maxLabels)
-		}
-		labels[k] = v
-	}
-	return labels, nil
 }
 
 func auditResource(a store.AuditRow) api.AuditEntry {
@@ -60,8 +36,7 @@ func auditResource(a store.AuditRow) api.AuditEntry {
 		Note: a.Note, Reason: a.Reason, Params: maybeJSON(a.Params), Body: rawJSON(string(a.Body)), Prev: hex.EncodeToString(a.Prev), Hash: hex.EncodeToString(a.Hash),
 	}
 	if a.TargetKind != "" || a.TargetName != "" || a.TargetUID != "" || a.Labels != "" {
-		e.Target = &api.AuditTarget{Kind: a.TargetKind, Namespace: a.TargetNamespace, Name: a.TargetName, UID: a.TargetUID}
-		_ = json.Unmarshal([]byte(a.Labels), &e.Target.Labels) // what a hand has spoilt is in the body
+		e.Target = &api.AuditTarget{Kind: a.TargetKind, Namespace: a.TargetNamespace, Name: a.TargetName, UID: a.TargetUID, Labels: labels(a.Labels)}
 	}
 	return e
 }

@@ -30,6 +30,9 @@ const (
 	MaxSubscribers = maxSubscribers
 	FailureBurst   = failureBurst
 	RequestBurst   = requestBurst
+	AttemptBurst   = attemptBurst
+
+	BurstsPerMinute = burstsPerMinute
 )
 
 // StopClock lets no time pass for the limits, so that a slow test sees what a fast
@@ -39,7 +42,12 @@ func StopClock(s *Server) {
 	still := func() time.Time { return now }
 	s.requests = access.NewLimiter(requestsPerSecond, requestBurst, still)
 	s.failures = access.NewLimiter(failuresPerSecond, failureBurst, still)
+	s.attempts = access.NewLimiter(attemptsPerSecond, attemptBurst, still)
+	s.bursts = access.NewLimiter(burstsPerMinute/60.0, burstsPerMinute, still)
 }
+
+// At sets the time for sessions. It is called before the first request.
+func At(s *Server, now time.Time) { s.sessions.now = func() time.Time { return now } }
 
 // Unlimited lifts the limits of requests. It is called before the first.
 func Unlimited(s *Server) {

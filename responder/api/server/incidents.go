@@ -13,11 +13,11 @@ import (
 var incidentParameters = paged(
 	parameter{name: "state", kind: wordKind, enum: api.IncidentStates},
 	parameter{name: "kind", kind: wordKind, enum: []string{incident.KindAlerts, incident.KindGap, incident.KindSilence}},
-	parameter{name: "cluster"}, priorityAtMost, sinceParameter,
+	parameter{name: "cluster"}, priorityAtMost, labelSelector, sinceParameter,
 )
 
 func incidentFilter(c *call) store.IncidentFilter {
-	return store.IncidentFilter{State: c.text("state"), Kind: c.text("kind"), Cluster: c.text("cluster"), AtLeast: c.priority(), Since: c.since()}
+	return store.IncidentFilter{State: c.text("state"), Kind: c.text("kind"), Cluster: c.text("cluster"), AtLeast: c.priority(), Selector: c.selector(), Since: c.since()}
 }
 
 func (s *Server) showIncidentTimeline(ctx context.Context, c *call) (any, error) {
@@ -60,6 +60,6 @@ func (s *Server) changeIncident(to incident.State) handler {
 func incidentResource(i store.IncidentRow) api.Incident {
 	return api.Incident{
 		ID: i.ID, Cluster: i.Cluster, Key: i.Key, Kind: i.Kind, State: i.State, Title: i.Title, Priority: alert.Priority(i.Priority).String(),
-		Alerts: i.Alerts, Actions: i.Actions, FirstAt: i.FirstAt.UTC(), LastAt: i.LastAt.UTC(),
+		Alerts: i.Alerts, Actions: i.Actions, FirstAt: i.FirstAt.UTC(), LastAt: i.LastAt.UTC(), Labels: labels(i.Labels),
 	}
 }

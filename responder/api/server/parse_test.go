@@ -84,7 +84,7 @@ func FuzzBody(f *testing.F) {
 
 // FuzzSession checks cookies: nobody can make one.
 func FuzzSession(f *testing.F) {
-	s := newSessions([]access.Principal{{Name: "token", Token: "0123456789abcdef"}}, nil)
+	s := newSessions([]access.Principal{{Name: "token", Token: "0123456789abcdef"}}, nil, access.NewVerifier(access.Options{}))
 	good, _, err := s.begin(access.Identity{Name: "token"})
 	require.NoError(f, err)
 	f.Add(good)

@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"riposte/responder/api"
 	"riposte/responder/guard"
 	"riposte/responder/playbook"
+	"riposte/responder/playbook/sandbox"
 )
 
 // playbookStatuses are the loaded playbooks with their modes.
@@ -64,6 +66,44 @@ func (s *Server) showSource(_ context.Context, c *call) (any, error) {
 	}
 	return source, nil
 }
+
+// showCoverage waits for the tests, which run when a set's coverage is asked for first.
+func (s *Server) showCoverage(ctx context.Context, c *call) (any, error) {
+	p, err := s.playbook(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, coverageTime)
+	defer cancel()
+	got, err := s.Coverage(ctx, p.Name)
+	switch {
+	case errors.Is(err, playbook.ErrTesting):
+		busy := problemf("tests_running", "%v", err)
+		busy.retry = 5
+		return nil, busy
+	case errors.Is(err, playbook.ErrNotLoaded): // another set came in between
+		return nil, problemf("not_found", "no playbook is called %.63q", p.Name)
+	case err != nil:
+		return nil, err
+	}
+	out := api.PlaybookCoverage{
+		Name: got.Playbook.Name, Revision: got.Playbook.Revision, Percent: got.Percent(), Tests: got.Tests, Failed: got.Failed,
+		At: got.At.UTC().Truncate(time.Microsecond), Files: []api.FileCoverage{},
+	}
+	if got.Err != nil {
+		out.Error, out.Percent = sandbox.First(got.Err), 0
+	}
+	for _, f := range got.Files {
+		one := api.FileCoverage{File: f.File, Percent: f.Percent()}
+		one.Covered, one.Missed = f.Ordered()
+		out.Files = append(out.Files, one)
+	}
+	return out, nil
+}
+
+// coverageTime is how long a request waits for the tests; the answer must come before the
+// request's own time is over.
+const coverageTime = queryTimeout - 3*time.Second
 
 func (s *Server) setMode(ctx context.Context, c *call) (any, error) {
 	m := c.body.(*api.Mode)

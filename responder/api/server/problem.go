@@ -22,14 +22,14 @@ var codes = map[string]int{
 	"unknown_parameter": 400, "bad_parameter": 400, "bad_query": 400, "bad_id": 400, "bad_body": 400, "bad_mode": 400, "bad_event_id": 400, "bad_header": 400,
 	"no_token": 401, "bad_token": 401, "no_session": 401,
 	"cross_origin": 403, "forbidden": 403,
-	"not_found": 404, "not_asked": 404, "no_such_endpoint": 404,
+	"not_found": 404, "not_asked": 404, "no_such_endpoint": 404, "no_issuer": 404,
 	"ambiguous_id": 409, "no_kill_switch": 409, "not_waiting": 409, "already_answered": 409, "guard_refuses": 409, "question_changed": 409,
 	"incident_state": 409, "not_liftable": 409, "not_cancellable": 409, "token_ended": 409, "in_progress": 409,
 	"changed": 412, "body_too_large": 413, "bad_content_type": 415,
 	"still_dead": 422, "key_reused": 422,
 	"verification_running": 429, "too_many_requests": 429, "too_many_failures": 429,
 	"internal": 500, "not_recorded": 500,
-	"stopping": 503, "too_many_subscribers": 503, "export_busy": 503, "not_checked": 503, "timeout": 504,
+	"stopping": 503, "too_many_subscribers": 503, "export_busy": 503, "tests_running": 503, "not_checked": 503, "timeout": 504,
 }
 
 // refusal is an error whose text may go to the client.

@@ -12,6 +12,7 @@ import (
 
 	"riposte/agent/alert"
 	"riposte/responder/api"
+	"riposte/responder/selector"
 	"riposte/responder/store"
 )
 
@@ -41,12 +42,14 @@ const (
 	countKind // a whole number from 1 on
 	boolKind
 	fieldsKind
+	selectorKind // of labels
 )
 
 // Parameters that several endpoints have.
 var (
 	sinceParameter = parameter{name: "since", kind: timeKind, says: "Leave out what is older."}
 	untilParameter = parameter{name: "until", kind: timeKind, says: "Leave out what is of then or younger."}
+	labelSelector  = parameter{name: "selector", kind: selectorKind, says: "What the pod's labels were like then, as kubectl's -l: app=cart,tier!=web,env in (dev,test),!canary."}
 	priorityAtMost = parameter{name: "priority", kind: priorityKind, enum: priorities(), says: "The least severe priority that is still shown."}
 	pageParameters = []parameter{
 		{name: "limit", kind: numberKind, says: "How many at most."},
@@ -132,6 +135,10 @@ func (p parameter) check(v string) error {
 		if v != "true" && v != "false" {
 			return problemf("bad_parameter", "%s: say true or false", p.name)
 		}
+	case selectorKind:
+		if _, err := selector.Parse(v); err != nil {
+			return problemf("bad_parameter", "%s: %v", p.name, err)
+		}
 	case fieldsKind:
 		for name := range strings.SplitSeq(v, ",") {
 			if !slices.Contains(p.enum, name) {
@@ -150,6 +157,12 @@ func (p parameters) priority() *alert.Priority {
 		return nil // empty
 	}
 	return &got
+}
+
+// selector has been checked to be one.
+func (p parameters) selector() selector.Selector {
+	s, _ := selector.Parse(p.values.Get("selector"))
+	return s
 }
 
 func (p parameters) since() time.Time { return p.time("since") }

@@ -32,6 +32,16 @@ func (a response) write(w http.ResponseWriter) {
 	_, _ = w.Write(a.body) // a client that left is no error of ours
 }
 
+// answer is for those who write more than a body.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any) {
+	a, err := responseOf(v, nil)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	a.write(w)
+}
+
 // etag names exactly these bytes.
 func (a response) etag() string {
 	sum := sha256.Sum256(a.body)

@@ -71,6 +71,7 @@ var expected = map[string]struct {
 	"GET /api/v1/playbooks":                      {"viewer", "", "", "", ""},
 	"GET /api/v1/playbooks/{name}":               {"viewer", "", "", "", ""},
 	"GET /api/v1/playbooks/{name}/source":        {"viewer", "", "", "", ""},
+	"GET /api/v1/playbooks/{name}/coverage":      {"viewer", "", "", "", ""},
 	"PUT /api/v1/playbooks/{name}/mode":          {"admin", `{"mode":"observe"}`, "", "forbidden", "forbidden"},
 	"GET /api/v1/guard/kill-switch":              {"viewer", "", "", "", ""},
 	"PUT /api/v1/guard/kill-switch":              {"responder", `{"on":true}`, "", "forbidden", "forbidden"},
@@ -94,6 +95,8 @@ var expected = map[string]struct {
 	"GET /api/v1/session":                        {"none", "", "", "", ""},
 	"DELETE /api/v1/session":                     {"none", "", "", "", ""},
 	"GET /api/v1/openapi.json":                   {"none", "", "", "", ""},
+	"GET /api/v1/signin":                         {"open", "", "", "", ""},
+	"POST /api/v1/signin":                        {"open", `{"return_to":"/"}`, "no_issuer", "no_issuer", "no_issuer"},
 	"POST /api/v1/session":                       {"open", `{"token":"` + apitest.Token + `"}`, "", "", ""},
 	"/api/":                                      {"none", "", "no_such_endpoint", "no_such_endpoint", "no_such_endpoint"},
 }

@@ -60,6 +60,7 @@ func (s *Server) routes() http.Handler {
 	for _, e := range append(s.table(), s.other()...) {
 		mux.HandleFunc(e.pattern, s.handle(e))
 	}
+	mux.HandleFunc("GET "+access.CallbackPath, s.finishSignIn)
 	// The health checks say nothing, and the console's files hold no data.
 	mux.HandleFunc("GET /healthz", s.Healthz)
 	mux.HandleFunc("GET /readyz", s.Readyz)

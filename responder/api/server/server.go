@@ -42,6 +42,8 @@ type Options struct {
 	Playbooks func() []*playbook.Playbook
 	// Explain puts a recorded input to a loaded playbook again, and looks on.
 	Explain func(ctx context.Context, playbook string, input json.RawMessage) (playbook.Explanation, error)
+	// Coverage says how much of a loaded playbook its tests evaluate, see playbook.Tester.
+	Coverage func(ctx context.Context, playbook string) (playbook.Coverage, error)
 	// Loads says how loading them went.
 	Loads func() sandbox.Loads
 	// Evidence is what the record is compared with, beside the database's checkpoints.
@@ -69,11 +71,13 @@ type Server struct {
 	Options
 	verifier *access.Verifier
 	sessions sessions
+	sealer   sealer
 	// requests bounds each principal's requests, failures each address's bad tokens and
-	// each principal's refusals, bursts what those add to the record. good are tokens
-	// that were taken a short time ago.
-	requests, failures, bursts *access.Limiter
-	good                       *access.Good
+	// each principal's refusals, attempts each address's sign-ins through the issuer,
+	// bursts what refusals add to the record. good are tokens that were taken a short
+	// time ago.
+	requests, failures, attempts, bursts *access.Limiter
+	good                                 *access.Good
 	// beat is how often a quiet stream shows that it is there.
 	beat time.Duration
 
@@ -109,14 +113,17 @@ const (
 
 // New makes a server that is not serving yet.
 func New(o Options) *Server {
+	verifier := access.NewVerifier(access.Options{
+		Principals: o.Principals, Tokens: o.Store.TokenByHash, Config: o.Access, Review: o.Review,
+	})
 	s := &Server{
-		Options: o,
-		verifier: access.NewVerifier(access.Options{
-			Principals: o.Principals, Tokens: o.Store.TokenByHash, Config: o.Access, Review: o.Review,
-		}),
-		sessions: newSessions(o.Principals, o.Store.Token),
+		Options:  o,
+		verifier: verifier,
+		sessions: newSessions(o.Principals, o.Store.Token, verifier),
+		sealer:   newSealer(o.Principals[0].Token),
 		requests: access.NewLimiter(requestsPerSecond, requestBurst, time.Now),
 		failures: access.NewLimiter(failuresPerSecond, failureBurst, time.Now),
+		attempts: access.NewLimiter(attemptsPerSecond, attemptBurst, time.Now),
 		bursts:   access.NewLimiter(burstsPerMinute/60.0, burstsPerMinute, time.Now),
 		good:     access.NewGood(time.Now),
 		beat:     heartbeat,

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -23,18 +24,22 @@ import (
 // sessionCookie holds a browser's session.
 const sessionCookie = "riposte_session"
 
-// sessionLife is how long a browser stays signed in.
-const sessionLife = 12 * time.Hour
-
-// sessions makes and checks what a browser keeps: an expiry, the id of a stored
+// sessions makes and checks what a browser keeps. Of who signed in with a token: an expiry, the id of a stored
 // token (zero for one of a file), and a signature. Every replica can check it, none
 // has to remember it. It is signed with a key made of its person's token, or, since
 // only the hash of a stored one is kept, of the responder's own: so a new token ends
-// the sessions of the old one, and revoking a stored one ends its.
+// the sessions of the old one, and revoking a stored one ends its. Of who signed in
+// through the issuer: who that is, sealed.
 type sessions struct {
 	keys   []sessionKey
 	tokens func(ctx context.Context, id string) (store.TokenRow, error)
 	now    func() time.Time
+
+	sealer   sealer
+	verifier *access.Verifier
+	// purpose binds sealed sessions to the issuer and the client, so that another one's
+	// people do not become ours when the access file changes.
+	purpose string
 }
 
 type sessionKey struct {
@@ -42,8 +47,11 @@ type sessionKey struct {
 	key []byte
 }
 
-func newSessions(all []access.Principal, tokens func(context.Context, string) (store.TokenRow, error)) sessions {
-	s := sessions{tokens: tokens, now: time.Now}
+func newSessions(all []access.Principal, tokens func(context.Context, string) (store.TokenRow, error), v *access.Verifier) sessions {
+	s := sessions{tokens: tokens, now: time.Now, sealer: newSealer(all[0].Token), verifier: v}
+	if c := v.Console(); c != nil {
+		s.purpose = "session\n" + v.Issuer() + "\n" + c.ClientID
+	}
 	for _, p := range all {
 		key := hmac.New(sha256.New, []byte(p.Token))
 		key.Write([]byte("riposte/session/2\n"))
@@ -57,7 +65,7 @@ const signedBytes = 8 + 16 + 16
 
 // begin makes a session, which ends with the token at the latest.
 func (s sessions) begin(who access.Identity) (value string, expires time.Time, err error) {
-	expires = s.now().Add(sessionLife)
+	expires = s.now().Add(access.MaxSession)
 	if !who.Expires.IsZero() && who.Expires.Before(expires) {
 		expires = who.Expires
 	}
@@ -83,8 +91,51 @@ func (k sessionKey) sign(b []byte) []byte {
 	return m.Sum(nil)
 }
 
+// sealedPrefix tells a sealed session from a signed one.
+const sealedPrefix = "s."
+
+// maxSession bounds a session's cookie: browsers keep no longer ones.
+const maxSession = 3800
+
+// signedIn is somebody who signed in through the issuer.
+type signedIn struct {
+	access.Person
+	access.Identity
+	until time.Time
+}
+
+// sealed is a sealed session's content.
+type sealed struct {
+	access.Person
+	Until int64 `json:"e"`
+}
+
+// seal makes a session for somebody of the issuer.
+func (s sessions) seal(who signedIn) (string, error) {
+	text, err := s.sealer.seal(s.purpose, sealed{who.Person, who.until.Unix()})
+	if err == nil && len(text) > maxSession {
+		err = fmt.Errorf("%w: %s is in too many groups with grants for a browser to keep", access.ErrSignIn, who.Name)
+	}
+	return sealedPrefix + text, err
+}
+
+// unseal says whose a sealed session is. What they may do is what the access file says
+// now.
+func (s sessions) unseal(text string) (access.Identity, error) {
+	var is sealed
+	if s.verifier.Console() == nil || s.sealer.open(s.purpose, text, &is) != nil || s.now().Unix() >= is.Until {
+		return access.Identity{}, access.ErrUnknown
+	}
+	who, err := s.verifier.Identity(is.Person)
+	who.Expires = time.Unix(is.Until, 0)
+	return who, err
+}
+
 // check says whose a session is, or access.ErrUnknown.
 func (s sessions) check(ctx context.Context, value string) (access.Identity, error) {
+	if text, ok := strings.CutPrefix(value, sealedPrefix); ok {
+		return s.unseal(text)
+	}
 	b, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil || len(b) != signedBytes+sha256.Size {
 		return access.Identity{}, access.ErrUnknown
@@ -125,8 +176,8 @@ func (s *Server) login(w http.ResponseWriter, c *call) {
 
 func (s *Server) signIn(w http.ResponseWriter, c *call) error {
 	r := c.Request
-	if (r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "") && !sameOrigin(r) {
-		return problemf("cross_origin", "sign in on the console's own page")
+	if err := ownPage(r); err != nil {
+		return err
 	}
 	who, err := s.recognize(r, strings.TrimSpace(c.body.(*api.Login).Token))
 	if err != nil {
@@ -141,14 +192,34 @@ func (s *Server) signIn(w http.ResponseWriter, c *call) error {
 	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: audit.User(who.Name), Result: "accepted", Note: "signed in at the console"}); err != nil {
 		return err
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", Expires: expires, MaxAge: int(expires.Sub(s.sessions.now()) / time.Second),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
-	})
+	s.setSession(w, r, value, expires)
 	return nil
 }
 
-// logout makes the browser forget its session.
+// ownPage refuses who signs in on another site's page. What sends neither header is no
+// browser of today.
+func ownPage(r *http.Request) error {
+	if (r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "") && !sameOrigin(r) {
+		return problemf("cross_origin", "sign in on the console's own page")
+	}
+	return nil
+}
+
+func (s *Server) setSession(w http.ResponseWriter, r *http.Request, value string, expires time.Time) {
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: value, Path: "/", Expires: expires, MaxAge: int(expires.Sub(s.sessions.now()) / time.Second),
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.overTLS(r),
+	})
+}
+
+// overTLS says that the browser is connected by TLS, perhaps to a proxy.
+func (s *Server) overTLS(r *http.Request) bool {
+	c := s.verifier.Console()
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" || c != nil && strings.HasPrefix(c.URL, "https://") && strings.EqualFold(c.URL[len("https://"):], r.Host)
+}
+
+// logout makes the browser forget its session, and says where to go so that the issuer
+// does too.
 func (s *Server) logout(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(c.Context(), queryTimeout)
 	defer cancel()
@@ -156,8 +227,12 @@ func (s *Server) logout(w http.ResponseWriter, c *call) {
 		s.refuse(w, c.Request, err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	w.WriteHeader(http.StatusNoContent)
+	forget(w, sessionCookie)
+	var out api.SignedOut
+	if strings.HasPrefix(c.who.Name, "oidc:") {
+		out.Location = s.verifier.EndSession()
+	}
+	s.answer(w, c.Request, out)
 }
 
 // showIdentity says who asks.

@@ -101,6 +101,10 @@ func (s *Server) table() []route {
 			answer: api.PlaybookSource{}, serve: s.showSource,
 		},
 		{
+			pattern: "GET /api/v1/playbooks/{name}/coverage", name: "showCoverage", says: "Show how much of a playbook its tests evaluate; they run when this is asked for first.", role: v,
+			answer: api.PlaybookCoverage{}, serve: s.showCoverage,
+		},
+		{
 			pattern: "PUT /api/v1/playbooks/{name}/mode", name: "setMode", says: "Set a playbook's mode; mode default is the one that its METADATA says.", role: admin, whole: true,
 			body: api.Mode{}, answer: api.PlaybookStatus{}, serve: s.setMode,
 		},
@@ -191,7 +195,16 @@ func (s *Server) table() []route {
 		},
 		{
 			pattern: "DELETE /api/v1/session", name: "signOut", says: "Make the browser forget its session.",
-			raw: s.logout,
+			answer: api.SignedOut{}, raw: s.logout,
+		},
+		{
+			// Open, because nobody is known yet.
+			pattern: "GET /api/v1/signin", name: "showSignIn", says: "Show how people sign in at the console, and why this browser's last attempt with the issuer failed.", open: true,
+			answer: api.SignIn{}, serve: s.showSignIn,
+		},
+		{
+			pattern: "POST /api/v1/signin", name: "beginSignIn", says: "Begin to sign in with the OpenID Connect issuer.", open: true,
+			body: api.SignInAttempt{}, answer: api.SignInBegun{}, raw: s.beginSignIn,
 		},
 		{
 			pattern: "GET /api/v1/openapi.json", name: "showDocument", says: "Show this document.",

@@ -74,7 +74,8 @@ func (b *bench) beat(seq, waiting uint64) {
 	b.t.Helper()
 	body, err := json.Marshal(alert.Heartbeat{Cluster: "c", Node: "n", BootID: b.boot, Seq: seq, Waiting: waiting})
 	require.NoError(b.t, err)
-	require.NoError(b.t, b.store.SaveAgent(b.t.Context(), "c", "n", b.boot, seq, body, b.now))
+	beat := store.Beat{RunKey: store.RunKey{Cluster: "c", Node: "n", BootID: b.boot}, Seq: seq, Body: body}
+	require.NoError(b.t, b.store.SaveBeats(b.t.Context(), []store.Beat{beat}, b.now))
 }
 
 // announce says that some alerts are dropped, as the ingest stores it.

@@ -73,6 +73,28 @@ func (c Coverage) Percent() float64 {
 	return 100 * float64(c.Covered) / float64(c.Covered+c.Missed)
 }
 
+// Ordered are the lines that were evaluated and those that were not, never nil.
+func (c Coverage) Ordered() (covered, missed []int) {
+	covered, missed = []int{}, []int{}
+	for _, line := range slices.Sorted(maps.Keys(c.Lines)) {
+		if c.Lines[line] {
+			covered = append(covered, line)
+		} else {
+			missed = append(missed, line)
+		}
+	}
+	return covered, missed
+}
+
+// Sum is the coverage of all files as one, without its lines.
+func Sum(files []Coverage) (total Coverage) {
+	for _, f := range files {
+		total.Covered += f.Covered
+		total.Missed += f.Missed
+	}
+	return total
+}
+
 // RunTests compiles files with their tests and runs every rule whose name begins
 // with test_. It returns the results sorted by place and the coverage of the
 // files that are no tests. Errors means that it could not be compiled.

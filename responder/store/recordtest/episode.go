@@ -104,11 +104,11 @@ func (f *filler) reset() {
 var columns = map[string][]string{
 	"alerts": {
 		"id", "month", "incident_id", "cluster", "node", "rule", "priority", "source", "output", "container_id", "namespace", "pod", "pod_uid", "binding", "recorded",
-		"kernel_ns", "alert_ns", "received_ns", "body",
+		"kernel_ns", "alert_ns", "received_ns", "body", "labels",
 	},
 	"actions": {
 		"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
-		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns",
+		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns", "incident_id", "labels",
 	},
 	"audit": {
 		"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
@@ -138,7 +138,7 @@ func (f *filler) episode(i int) {
 	f.alerts = append(f.alerts, []any{
 		alert, month, incident, cluster, node, rule, int16(i % 6), "syscall", "A shell was started by somebody in " + Pod(i), fmt.Sprintf("%064x", i/100),
 		Namespace(i), Pod(i), UID(i), "bound", false, ns - 2_000_000, ns - 1_000_000, ns,
-		`{"output":"A shell was started","priority":"Critical","rule":"a rule","riposte":{"process":{"pid":4242,"name":"sh","args":["-c","id"],"ancestors":["nginx","containerd-shim"]}}}`,
+		`{"output":"A shell was started","priority":"Critical","rule":"a rule","riposte":{"process":{"pid":4242,"name":"sh","args":["-c","id"],"ancestors":["nginx","containerd-shim"]}}}`, labels(i),
 	})
 	e := entry{month: month, at: at, cluster: cluster, alert: alert, incident: incident, rule: rule, node: node, actor: "system:agent on " + node}
 	f.add(e, "alert", "stored")
@@ -152,7 +152,7 @@ func (f *filler) episode(i int) {
 	e.actor = "playbook:" + e.playbook + "@" + e.revision
 	e.at, e.action, e.kind = at.Add(3*time.Millisecond), uuidOf(at, 'c', i), Type(i)
 	e.target, e.namespace, e.name, e.uid = "pod", Namespace(i), Pod(i), UID(i)
-	e.labels = `{"app":"` + App(i) + `","tier":"web","pod-template-hash":"` + fmt.Sprintf("%08x", i/100) + `"}`
+	e.labels = labels(i)
 	e.reason = "a shell with " + Word(i) + " in a container of " + Pod(i)
 	switch n := i % 20; {
 	case n < 9:
@@ -176,6 +176,11 @@ func (f *filler) episode(i int) {
 	}
 }
 
+// labels are the pod's.
+func labels(i int) string {
+	return `{"app":"` + App(i) + `","tier":"web","pod-template-hash":"` + fmt.Sprintf("%08x", i/100) + `"}`
+}
+
 func (f *filler) act(e entry, i int, state string, executed int64) {
 	ns := e.at.UnixNano()
 	later := func(d int64) *int64 {
@@ -188,7 +193,7 @@ func (f *filler) act(e entry, i int, state string, executed int64) {
 	f.actions = append(f.actions, []any{
 		e.action, uuidOf(f.record.At(i), 'd', i), e.alert, e.cluster, e.node, e.kind,
 		fmt.Sprintf(`{"kind":"pod","cluster":%q,"namespace":%q,"name":%q,"uid":%q}`, e.cluster, e.namespace, e.name, e.uid), "{}", e.cluster + "/pod/" + e.uid,
-		fmt.Sprint(e.kind, " ", i), e.playbook, e.revision, "enforce", e.reason, state, e.note, ns, ns + int64(time.Minute), later(0), later(10_000_000), later(11_000_000),
+		fmt.Sprint(e.kind, " ", i), e.playbook, e.revision, "enforce", e.reason, state, e.note, ns, ns + int64(time.Minute), later(0), later(10_000_000), later(11_000_000), e.incident, e.labels,
 	})
 }
 

@@ -102,10 +102,10 @@ func (r *Record) dropIndexes(t testing.TB, conn *pgx.Conn) []string {
 func (r *Record) incidents(ctx context.Context, t testing.TB, conn *pgx.Conn) {
 	t.Helper()
 	n := r.episodes/perIncident + 1
-	_, err := conn.CopyFrom(ctx, pgx.Identifier{"incidents"}, []string{"id", "cluster", "key", "state", "title", "priority", "alerts", "first_at", "last_at", "joinable"},
+	_, err := conn.CopyFrom(ctx, pgx.Identifier{"incidents"}, []string{"id", "cluster", "key", "state", "title", "priority", "alerts", "first_at", "last_at", "joinable", "labels"},
 		pgx.CopyFromSlice(n, func(i int) ([]any, error) {
 			at := r.At(i * perIncident)
-			return []any{uuidOf(at, 'b', i), Cluster(i * perIncident), fmt.Sprint("key ", i), "resolved", "An incident", 2, perIncident, at, at, false}, nil
+			return []any{uuidOf(at, 'b', i), Cluster(i * perIncident), fmt.Sprint("key ", i), "resolved", "An incident", 2, perIncident, at, at, false, labels(i * perIncident)}, nil
 		}))
 	require.NoError(t, err)
 }

@@ -123,6 +123,20 @@ seccompProfile: {type: RuntimeDefault}
 {{- if and (not .existingSecret) (or .people .webhooks .intake.enabled .bundle.url) -}}
 {{- fail "responder.people, webhooks, intake and bundle need responder.existingSecret, which holds their files" -}}
 {{- end -}}
+{{- if and (not .existingSecret) (dig "oidc" "console" "client_secret_file" "" .access | hasPrefix "/etc/riposte/secret/") -}}
+{{- fail "responder.access names a client_secret_file of responder.existingSecret, which is empty" -}}
+{{- end -}}
+{{- with .ingress -}}
+{{- if and .enabled (not .host) -}}
+{{- fail "responder.ingress.host is empty: say under which name API and console are reached" -}}
+{{- end -}}
+{{- if and .enabled (not .tlsSecret) (not .insecure) -}}
+{{- fail "responder.ingress.tlsSecret is empty: name a Secret with the host's certificate, or set responder.ingress.insecure=true where TLS ends before the controller" -}}
+{{- end -}}
+{{- if and .enabled $v.responder.networkPolicy.enabled (not .controllerNamespace) -}}
+{{- fail "responder.ingress.controllerNamespace is empty: say where the controller runs, so that the NetworkPolicy lets it in" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and (not $v.builtinRules) (not $v.customRules) $v.agent.enabled -}}
 {{- fail "there are no rules: builtinRules is false and customRules is empty" -}}
