@@ -199,7 +199,7 @@ func TestPagesForOtherMachines(t *testing.T) {
 	script, err := os.ReadFile(filepath.Join(doctest.Root(), "deploy/cluster/cluster"))
 	require.NoError(t, err)
 	d := newDesk(t)
-	for _, p := range []*doctest.Page{doctest.Open(t, "docs/cluster.md"), doctest.Open(t, "docs/performance.md")} {
+	for _, p := range []*doctest.Page{doctest.Open(t, "docs/cluster.md"), doctest.Open(t, "docs/performance.md"), doctest.Open(t, "docs/scaling.md")} {
 		for _, b := range p.Take() {
 			for _, c := range b.Commands() {
 				words := doctest.Words(strings.TrimPrefix(strings.TrimSuffix(c.Line, " &"), "sudo "))
