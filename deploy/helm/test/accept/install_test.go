@@ -120,10 +120,12 @@ func (c *cluster) rollout(t *testing.T, name string) {
 	if err == nil {
 		return
 	}
-	why := string(out)
+	var why strings.Builder
+	why.Write(out)
 	for _, args := range [][]string{{"get", "pods", "-o", "wide"}, {"describe", "pods"}, {"logs", name, "--tail=40", "--all-containers"}} {
 		out, _ := exec.CommandContext(t.Context(), "kubectl", append([]string{"-n", namespace}, args...)...).CombinedOutput()
-		why += "\n" + string(out)
+		why.WriteString("\n")
+		why.Write(out)
 	}
-	t.Fatalf("%s: %s", name, why)
+	t.Fatalf("%s: %s", name, why.String())
 }
