@@ -242,10 +242,12 @@ func BenchmarkAppend(b *testing.B) {
 				entries[i] = entry("c", i)
 			}
 			b.ReportAllocs()
+			report := storetest.Cost(b)
 			for b.Loop() {
 				require.NoError(b, s.InTx(context.Background(), func(tx store.Tx) error { return audit.Append(context.Background(), tx, entries...) }))
 			}
 			b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "entries/s")
+			report(b.N * batch)
 		})
 	}
 }
@@ -258,18 +260,22 @@ func BenchmarkVerify(b *testing.B) {
 	require.NoError(b, audit.Export(b.Context(), s.Pool(), &export, audit.Part{}))
 	b.Run("database", func(b *testing.B) {
 		b.ReportAllocs()
+		report := storetest.Cost(b)
 		for b.Loop() {
 			require.True(b, verify(b, s).OK)
 		}
 		b.ReportMetric(float64(b.N*entries)/b.Elapsed().Seconds(), "entries/s")
+		report(b.N * entries)
 	})
 	b.Run("export", func(b *testing.B) {
 		b.ReportAllocs()
+		report := storetest.Cost(b)
 		for b.Loop() {
 			r, err := audit.VerifyExport(bytes.NewReader(export.Bytes()), audit.Evidence{})
 			require.NoError(b, err)
 			require.True(b, r.OK)
 		}
 		b.ReportMetric(float64(b.N*entries)/b.Elapsed().Seconds(), "entries/s")
+		report(b.N * entries)
 	})
 }

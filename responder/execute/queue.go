@@ -84,7 +84,7 @@ func Enqueuer(registry action.Registry) func(ctx context.Context, tx store.Tx, i
 		if len(ids) == 0 {
 			return nil
 		}
-		rows, err := tx.Query(ctx, `SELECT id::text FROM actions WHERE id = ANY($1::text[]::uuid[]) AND type = ANY($2)`, ids, slow)
+		rows, err := tx.Query(ctx, `SELECT id::text FROM actions WHERE id = ANY((SELECT $1::text[]::uuid[])::uuid[]) AND type = ANY((SELECT $2::text[])::text[])`, ids, slow)
 		if err != nil {
 			return fmt.Errorf("sort %d actions into queues: %w", len(ids), err)
 		}

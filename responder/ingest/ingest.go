@@ -6,7 +6,7 @@
 //	check   size, JSON, and whether the alert is the node's whose subject it came on
 //	bind    is the pod that it names known, and on that node?
 //	read    already seen? which incident is open? what was done to the target before?
-//	decide  every playbook's answer, and the guard's verdict on each proposal
+//	decide  every playbook's answer, and the guard's verdict on each proposal, on all processors
 //	write   inbox, incident, alert, decisions, actions, jobs and audit entries in one transaction
 //	ack     only when that transaction has committed
 //
@@ -40,8 +40,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"riposte/agent/alert"
 	"riposte/responder/action"
@@ -67,7 +70,8 @@ type Message interface {
 }
 
 // Binder knows which pod has a UID, and whether it is on the node that says so.
-// An error says that this cannot be told now.
+// An error says that this cannot be told now. As Playbooks, Guard and Checker it is
+// asked about several alerts at once.
 type Binder interface {
 	Bind(node, uid string) (playbook.Binding, *playbook.Pod, error)
 	// BindNamed is for alerts that no node vouches for: it finds the pod of that name
@@ -196,7 +200,8 @@ func (in *Ingest) Handle(ctx context.Context, batch []Message) {
 	work := make([]*arrival, 0, len(batch))
 	var dead []letter
 	var losses []loss
-	for _, m := range batch {
+	admitted := in.admitAll(batch)
+	for i, m := range batch {
 		if alert.IsLossSubject(m.Subject()) {
 			l, err := checkLoss(m.Subject(), m.Data())
 			if err != nil {
@@ -206,7 +211,7 @@ func (in *Ingest) Handle(ctx context.Context, batch []Message) {
 			losses = append(losses, loss{m, l})
 			continue
 		}
-		a, err := in.admit(m)
+		a, err := admitted[i].arrival, admitted[i].err
 		switch {
 		case a == nil:
 			dead = append(dead, in.reject(m, err))
@@ -228,6 +233,29 @@ func (in *Ingest) Handle(ctx context.Context, batch []Message) {
 		return
 	}
 	in.settle(ctx, work, err)
+}
+
+// admission is what admit says.
+type admission struct {
+	*arrival
+	err error
+}
+
+// admitAll admits on all processors what is an alert.
+func (in *Ingest) admitAll(batch []Message) []admission {
+	all := make([]admission, len(batch))
+	var each errgroup.Group
+	each.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range batch {
+		if !alert.IsLossSubject(m.Subject()) {
+			each.Go(func() error {
+				all[i].arrival, all[i].err = in.admit(m)
+				return nil
+			})
+		}
+	}
+	_ = each.Wait() // nothing that one alert is told stops the others
+	return all
 }
 
 // admit checks a message and binds what it names. Without an arrival the error is

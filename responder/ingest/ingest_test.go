@@ -195,16 +195,15 @@ func TestOneEffect(t *testing.T) {
 // What a playbook knows: the open incident, and what was done to its target.
 func TestInput(t *testing.T) {
 	t.Parallel()
-	var inputs []playbook.Input
+	var inputs [4]playbook.Input // the alerts of a batch are decided about at once
 	b := setup(t, func(o *ingest.Options) {
 		o.Playbooks = answers(func(in playbook.Input) []playbook.Decision {
-			inputs = append(inputs, in)
+			inputs[in.Alert.Riposte.Seq-1] = in
 			return propose(killOwn)(in)
 		})
 	})
 	b.handle(deliver(t, anAlert(1, inPod)), deliver(t, anAlert(2, inPod)))
 	b.handle(deliver(t, anAlert(3, inPod)), deliver(t, anAlert(4, inPod, ofNode("n2"))))
-	require.Len(t, inputs, 4)
 	id := b.texts("SELECT id::text FROM incidents WHERE key = 'owner/shop/ReplicaSet/web'")[0]
 	for i, in := range inputs[:3] {
 		require.Equal(t, playbook.Bound, in.Binding)

@@ -5,9 +5,11 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -226,6 +228,7 @@ func BenchmarkIngest(b *testing.B) {
 				}
 				<-slots
 			}
+			report := storetest.Cost(b)
 			b.ResetTimer()
 			stop := l.run(ingest.Batch[*bus.Message](l.in))
 			for len(packets) > 0 {
@@ -245,6 +248,7 @@ func BenchmarkIngest(b *testing.B) {
 			b.StopTimer()
 			stop()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "alerts/s")
+			report(b.N)
 		})
 	}
 }
@@ -258,19 +262,24 @@ func (l *line) agent() *agentbus.Conn {
 	return c
 }
 
-// BenchmarkHandle measures the database's part alone, in full batches.
+// BenchmarkHandle measures the database's part alone. What a transaction costs beside
+// its alerts shows in the small batches.
 func BenchmarkHandle(b *testing.B) {
-	bench := setup(b, func(o *ingest.Options) { o.Guard = always(guard.Watch) })
-	var all []*delivery
-	for _, a := range alerts(1, uint64(b.N)) {
-		all = append(all, deliver(b, a))
+	for _, size := range []int{1, 16, bus.MaxBatch} {
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
+			bench := setup(b, func(o *ingest.Options) { o.Guard = always(guard.Watch) })
+			var all []*delivery
+			for _, a := range alerts(1, uint64(b.N)) {
+				all = append(all, deliver(b, a))
+			}
+			report := storetest.Cost(b)
+			b.ResetTimer()
+			for batch := range slices.Chunk(all, size) {
+				bench.handle(batch...)
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "alerts/s")
+			report(b.N)
+		})
 	}
-	b.ResetTimer()
-	for len(all) > 0 {
-		n := min(len(all), bus.MaxBatch)
-		bench.handle(all[:n]...)
-		all = all[n:]
-	}
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "alerts/s")
 }

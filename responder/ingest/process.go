@@ -3,10 +3,12 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"riposte/responder/action"
 	"riposte/responder/guard"
@@ -26,18 +28,12 @@ const (
 
 // process makes alerts durable with all that follows from them, or none of them.
 func (in *Ingest) process(ctx context.Context, work []*arrival) error {
-	fresh, err := in.unseen(ctx, work)
-	if err != nil || len(fresh) == 0 {
+	drafts, err := in.draft(ctx, work)
+	if err != nil || len(drafts) == 0 {
 		return err
 	}
-	drafts, err := in.draft(ctx, fresh)
-	if err != nil {
+	if err := in.decideAll(ctx, drafts); err != nil {
 		return err
-	}
-	for i := range drafts {
-		if err := in.decide(ctx, &drafts[i]); err != nil {
-			return err
-		}
 	}
 	for attempt := 1; ; attempt++ {
 		err = in.write(ctx, drafts)
@@ -50,31 +46,6 @@ func (in *Ingest) process(ctx context.Context, work []*arrival) error {
 			return err
 		}
 	}
-}
-
-// unseen leaves out what is stored already and what is twice in the batch.
-func (in *Ingest) unseen(ctx context.Context, work []*arrival) ([]*arrival, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
-	origins := make([]store.Origin, len(work))
-	for i, a := range work {
-		origins[i] = a.origin
-	}
-	seen, err := in.Store.Seen(ctx, origins)
-	if err != nil {
-		return nil, err
-	}
-	var fresh []*arrival
-	for _, a := range work {
-		if seen[a.origin] {
-			in.counts.duplicates.Add(1)
-			in.Observer.Left(Duplicate, a.alert.Priority.Token())
-			continue
-		}
-		seen[a.origin] = true
-		fresh = append(fresh, a)
-	}
-	return fresh, nil
 }
 
 // draft is one alert with all that will be written about it.
@@ -136,6 +107,17 @@ func past(history map[string][]store.Past, objects []string) []playbook.Past {
 		merged = append(merged, playbook.Past{Type: p.Type, State: p.State, Playbook: p.Playbook, At: p.At})
 	}
 	return merged
+}
+
+// decideAll decides on all processors: no alert's decision depends on another's of
+// its batch.
+func (in *Ingest) decideAll(ctx context.Context, drafts []draft) error {
+	each, ctx := errgroup.WithContext(ctx)
+	each.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range drafts {
+		each.Go(func() error { return in.decide(ctx, &drafts[i]) })
+	}
+	return each.Wait()
 }
 
 // decide asks the playbooks and the guard. A panic there is this alert's fault,

@@ -116,12 +116,10 @@ func TestJoiningProlongs(t *testing.T) {
 func TestABatchProlongsOnce(t *testing.T) {
 	t.Parallel()
 	ttls := []string{"10m", "1h", "30m", "50m"}
-	i := 0
 	b := setup(t, func(o *ingest.Options) {
 		o.Actions = actions{"do_it": "container"}
 		o.Playbooks = answers(func(in playbook.Input) []playbook.Decision {
-			p := playbook.Proposal{Type: "do_it", Reason: "a shell", Target: killOwn.Target, TTL: ttls[i]}
-			i++
+			p := playbook.Proposal{Type: "do_it", Reason: "a shell", Target: killOwn.Target, TTL: ttls[in.Alert.Riposte.Seq-1]}
 			return propose(p)(in)
 		})
 	})

@@ -9,5 +9,14 @@ var (
 	IncidentsQuery = incidentsQuery
 )
 
-// ForValues is how they are run.
+// What is asked for each batch of alerts.
+const (
+	AroundInbox     = aroundInbox
+	AroundIncidents = aroundIncidents
+	AroundActions   = aroundActions
+	AroundNodes     = aroundNodes
+	AroundObjects   = aroundObjects
+)
+
+// ForValues is how the questions of people are run.
 const ForValues = forValues

@@ -71,7 +71,8 @@ func (tx Tx) Survey(ctx context.Context, clusters, playbooks []string, span time
 	for _, key := range lockKeys(clusters) {
 		batch.Queue("SELECT pg_advisory_xact_lock($1)", key)
 	}
-	batch.Queue(selectModes+" WHERE playbook = ANY($1)", playbooks).Query(func(rows pgx.Rows) (err error) {
+	// The array stands in a SELECT of its own, so that one plan is kept, as in aroundInbox.
+	batch.Queue(selectModes+" WHERE playbook = ANY((SELECT $1::text[])::text[])", playbooks).Query(func(rows pgx.Rows) (err error) {
 		s.Modes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ModeRow])
 		return err
 	})

@@ -46,28 +46,6 @@ type Joined struct {
 	Opened, Reopened bool
 }
 
-// OpenIncidents finds the incidents that alerts of these keys would join: those
-// whose last alert is not older than idle.
-func (s *Store) OpenIncidents(ctx context.Context, keys []IncidentKey, idle time.Time) (map[IncidentKey]OpenIncident, error) {
-	clusters, names := splitKeys(keys)
-	rows, err := s.pool.Query(ctx, `SELECT cluster, key, id::text, alerts, priority, first_at FROM incidents
-		WHERE joinable AND last_at >= $3 AND (cluster, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))`, clusters, names, idle)
-	if err != nil {
-		return nil, fmt.Errorf("read open incidents: %w", err)
-	}
-	open := map[IncidentKey]OpenIncident{}
-	var k IncidentKey
-	var i OpenIncident
-	_, err = pgx.ForEachRow(rows, []any{&k.Cluster, &k.Key, &i.ID, &i.Alerts, &i.Priority, &i.FirstAt}, func() error {
-		open[k] = i
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read open incidents: %w", err)
-	}
-	return open, nil
-}
-
 // JoinIncidents adds alerts to their incidents, one Join for each key. An
 // incident whose last alert is older than idle takes no more, and another is
 // opened in its place. What it opens or opens again has no history yet: that is

@@ -60,18 +60,6 @@ type NewDecision struct {
 	Count  int64
 }
 
-// Seen says which origins are in the inbox already.
-func (s *Store) Seen(ctx context.Context, origins []Origin) (map[Origin]bool, error) {
-	c := columnsOf(origins)
-	rows, err := s.pool.Query(ctx, `SELECT cluster, node, boot_id::text, seq FROM inbox
-		WHERE (cluster, node, boot_id, seq) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]::uuid[], $4::bigint[]))`,
-		c.cluster, c.node, c.boot, c.seq)
-	if err != nil {
-		return nil, fmt.Errorf("look into the inbox: %w", err)
-	}
-	return collectOrigins(rows, "look into the inbox")
-}
-
 // Arrive writes the inbox and returns the origins that were new. A concurrent
 // transaction with the same origin is waited for.
 func (tx Tx) Arrive(ctx context.Context, arrivals []Arrival) (map[Origin]bool, error) {
@@ -93,7 +81,11 @@ func (tx Tx) Arrive(ctx context.Context, arrivals []Arrival) (map[Origin]bool, e
 	if err != nil {
 		return nil, fmt.Errorf("write the inbox: %w", err)
 	}
-	return collectOrigins(rows, "write the inbox")
+	found := map[Origin]bool{}
+	if err := eachOrigin(rows, func(o Origin) { found[o] = true }); err != nil {
+		return nil, fmt.Errorf("write the inbox: %w", err)
+	}
+	return found, nil
 }
 
 // AddAlerts stores alerts whose incidents exist and returns the ids of their rows,
@@ -221,17 +213,14 @@ func columnsOf(origins []Origin) (c originColumns) {
 	return c
 }
 
-func collectOrigins(rows pgx.Rows, what string) (map[Origin]bool, error) {
-	found := map[Origin]bool{}
+// eachOrigin reads what originColumns selects.
+func eachOrigin(rows pgx.Rows, do func(Origin)) error {
 	var o Origin
 	var seq int64
 	_, err := pgx.ForEachRow(rows, []any{&o.Cluster, &o.Node, &o.BootID, &seq}, func() error {
 		o.Seq = uint64(seq)
-		found[o] = true
+		do(o)
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return found, nil
+	return err
 }

@@ -38,15 +38,15 @@ func TestIncidentsHaveAWindow(t *testing.T) {
 	require.NotEqual(t, first, join(t, s, "other", 2, t0))
 
 	at := t0.Add(110*time.Minute + time.Hour + time.Second)
-	open, err := s.OpenIncidents(t.Context(), []store.IncidentKey{{Cluster: "c", Key: "k"}}, at.Add(-time.Hour))
+	around, err := s.Surroundings(t.Context(), store.Around{Keys: []store.IncidentKey{{Cluster: "c", Key: "k"}}, Idle: at.Add(-time.Hour)})
 	require.NoError(t, err)
-	require.Empty(t, open, "its window is over")
+	require.Empty(t, around.Open, "its window is over")
 	second := join(t, s, "k", 5, at)
 	require.NotEqual(t, first, second)
-	open, err = s.OpenIncidents(t.Context(), []store.IncidentKey{{Cluster: "c", Key: "k"}, {Cluster: "d", Key: "k"}}, at.Add(-time.Hour))
+	around, err = s.Surroundings(t.Context(), store.Around{Keys: []store.IncidentKey{{Cluster: "c", Key: "k"}, {Cluster: "d", Key: "k"}}, Idle: at.Add(-time.Hour)})
 	require.NoError(t, err)
-	require.Len(t, open, 1)
-	require.Equal(t, second, open[store.IncidentKey{Cluster: "c", Key: "k"}].ID)
+	require.Len(t, around.Open, 1)
+	require.Equal(t, second, around.Open[store.IncidentKey{Cluster: "c", Key: "k"}].ID)
 
 	var got string
 	require.NoError(t, s.Pool().QueryRow(t.Context(), "SELECT state || ' ' || joinable || ' ' || alerts || ' ' || priority FROM incidents WHERE id = $1::text::uuid", first).Scan(&got))
@@ -74,9 +74,9 @@ func TestInbox(t *testing.T) {
 	}
 	require.Equal(t, map[store.Origin]bool{origin(1): true, origin(2): true}, arrive(now.Add(-time.Hour), 2, 1))
 	require.Equal(t, map[store.Origin]bool{origin(3): true}, arrive(now, 3, 2, 3))
-	seen, err := s.Seen(t.Context(), []store.Origin{origin(1), origin(9), {Cluster: "x", Node: "n", BootID: boot, Seq: 1}})
+	around, err := s.Surroundings(t.Context(), store.Around{Origins: []store.Origin{origin(1), origin(9), {Cluster: "x", Node: "n", BootID: boot, Seq: 1}}})
 	require.NoError(t, err)
-	require.Equal(t, map[store.Origin]bool{origin(1): true}, seen)
+	require.Equal(t, map[store.Origin]bool{origin(1): true}, around.Seen)
 
 	n, err := s.PruneInbox(t.Context(), now.Add(-time.Minute))
 	require.NoError(t, err)
@@ -123,8 +123,9 @@ func TestPlanAndHistory(t *testing.T) {
 	plan()
 	require.Empty(t, fates)
 
-	history, err := s.History(t.Context(), []string{"object z", "object y", "object z", "object v", ""}, 1)
+	around, err := s.Surroundings(t.Context(), store.Around{Objects: []string{"object z", "object y", "object z", "object v", ""}, Actions: 1})
 	require.NoError(t, err)
+	history := around.OfObject
 	require.Len(t, history, 2)
 	require.Equal(t, []store.Past{{Type: "kill", State: "refused", Playbook: "pb\uFFFD", At: time.Unix(0, d.PlannedNS).UTC()}}, history["object z"])
 	require.Len(t, history["object y"], 1)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -85,4 +86,29 @@ func TestMonths(t *testing.T) {
 	gone, err = s.RetireAlerts(t.Context(), time.Now().AddDate(0, 0, -90))
 	require.NoError(t, err)
 	require.Empty(t, gone)
+}
+
+// What is long is compressed by lz4, in months that are made later too.
+func TestLongTextsAreCompressed(t *testing.T) {
+	s := storetest.New(t)
+	_, err := s.Pool().Exec(t.Context(), "SELECT record_month(parent, '2031-02-01') FROM unnest(ARRAY['alerts', 'decisions']) AS parent")
+	require.NoError(t, err)
+	long := strings.Repeat("a long command line ", 1000)
+	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error {
+		for _, at := range []time.Time{time.Now(), time.Date(2031, 2, 3, 0, 0, 0, 0, time.UTC)} {
+			ids, err := tx.AddAlerts(t.Context(), []store.NewAlert{{ID: idAt(at), IncidentID: newID(), Binding: "none", Body: long, Fingerprint: []byte("f"), Count: 1}})
+			if err != nil {
+				return err
+			}
+			if _, err := tx.AddDecisions(t.Context(), []store.NewDecision{{ID: newID(), AlertID: ids[0], State: "decided", Input: long, Digest: []byte("d"), Count: 1}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var alerts, decisions int
+	require.NoError(t, s.Pool().QueryRow(t.Context(), `SELECT (SELECT count(*) FROM alerts WHERE pg_column_compression(body) = 'lz4'),
+		(SELECT count(*) FROM decisions WHERE pg_column_compression(input) = 'lz4')`).Scan(&alerts, &decisions))
+	require.Equal(t, 2, alerts)
+	require.Equal(t, 2, decisions)
 }

@@ -32,8 +32,9 @@ type NewAction struct {
 	// its node ends it after a lease, unless that is renewed.
 	TTLNS  int64
 	Leased bool
-	// Labels are those of the alert's pod.
-	Labels map[string]string
+	// Labels are those of the alert's pod, Namespace whose readers may see the action.
+	Labels    map[string]string
+	Namespace string
 }
 
 // Planned is what became of a NewAction.
@@ -45,12 +46,6 @@ type Planned struct {
 	Superseded string
 	// Prolonged says that the effect of Joined lasts longer because of this one.
 	Prolonged *Prolonged
-}
-
-// Past is an earlier action on an object.
-type Past struct {
-	Type, State, Playbook string
-	At                    time.Time
 }
 
 // live says that an action holds its effect key; the unique index actions_effect has
@@ -131,7 +126,7 @@ func (tx Tx) supersede(ctx context.Context, actions []NewAction) (map[string]str
 		return nil, nil
 	}
 	return tx.pairs(ctx, "supersede waiting actions", `UPDATE actions SET state = 'cancelled', note = 'another decision on the same effect needs no approval'
-		WHERE effect_key = ANY($1) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
+		WHERE effect_key = ANY((SELECT $1::text[])::text[]) AND state = 'waiting' RETURNING effect_key, id::text`, effects)
 }
 
 // insertActions returns the ids of those that were stored.
@@ -140,10 +135,10 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 		return column(actions, func(a *NewAction) string { return Text(f(a)) })
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, params, object, effect_key, playbook, revision,
-			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns, incident_id, labels)
+			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns, incident_id, labels, namespace)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[]::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]::jsonb[],
 			$8::text[]::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-			$18::bigint[], $19::bigint[], $20::bigint[], $21::text[]::uuid[], $22::jsonb[])
+			$18::bigint[], $19::bigint[], $20::bigint[], $21::text[]::uuid[], $22::jsonb[], $23::text[])
 		ON CONFLICT (effect_key) WHERE `+live+` DO NOTHING RETURNING id::text`,
 		text(func(a *NewAction) string { return a.ID }), text(func(a *NewAction) string { return a.DecisionID }),
 		text(func(a *NewAction) string { return a.AlertID }), text(func(a *NewAction) string { return a.Cluster }),
@@ -160,7 +155,8 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 				return nil
 			}
 			return &a.IncidentID
-		}), column(actions, func(a *NewAction) []byte { return labelsJSON(a.Labels) }))
+		}), column(actions, func(a *NewAction) []byte { return labelsJSON(a.Labels) }),
+		text(func(a *NewAction) string { return a.Namespace }))
 	if err != nil {
 		return nil, fmt.Errorf("store actions: %w", err)
 	}
@@ -182,7 +178,7 @@ func (tx Tx) holders(ctx context.Context, effects []string) (map[string]string, 
 	if len(effects) == 0 {
 		return nil, nil
 	}
-	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY($1) AND `+live, effects)
+	return tx.pairs(ctx, "find the actions to join", `SELECT effect_key, id::text FROM actions WHERE effect_key = ANY((SELECT $1::text[])::text[]) AND `+live, effects)
 }
 
 func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[string]string, error) {
@@ -200,31 +196,6 @@ func (tx Tx) pairs(ctx context.Context, what, sql string, args ...any) (map[stri
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return found, nil
-}
-
-// History finds the latest actions on each object, newest first. An object may
-// be named more than once.
-func (s *Store) History(ctx context.Context, objects []string, each int) (map[string][]Past, error) {
-	rows, err := s.pool.Query(ctx, `SELECT o.object, a.type, a.state, a.playbook, a.planned_ns FROM (SELECT DISTINCT unnest($1::text[])) AS o (object)
-		CROSS JOIN LATERAL (SELECT id, type, state, playbook, planned_ns FROM actions
-			WHERE actions.object = o.object AND actions.object <> '' ORDER BY planned_ns DESC, id DESC LIMIT $2) AS a
-		ORDER BY a.planned_ns DESC, a.id DESC`, objects, each)
-	if err != nil {
-		return nil, fmt.Errorf("read earlier actions: %w", err)
-	}
-	history := map[string][]Past{}
-	var object string
-	var p Past
-	var ns int64
-	_, err = pgx.ForEachRow(rows, []any{&object, &p.Type, &p.State, &p.Playbook, &ns}, func() error {
-		p.At = time.Unix(0, ns).UTC()
-		history[object] = append(history[object], p)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read earlier actions: %w", err)
-	}
-	return history, nil
 }
 
 // jsonText makes JSON fit for jsonb, which takes no NUL, not even escaped.

@@ -24,7 +24,7 @@ const prolongSQL = `UPDATE actions a SET
 		ttl_ns = CASE WHEN a.state = 'succeeded' THEN a.ttl_ns ELSE w.ttl END,
 		lift_ns = CASE WHEN a.state = 'succeeded' AND w.ttl > 0 THEN $4 + w.ttl END,
 		renew_ns = CASE WHEN a.state = 'succeeded' AND w.leased THEN $4 ELSE a.renew_ns END
-	FROM unnest($1::text[]::uuid[], $2::bigint[], $3::boolean[]) AS w (id, ttl, leased)
+	FROM unnest((SELECT $1::text[]::uuid[]), (SELECT $2::bigint[]), (SELECT $3::boolean[])) AS w (id, ttl, leased)
 	WHERE a.id = w.id AND (
 		a.state = 'succeeded' AND a.lift_ns IS NOT NULL AND a.lift_by = '' AND (a.lift_ns > $4 OR a.lift_holder = '')
 			AND (w.ttl = 0 OR $4 + w.ttl - a.lift_ns >= greatest($5, w.ttl / $6))

@@ -30,8 +30,10 @@ func TestIncidentActions(t *testing.T) {
 	act(two, "other", t0)
 
 	names := func(each int) (all []string) {
-		got, err := s.IncidentActions(t.Context(), []string{one, one}, each)
+		key := store.IncidentKey{Cluster: "c", Key: "one"}
+		around, err := s.Surroundings(t.Context(), store.Around{Keys: []store.IncidentKey{key, key}, Actions: each})
 		require.NoError(t, err)
+		got := around.OfIncident
 		for _, p := range got[one] {
 			require.Equal(t, []string{"observed", "p"}, []string{p.State, p.Playbook})
 			all = append(all, p.Type)
@@ -41,9 +43,9 @@ func TestIncidentActions(t *testing.T) {
 	}
 	require.Equal(t, []string{"third", "second", "first"}, names(20))
 	require.Equal(t, []string{"third"}, names(1))
-	got, err := s.IncidentActions(t.Context(), nil, 1)
+	around, err := s.Surroundings(t.Context(), store.Around{Actions: 1})
 	require.NoError(t, err)
-	require.Empty(t, got)
+	require.Empty(t, around.OfIncident)
 }
 
 func TestNodeIncidents(t *testing.T) {
@@ -61,8 +63,9 @@ func TestNodeIncidents(t *testing.T) {
 	add("b", "n1", 2, t0.Add(-time.Minute))
 	add("both", "n2", 3, t0.Add(-time.Minute))
 	add("both", "n1", 6, t0.Add(-20*time.Minute)) // the incident goes on, this node's part of it is over
-	got, err := s.NodeIncidents(t.Context(), []store.NodeKey{n1, n2, n1, {Cluster: "other", Node: "n1"}}, since)
+	around, err := s.Surroundings(t.Context(), store.Around{Nodes: []store.NodeKey{n1, n2, n1, {Cluster: "other", Node: "n1"}}, NodesSince: since})
 	require.NoError(t, err)
+	got := around.OnNode
 	require.Len(t, got, 2)
 	brief := func(all []store.NodeIncident) (out []string) {
 		for _, i := range all {
@@ -74,8 +77,59 @@ func TestNodeIncidents(t *testing.T) {
 	require.Equal(t, []string{"both 3 1m0s"}, brief(got[n2]))
 
 	require.NoError(t, s.ForgetNodes(t.Context(), t0.Add(-90*time.Second)))
-	got, err = s.NodeIncidents(t.Context(), []store.NodeKey{n1, n2}, time.Time{})
+	around, err = s.Surroundings(t.Context(), store.Around{Nodes: []store.NodeKey{n1, n2}})
 	require.NoError(t, err)
+	got = around.OnNode
 	require.Equal(t, []string{"b 2 1m0s"}, brief(got[n1]))
 	require.Equal(t, []string{"both 3 1m0s"}, brief(got[n2]))
+}
+
+// A new installation's tables have no statistics, and must do without while a flood
+// fills them: each question walks its index, in its order, and stops.
+func TestPlansOfTheSurroundings(t *testing.T) {
+	s := storetest.New(t)
+	text, now := []string{"a"}, time.Now()
+	for name, c := range map[string]struct {
+		sql   string
+		args  []any
+		index string
+	}{
+		"inbox":     {store.AroundInbox, []any{text, text, []string{newID()}, []int64{1}}, "inbox_pkey"},
+		"incidents": {store.AroundIncidents, []any{text, text, now}, "incidents_joinable"},
+		"actions":   {store.AroundActions, []any{text, text, now, 20}, "actions_incident"},
+		"nodes":     {store.AroundNodes, []any{text, text, now, 200}, "incident_nodes_pkey"},
+		"objects":   {store.AroundObjects, []any{text, 20}, "actions_object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var used []string
+			planOf(t, s, c.sql, c.args).walk(func(n node) {
+				require.NotContains(t, []string{"Seq Scan", "Bitmap Heap Scan"}, n.Type, n.Relation)
+				if n.Index != "" {
+					used = append(used, n.Index)
+				}
+			})
+			require.Contains(t, used, c.index)
+		})
+	}
+}
+
+// A question that is planned anew for each batch costs more than its answer.
+func TestSurroundingsArePlannedOnce(t *testing.T) {
+	config := storetest.URL(t) + "&pool_max_conns=1" // the statements are its connection's
+	s, err := store.Open(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	q := store.Around{
+		Origins: []store.Origin{{Cluster: "c", Node: "n", BootID: newID(), Seq: 1}}, Keys: []store.IncidentKey{{Cluster: "c", Key: "k"}}, Idle: time.Now(),
+		Nodes: []store.NodeKey{{Cluster: "c", Node: "n"}}, NodesSince: time.Now(), Objects: []string{"o"}, Actions: 20,
+	}
+	for range 8 { // from the sixth on PostgreSQL may keep a plan
+		_, err := s.Surroundings(t.Context(), q)
+		require.NoError(t, err)
+	}
+	var statements, kept int
+	require.NoError(t, s.Pool().QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE generic_plans = 3) FROM pg_prepared_statements
+		WHERE statement LIKE '%(SELECT $1::text[])%' AND generic_plans + custom_plans = 8`).Scan(&statements, &kept))
+	require.Equal(t, 5, statements)
+	require.Equal(t, 5, kept)
 }

@@ -53,11 +53,17 @@ func Run(m interface{ Run() int }) int {
 // New returns a store on a fresh database, which is dropped when the test ends.
 func New(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), URL(t))
+	s := open(t, URL(t))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func open(t testing.TB, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), url)
 	if err != nil {
 		t.Fatalf("open the test's database: %v", err)
 	}
-	t.Cleanup(s.Close)
 	return s
 }
 
