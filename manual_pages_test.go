@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -246,6 +247,11 @@ func requireBenchmark(t *testing.T, b *doctest.Block, words []string) {
 		case w == "-bench":
 			pattern = words[i+1]
 		}
+	}
+	if words[1] == "build" {
+		dir := filepath.Join(doctest.Root(), words[slices.Index(words, "-C")+1])
+		require.FileExists(t, filepath.Join(dir, "go.mod"), b.Name())
+		return
 	}
 	require.Equal(t, "test", words[1], b.Name())
 	require.NotEmpty(t, packages, b.Name())

@@ -95,8 +95,13 @@ func TestAccessPage(t *testing.T) {
 	_, says, err = i.shell(t, strings.Replace(commands[2].Line, "5f8a9b0c1d2e", strings.TrimSpace(id), 1))
 	require.NoError(t, err, says)
 
-	i.write(t, "access.yaml", p.In(t, "Kubernetes", "yaml").Text)
 	first.stop(t)
+	grants := p.In(t, "An OpenID Connect issuer", "yaml").Text
+	i.here = append(i.here, "/etc/riposte/secret/", i.dir+"/")
+	i.write(t, "oidc-client-secret", strings.Repeat("s", 32))
+	i.write(t, "access.yaml", i.translate(p.In(t, "At the console", "yaml").Text)+grants[strings.Index(grants, "grants:"):])
+	i.respond(t, "riposte responder --access-file access.yaml"+i.flags()).stop(t)
+	i.write(t, "access.yaml", p.In(t, "Kubernetes", "yaml").Text)
 	i.respond(t, "riposte responder --access-file access.yaml"+i.flags())
 }
 
