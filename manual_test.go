@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +31,12 @@ const prelude = `
 sudo() { "$@"; }
 make() { command make -n -C "$REPOSITORY" "$@" > /dev/null; }
 `
+
+// patience bounds a block: one that hangs must not hang the rest.
+const patience = 3 * time.Minute
+
+// poll is how often a file is looked at that somebody else writes.
+const poll = 50 * time.Millisecond
 
 func newDesk(t *testing.T, here ...string) *desk {
 	t.Helper()
@@ -71,8 +79,10 @@ func (d *desk) translate(text string) string { return strings.NewReplacer(d.here
 // shell runs a script and returns what it prints.
 func (d *desk) shell(t *testing.T, script string) (stdout, stderr string, err error) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", prelude+d.translate(script))
-	c.Dir, c.Env = d.dir, d.env
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", prelude+d.translate(script))
+	c.Dir, c.Env, c.WaitDelay = d.dir, d.env, time.Second
 	var out, diag strings.Builder
 	c.Stdout, c.Stderr = &out, &diag
 	err = c.Run()

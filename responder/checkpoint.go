@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"riposte/responder/audit"
+	"riposte/responder/store"
 )
 
 // startSigner signs the record's checkpoints, if there is a key. It stops before the
@@ -74,7 +75,29 @@ func (r *Responder) retire(ctx context.Context, now time.Time) error {
 		errs = append(errs, err)
 		r.retired("audit", gone)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.prune(ctx, now))...)
+}
+
+// prune takes out ended actions and incidents that nothing kept refers to any more: they
+// stay for as long as the record does, and the alerts.
+func (r *Responder) prune(ctx context.Context, now time.Time) error {
+	if r.o.Retention == 0 || r.o.AlertRetention == 0 || r.signer == nil {
+		return nil
+	}
+	before := store.Month(now.Add(-max(r.o.Retention, r.o.AlertRetention)))
+	actions, err := r.store.PruneActions(ctx, before, r.undoable)
+	r.counts.pruned.actions.Add(uint64(actions))
+	if err != nil {
+		return err
+	}
+	incidents, err := r.store.PruneIncidents(ctx, before)
+	r.counts.pruned.incidents.Add(uint64(incidents))
+	return err
+}
+
+// prunedCounts are how many rows were taken out, by their table.
+func (r *Responder) prunedCounts() map[string]uint64 {
+	return map[string]uint64{"actions": r.counts.pruned.actions.Load(), "incidents": r.counts.pruned.incidents.Load()}
 }
 
 func (r *Responder) retired(what string, gone []string) {

@@ -51,8 +51,8 @@ func (r *Responder) sources() figures.Sources {
 		Version: r.o.Version, Ready: r.ready.works, Ingest: r.counts.ingest, Intake: r.counts.intake, Bus: r.bus.Counts, Connected: r.bus.Connected, Backlog: r.bus.Backlog,
 		Playbooks:   func() int { return len(r.playbooks.Playbooks()) },
 		Reloads:     map[string]func() sandbox.Loads{"playbooks": r.playbooks.Loads, "guard_policies": r.guard.PolicyLoads, "guard_file": r.guard.FileLoads},
-		Checkpoints: r.checkpointCounts,
-		Guard:       r.guard.Counts, Switches: r.guard.Switches, Execute: r.counts.execute, Immediate: r.counts.immediate, Webhooks: r.webhooks.Counts,
+		Checkpoints: r.checkpointCounts, Pruned: r.prunedCounts,
+		Guard: r.guard.Counts, Switches: r.guard.Switches, Execute: r.counts.execute, Immediate: r.counts.immediate, Webhooks: r.webhooks.Counts,
 		Verifications: r.api.Verifications, Events: r.api.Events,
 		Database: r.store, SilentAfter: r.o.SilentAfter, Traces: r.observers.traces.Counts,
 	}

@@ -120,7 +120,8 @@ type Options struct {
 	SilentAfter time.Duration
 	// Retention is how long the record is kept, AlertRetention how long alerts and
 	// decisions are: by whole months, 31 and 8 days at least. The record's needs a key
-	// for checkpoints. Default: 0, for ever.
+	// for checkpoints. What ended of actions and incidents is kept as long as both.
+	// Default: 0, for ever.
 	Retention, AlertRetention time.Duration
 	// StreamReplicas is on how many NATS servers the stream of alerts is kept. Default: 1.
 	StreamReplicas int

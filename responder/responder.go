@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"riposte/responder/action"
@@ -37,10 +38,12 @@ type Responder struct {
 	o         Options
 	secrets   secrets
 	playbooks *playbook.Holder
-	remote    *bundle.Remote // nil unless a bundle is fetched
-	guard     *guard.Guard
-	webhooks  *notify.Webhooks
-	signer    *audit.Signer // nil without a key
+	// undoable are the types of actions that can be lifted.
+	undoable []string
+	remote   *bundle.Remote // nil unless a bundle is fetched
+	guard    *guard.Guard
+	webhooks *notify.Webhooks
+	signer   *audit.Signer // nil without a key
 
 	// intake is nil if nobody may send alerts over HTTP.
 	intake *intake.Identities
@@ -63,6 +66,7 @@ type Responder struct {
 		ingest            map[string]figures.Counts
 		intake, immediate figures.Counts
 		execute           func() execute.Stats
+		pruned            struct{ actions, incidents atomic.Uint64 }
 	}
 
 	addr, intakeAddr, metricsAddr string
@@ -177,6 +181,11 @@ func (r *Responder) start(ctx context.Context) error {
 		return err
 	}
 	r.observers.figures = figures.New(slices.Collect(maps.Keys(actions)))
+	for kind := range actions {
+		if actions.Undoable(kind) {
+			r.undoable = append(r.undoable, kind)
+		}
+	}
 	r.ready = r.newReadiness()
 	if err := r.startGuard(ctx, actions); err != nil {
 		return err

@@ -67,7 +67,7 @@ them, which no rule sees.
   an event of its own.
 - ` + "`fsconfig` and `mount_setattr`" + ` of the new calls for mounts; where a mount comes in is seen (` + "`move_mount`" + `).
 - A call that works on names alone (` + "`rename`, `unlink`, `mkdir`, `link`, `chmod`" + ` and the like) has no
-  open file at its end: it is seen under the name that was given. See SECURITY.md.
+  open file at its end: it is seen under the name that was given. See [threat-model.md](threat-model.md).
 - Which end a socket is that was connected before the agent began, or was not used while
   32,768 others were.
 - A bind mount is seen through (the file is told by its name in the root file system too)
@@ -76,7 +76,7 @@ them, which no rule sees.
 - A path of more than 2,048 parts, or more than 95 on kernels before 6.2, is cut at its beginning
   and counted.
 - Another thread that replaces the descriptor between the call's work and its end: see
-  SECURITY.md.
+  [threat-model.md](threat-model.md).
 
 ## Losses
 

@@ -20,7 +20,7 @@ import (
 	"riposte/agent/event"
 )
 
-// TestSwappedDescriptor tries what SECURITY.md says cannot be promised: another thread
+// TestSwappedDescriptor tries what docs/threat-model.md says cannot be promised: another thread
 // puts a harmless file in the descriptor's place between the open and our look. It
 // logs how often that went well. Whatever we see must be one of the two files, and
 // nobody may be able to do it at will.

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
+	"riposte/agent/cgroupns"
 	"riposte/agent/event"
 	"riposte/agent/order"
 )
@@ -48,7 +46,9 @@ type Options struct {
 // Handler carries out orders.
 type Handler struct {
 	opt Options
-	// own is the agent's own cgroup, as a path below the root.
+	// view is from where /proc tells paths of cgroups, own the agent's own cgroup, as a
+	// path below the root.
+	view   cgroupns.View
 	own    string
 	keep   keeper
 	holds  *holds
@@ -78,7 +78,11 @@ func Open(opt Options) (*Handler, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	own, err := cgroupOf("/proc/self/cgroup")
+	view, err := cgroupns.Look(opt.CgroupRoot)
+	if err != nil {
+		return nil, err
+	}
+	own, err := cgroupOf(view, "self")
 	if err != nil {
 		return nil, fmt.Errorf("find the agent's own cgroup: %w", err)
 	}
@@ -86,7 +90,7 @@ func Open(opt Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{opt: opt, own: own, ledger: l, running: map[string]chan struct{}{}}
+	h := &Handler{opt: opt, view: view, own: own, ledger: l, running: map[string]chan struct{}{}}
 	h.keep = keeper{opt: &h.opt, counts: &h.counts}
 	h.keep.load()
 	if h.holds, err = openHolds(opt.Dir, opt.Log); err != nil {
@@ -98,20 +102,6 @@ func Open(opt Options) (*Handler, error) {
 // Close closes the ledger. No Handle may run any more. What is held stays held, for
 // the next run or until its lease ends.
 func (h *Handler) Close() error { return h.ledger.close() }
-
-// cgroupOf reads a process's path in the cgroup v2 tree from its file in /proc.
-func cgroupOf(file string) (string, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	for text := range strings.Lines(string(b)) {
-		if p, ok := strings.CutPrefix(strings.TrimSuffix(text, "\n"), "0::"); ok {
-			return path.Clean(p), nil
-		}
-	}
-	return "", fmt.Errorf("%s has no line for cgroup v2 (0::…)", file)
-}
 
 // Answer is Handle for a bus: it returns the receipt's JSON, or nil where there
 // is no receipt to give.

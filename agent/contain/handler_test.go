@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"riposte/agent/cgroupns/cgroupnstest"
 	"riposte/agent/contain"
 	"riposte/agent/event"
 	"riposte/agent/order"
@@ -60,7 +61,7 @@ type sandbox struct {
 // newSandbox makes a cgroup below the test's own one with n sleeping processes.
 func newSandbox(t testing.TB, id string, n int) *sandbox {
 	t.Helper()
-	top := filepath.Join(root(t), fmt.Sprintf("riposte-contain-test-%d", os.Getpid()))
+	top := filepath.Join(cgroupnstest.Top(root(t)), fmt.Sprintf("riposte-contain-test-%d", os.Getpid()))
 	require.NoError(t, os.MkdirAll(top, 0o755))
 	dir, err := os.MkdirTemp(top, "")
 	require.NoError(t, err)

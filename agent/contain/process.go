@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"riposte/agent/cgroupns"
 	"riposte/agent/order"
 )
 
@@ -95,7 +96,7 @@ func (h *Handler) killProcess(ctx context.Context, o order.Order, r *order.Recei
 // mayKill demands that the process is in a container and that this one may be
 // touched: the kubelet, the container runtime, the bus and the database are in none.
 func (h *Handler) mayKill(t order.Target) error {
-	below, err := cgroupOf("/proc/" + strconv.Itoa(int(t.PID)) + "/cgroup")
+	below, err := cgroupOf(h.view, strconv.Itoa(int(t.PID)))
 	if err != nil {
 		if ignoreGone(err) == nil {
 			return gone("the process no longer exists")
@@ -116,6 +117,20 @@ func (h *Handler) mayKill(t order.Target) error {
 		return refused(why)
 	}
 	return nil
+}
+
+// cgroupOf is the path of a process's cgroup below the tree's root.
+func cgroupOf(v cgroupns.View, process string) (string, error) {
+	file := "/proc/" + process + "/cgroup"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	shown, ok := cgroupns.Shown(string(b))
+	if !ok {
+		return "", fmt.Errorf("%s has no line for cgroup v2 (0::…)", file)
+	}
+	return v.Path(shown), nil
 }
 
 func (h *Handler) seenEnded(ctx context.Context, o order.Order) bool {

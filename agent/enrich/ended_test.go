@@ -18,7 +18,7 @@ import (
 func TestASnapshotHasNoZombies(t *testing.T) {
 	c := exec.Command("true")
 	require.NoError(t, c.Start())
-	files := &procFiles{"/proc"}
+	files := &procFiles{root: "/proc"}
 	pid := int32(c.Process.Pid)
 	require.Eventually(t, func() bool {
 		st, ok := parseStat(files.read(pid, "stat"))

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"riposte/agent/cgroupns"
 	"riposte/agent/event"
 )
 
@@ -16,7 +17,11 @@ const argsMax = 4096
 
 // procFiles reads what /proc says about processes. Any of them may end meanwhile, so
 // whatever cannot be read is left empty.
-type procFiles struct{ root string }
+type procFiles struct {
+	root string
+	// view is from where paths of cgroups are told.
+	view cgroupns.View
+}
 
 func (f *procFiles) file(pid int32, name string) string {
 	return filepath.Join(f.root, strconv.Itoa(int(pid)), name)
@@ -58,12 +63,8 @@ func (f *procFiles) parent(pid int32) (int32, bool) {
 
 // cgroup is the path in the cgroup v2 hierarchy.
 func (f *procFiles) cgroup(pid int32) (string, bool) {
-	for line := range strings.Lines(f.read(pid, "cgroup")) {
-		if path, ok := strings.CutPrefix(line, "0::"); ok {
-			return strings.TrimSuffix(strings.TrimSuffix(path, "\n"), " (deleted)"), true
-		}
-	}
-	return "", false
+	shown, ok := cgroupns.Shown(f.read(pid, "cgroup"))
+	return f.view.Path(shown), ok
 }
 
 // process is all that /proc knows of a process; its cgroup id is not known here.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"riposte/agent/cgroupns"
 	"riposte/agent/enrich/user"
 	"riposte/agent/event"
 )
@@ -188,7 +189,11 @@ func New(o Options) (*Table, error) {
 		}
 		t.o.CgroupRoot = root
 	}
-	t.files = &procFiles{o.Proc}
+	view, err := cgroupns.Look(t.o.CgroupRoot)
+	if err != nil {
+		t.log.Warn("containers of processes that run already may not be found", "error", err)
+	}
+	t.files = &procFiles{o.Proc, view}
 	t.legacy = t.files.hasLegacy()
 	t.controllers = offered(t.o.CgroupRoot)
 	t.cgroups = newCgroups(&cgroupFS{root: t.o.CgroupRoot, proc: t.files}, nil)

@@ -92,10 +92,10 @@ func extend(ctx context.Context, tx store.Tx, cluster string, entries []Entry) e
 }
 
 const insert = `INSERT INTO audit (cluster, month, seq, at, kind, actor, result, alert_id, incident_id, action_id, action_type, playbook, revision,
-		rule, node, target_kind, target_namespace, target_name, target_uid, labels, note, note_salt, params, params_salt, reason, reason_salt, body, prev, hash)
+		rule, node, target_kind, target_namespace, target_name, target_uid, labels, note, note_salt, params, params_salt, reason, reason_salt, body, prev, hash, namespace)
 	SELECT $1, $2, * FROM unnest($3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::uuid[], $11::text[],
 		$12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::text[], $22::bytea[],
-		$23::text[], $24::bytea[], $25::text[], $26::bytea[], $27::bytea[], $28::bytea[], $29::bytea[])`
+		$23::text[], $24::bytea[], $25::text[], $26::bytea[], $27::bytea[], $28::bytea[], $29::bytea[], $30::text[])`
 
 // head is where a chain goes on: the last entry's number and hash, and when the
 // next ones are written.
@@ -143,7 +143,7 @@ func (h *head) extend(cluster string, all []writing) []any {
 	for i := range Sealed {
 		args = append(args, text(func(w *writing) string { return w.seals[i].Value }), column(all, func(w *writing) []byte { return w.seals[i].Salt }))
 	}
-	return append(args, column(all, func(w *writing) []byte { return w.body }), prev, hash)
+	return append(args, column(all, func(w *writing) []byte { return w.body }), prev, hash, column(all, func(w *writing) string { return w.Namespace }))
 }
 
 // labelsJSON is nil, for NULL, where there are none.

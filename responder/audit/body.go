@@ -41,6 +41,7 @@ func (w *writing) encode(b []byte) []byte {
 	o.number("at_ns", w.At.UnixNano())
 	o.text("cluster", w.Cluster)
 	o.text("kind", string(w.Kind))
+	o.text("namespace", w.Namespace)
 	o.key("result")
 	o.b = appendString(o.b, w.Result)
 	o.number("schema", Schema)

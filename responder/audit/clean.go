@@ -45,7 +45,7 @@ func (e Entry) clean() (Entry, error) {
 		e.Why.Playbook, e.Why.Revision = name[len(playbookActor):], of
 	}
 	for _, s := range []*string{
-		&e.Actor, &e.Result, &e.Why.Rule, &e.Why.Playbook, &e.Why.Revision, &e.What.Type, &e.What.UID, &e.What.Kind, &e.What.Namespace, &e.What.Name, &e.What.Node,
+		&e.Actor, &e.Namespace, &e.Result, &e.Why.Rule, &e.Why.Playbook, &e.Why.Revision, &e.What.Type, &e.What.UID, &e.What.Kind, &e.What.Namespace, &e.What.Name, &e.What.Node,
 	} {
 		*s = plain(*s)
 	}

@@ -22,7 +22,10 @@ const (
 type Entry struct {
 	// Cluster chooses the chain.
 	Cluster string
-	Kind    Kind
+	// Namespace is whose readers may see the entry: that of the alert and the action it is
+	// about. Empty: only who may see every namespace of the cluster.
+	Namespace string
+	Kind      Kind
 	// At is when it happened; zero means now.
 	At time.Time
 	// Actor is who did it: see Playbook, User and System.

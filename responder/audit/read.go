@@ -15,9 +15,9 @@ import (
 
 // selectRows are a row's columns in the order in which readRow wants them.
 const selectRows = `SELECT cluster, seq, month, at, kind, actor, result, alert_id, incident_id, action_id, action_type, playbook, revision, rule, node,
-	target_kind, target_namespace, target_name, target_uid, labels, note_salt, note, params_salt, params, reason_salt, reason, body, prev, hash FROM audit`
+	target_kind, target_namespace, target_name, target_uid, labels, note_salt, note, params_salt, params, reason_salt, reason, body, prev, hash, namespace FROM audit`
 
-const rowColumns = 29
+const rowColumns = 30
 
 // batchBytes bounds a batch of long rows.
 const batchBytes = 1 << 20
@@ -109,6 +109,7 @@ func cutRows(raw []byte, ends []int) ([]Row, error) {
 			r.Seals[s] = Seal{Salt: bytes(20 + 2*s), Value: column(21 + 2*s)}
 		}
 		r.Body, r.Prev, r.Hash = bytes(26), bytes(27), bytes(28)
+		r.Namespace = column(29)
 	}
 	return rows, nil
 }

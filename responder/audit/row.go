@@ -21,7 +21,8 @@ type Row struct {
 	At    time.Time
 	Kind  string
 	Actor string
-	// Result and what follows are the columns of the same names.
+	// Namespace, Result and what follows are the columns of the same names.
+	Namespace                                          string
 	Result                                             string
 	AlertID, IncidentID, ActionID                      string
 	ActionType, Playbook, Revision, Rule, Node         string
@@ -63,6 +64,7 @@ func (r *Row) column(b *said) string {
 	for _, c := range [...]struct{ name, row, body string }{
 		{"kind", r.Kind, b.kind},
 		{"actor", r.Actor, b.actor},
+		{"namespace", r.Namespace, b.seen},
 		{"result", r.Result, b.result},
 		{"alert_id", r.AlertID, b.alertID},
 		{"incident_id", r.IncidentID, b.incidentID},

@@ -9,7 +9,7 @@ import (
 // said is what a body says, as far as somebody compares it.
 type said struct {
 	schema                                 int64
-	actor, cluster, kind, result           string
+	actor, cluster, kind, seen, result     string
 	atNS, writtenNS                        int64
 	alertID, incidentID, actionID          string
 	actionType, playbook, revision, rule   string
@@ -71,6 +71,8 @@ func (s *said) top(c *cursor) error {
 			err = c.text(&s.cluster)
 		case "kind":
 			err = c.text(&s.kind)
+		case "namespace":
+			err = c.text(&s.seen)
 		case "result":
 			err = c.text(&s.result)
 		case "schema":

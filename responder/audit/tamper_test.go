@@ -116,6 +116,7 @@ var tamperings = map[string]func(db exec1, n, entries int64) int64{
 	"column target_name": column(`target_name = 'other'`),
 	"column namespace":   column(`target_namespace = 'other'`),
 	"column target_uid":  column(`target_uid = 'other'`),
+	"column seen":        column(`namespace = 'another'`),
 	"column labels":      column(`labels = labels || '{"app": "y"}'`),
 	"column note":        column(`note = 'something else'`),
 	"a reason's salt":    column(`reason_salt = set_byte(reason_salt, 3, 255 - get_byte(reason_salt, 3))`),

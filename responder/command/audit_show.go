@@ -146,7 +146,7 @@ func (t *storyText) action(a api.StoryAction) {
 	if g := a.Guard; g != nil {
 		t.field(1, "guard", string(g.Effect))
 		for _, c := range g.Counted {
-			t.say(2, "counts once for %s in the budget of the %s %s, since %s", c.Subject, c.Scope, c.Name, utc(c.At))
+			t.say(2, "counts once for %s in the budget of the %s, since %s", c.Subject, strings.TrimSpace(c.Scope+" "+c.Name), utc(c.At))
 		}
 	}
 	if q := a.Approval; q != nil {

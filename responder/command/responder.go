@@ -98,7 +98,7 @@ RIPOSTE_NATS_KEY. The flag wins.`,
 	f.StringVar(&o.IntakeClientCA, "intake-client-ca", "", "authority of the senders' client certificates (PEM)")
 	f.DurationVar(&o.IncidentWindow, "incident-window", time.Hour, "how long an incident waits for its next alert")
 	f.DurationVar(&o.SilentAfter, "silent-after", time.Minute, "how long an agent may say nothing before that is an incident")
-	f.DurationVar(&o.Retention, "retention", 400*24*time.Hour, "how long the record is kept, by whole months; 0 for ever")
+	f.DurationVar(&o.Retention, "retention", 400*24*time.Hour, "how long the record is kept, and ended actions and incidents with it, by whole months; 0 for ever")
 	f.DurationVar(&o.AlertRetention, "alert-retention", 90*24*time.Hour, "how long alerts and decisions are kept, by whole months; 0 for ever")
 	f.IntVar(&o.StreamReplicas, "stream-replicas", 1, "on how many NATS servers the stream of alerts is kept")
 	f.StringVar(&level, "log-level", "info", "what the responder says about itself: debug, info, warn or error")

@@ -21,9 +21,9 @@ var ErrNotCancellable = errors.New("there is nothing to cancel")
 // what is cancelled is never carried out. The id is a whole one.
 func Cancel(ctx context.Context, s *store.Store, id, actor, reason string) error {
 	return s.InTx(ctx, func(tx store.Tx) error {
-		var state, cluster, kind, object, alertID string
-		err := tx.QueryRow(ctx, `SELECT state, cluster, type, object, alert_id::text FROM actions WHERE id = $1::text::uuid FOR UPDATE`, id).
-			Scan(&state, &cluster, &kind, &object, &alertID)
+		var state, cluster, namespace, kind, object, alertID string
+		err := tx.QueryRow(ctx, `SELECT state, cluster, namespace, type, object, alert_id::text FROM actions WHERE id = $1::text::uuid FOR UPDATE`, id).
+			Scan(&state, &cluster, &namespace, &kind, &object, &alertID)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 			return store.ErrNotFound
@@ -39,7 +39,7 @@ func Cancel(ctx context.Context, s *store.Store, id, actor, reason string) error
 			return fmt.Errorf("cancel action %s: %w", id, err)
 		}
 		return audit.Append(ctx, tx, audit.Entry{
-			Cluster: cluster, Kind: audit.ActionResult, Actor: actor, Result: "cancelled", Note: note,
+			Cluster: cluster, Namespace: namespace, Kind: audit.ActionResult, Actor: actor, Result: "cancelled", Note: note,
 			Why: audit.Why{AlertID: alertID, Reason: reason}, What: audit.What{ActionID: id, Type: kind, Object: object},
 		})
 	})

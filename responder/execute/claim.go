@@ -19,7 +19,9 @@ type claim struct {
 	note               string
 	incidentID, rule   string
 	labels             map[string]string
-	when               audit.When
+	// namespace is whose readers may see the action.
+	namespace string
+	when      audit.When
 	// planned and executing are when it was planned and last taken up, Unix nanoseconds.
 	planned, executing int64
 	// ttl is how long the effect is to hold, 0 until somebody lifts it.
@@ -57,9 +59,9 @@ const claimSQL = `WITH old AS (
 	FROM old LEFT JOIN alerts l ON l.id = old.alert_id LEFT JOIN decisions d ON d.id = old.decision_id
 	WHERE a.id = old.id
 	RETURNING a.id::text, a.type, a.target, a.params, a.reason, a.alert_id::text, a.attempts, a.expires_ns, a.playbook, a.revision,
-		a.note, coalesce(l.incident_id::text, ''), coalesce(l.rule, ''), coalesce(l.kernel_ns, 0), coalesce(l.alert_ns, 0), coalesce(l.received_ns, 0), coalesce(d.decided_ns, 0), coalesce(a.executed_ns, 0),
+		a.note, coalesce(a.incident_id::text, ''), coalesce(l.rule, ''), coalesce(l.kernel_ns, 0), coalesce(l.alert_ns, 0), coalesce(l.received_ns, 0), coalesce(d.decided_ns, 0), coalesce(a.executed_ns, 0),
 		a.planned_ns, a.lease_until, old.state, a.cluster, a.node, a.ttl_ns, a.decision_id::text, coalesce(a.staged_ns, 0),
-		coalesce(a.executing_ns, 0), a.labels, EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
+		coalesce(a.executing_ns, 0), a.labels, a.namespace, EXISTS (SELECT FROM actions g WHERE g.decision_id = a.decision_id AND g.id <> a.id AND g.type = ANY($8::text[]) AND g.state IN ('planned', 'executing'))`
 
 // claiming is an action to be claimed, and its claim.
 type claiming struct {
@@ -109,7 +111,7 @@ func (e *Executor) claimRows(ctx context.Context, ids []string) (map[string]*cla
 		var cluster, node string
 		err := rows.Scan(&c.ID, &c.Type, &target, &params, &c.Reason, &c.AlertID, &c.Attempt, &expires, &c.playbook, &c.revision,
 			&c.note, &c.incidentID, &c.rule, &c.when.KernelNS, &c.when.AgentNS, &c.when.ReceivedNS, &c.when.DecidedNS, &c.when.ExecutedNS,
-			&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.labels, &c.gathering)
+			&c.planned, &c.lease, &c.was, &cluster, &node, &c.ttl, &c.decisionID, &staged, &c.executing, &c.labels, &c.namespace, &c.gathering)
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +148,7 @@ func (c *claim) entry(kind audit.Kind, result, note string) audit.Entry {
 		uid = c.Target.ContainerID
 	}
 	return audit.Entry{
-		Cluster: c.Target.Cluster, Kind: kind, Actor: audit.Playbook(c.playbook, c.revision), Result: result, Note: note,
+		Cluster: c.Target.Cluster, Namespace: c.namespace, Kind: kind, Actor: audit.Playbook(c.playbook, c.revision), Result: result, Note: note,
 		Why: audit.Why{AlertID: c.AlertID, IncidentID: c.incidentID, Rule: c.rule, Reason: c.Reason},
 		What: audit.What{
 			ActionID: c.ID, Type: c.Type, Object: c.Target.Identity(), UID: uid, Params: c.Params, Attempt: c.Attempt,

@@ -80,9 +80,9 @@ func insert(ctx context.Context, tx store.Tx, p plan) error {
 			[]any{decisionID, alertID, now},
 		},
 		{
-			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, ttl_ns, params)
-			VALUES ($1, coalesce((SELECT decision_id FROM actions WHERE id::text = $11), $2), $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9, $10, $12)`,
-			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano(), int64(p.ttl), p.beside, p.params},
+			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, ttl_ns, params, incident_id, namespace)
+			VALUES ($1, coalesce((SELECT decision_id FROM actions WHERE id::text = $11), $2), $3, 'local', 'n1', $4, $5, $6, 'kill', 'r1', 'enforce', 'a shell', $7, $8, $9, $10, $12, $13, 'shop')`,
+			[]any{p.id, decisionID, alertID, p.kind, raw, p.kind + "/" + target.Identity(), p.state, now, p.expires.UnixNano(), int64(p.ttl), p.beside, p.params, incidentID},
 		},
 	} {
 		if _, err := tx.Exec(ctx, q.sql, q.args...); err != nil {

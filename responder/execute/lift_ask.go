@@ -42,7 +42,7 @@ func AskLift(ctx context.Context, s *store.Store, registry action.Registry, id, 
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Entry{
-			Cluster: a.Cluster, Kind: audit.ActionLift, Actor: actor, Why: audit.Why{AlertID: a.AlertID, Reason: reason},
+			Cluster: a.Cluster, Namespace: a.Namespace, Kind: audit.ActionLift, Actor: actor, Why: audit.Why{AlertID: a.AlertID, Reason: reason},
 			What: audit.What{ActionID: id, Type: a.Type, Object: a.Object},
 		})
 	})

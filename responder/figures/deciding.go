@@ -71,6 +71,8 @@ func (f *Figures) actingSources(s *Sources) {
 		func(set set) { each(s.Immediate, set) })
 	f.pull(Counter, "riposte_audit_checkpoints_total", "Checkpoints of the record: signed, refused because the record is not what was signed before, unsent to the stream or the file (they are sent later).", []string{"result"},
 		func(set set) { each(s.Checkpoints, set) })
+	f.pull(Counter, "riposte_pruned_rows_total", "Ended actions and incidents that were removed because the record does not go back to them any more.", []string{"table"},
+		func(set set) { each(s.Pruned, set) })
 	webhooks := func(set set) {
 		if s.Webhooks == nil {
 			return

@@ -46,6 +46,6 @@ func full(t *testing.T, db *store.Store) figures.Sources {
 		},
 		Immediate: counts, Webhooks: func() map[string]notify.Count { return map[string]notify.Count{"chat": {OK: 1, Failed: 2}} },
 		Database: db, SilentAfter: time.Minute, Kube: func() kube.Stats { return kube.Stats{Pods: 7} }, Traces: counts,
-		Verifications: counts, Checkpoints: counts, Events: func() api.EventsStatus { return api.EventsStatus{Dropped: 1} },
+		Verifications: counts, Checkpoints: counts, Pruned: counts, Events: func() api.EventsStatus { return api.EventsStatus{Dropped: 1} },
 	}
 }

@@ -53,7 +53,9 @@ type Sources struct {
 	// Checkpoints counts those of the record: signed, refused because the record is not
 	// what was signed before, unsent to where copies are kept.
 	Checkpoints Counts
-	Events      func() api.EventsStatus
+	// Pruned counts rows that retention took, by their table.
+	Pruned Counts
+	Events func() api.EventsStatus
 
 	Database Database
 	// SilentAfter is after how long an agent counts as silent.

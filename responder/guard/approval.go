@@ -104,7 +104,7 @@ func (g *Guard) reject(ctx context.Context, tx store.Tx, w *store.Waiting, a Ans
 // answered begins the entry about a person's answer.
 func answered(w *store.Waiting, a Answer, result string) audit.Entry {
 	return audit.Entry{
-		Cluster: w.Cluster, Kind: audit.Approval, Actor: a.Actor, Result: result, Note: a.Comment,
+		Cluster: w.Cluster, Namespace: w.Namespace, Kind: audit.Approval, Actor: a.Actor, Result: result, Note: a.Comment,
 		Why:  audit.Why{AlertID: w.AlertID, Reason: w.Reason},
 		What: audit.What{ActionID: w.ActionID, Type: w.Type, Object: w.Object},
 	}
@@ -194,7 +194,7 @@ func (g *Guard) Lapse(ctx context.Context) (int, error) {
 		entries := make([]audit.Entry, n)
 		for i, l := range lapsed {
 			entries[i] = audit.Entry{
-				Cluster: l.Cluster, Kind: audit.Approval, Actor: audit.System("guard"), Result: "expired",
+				Cluster: l.Cluster, Namespace: l.Namespace, Kind: audit.Approval, Actor: audit.System("guard"), Result: "expired",
 				Note: "nobody agreed in time: nothing was done about what playbook " + l.Playbook + " wanted", Why: audit.Why{AlertID: l.AlertID},
 				What: audit.What{ActionID: l.ID, Type: l.Type, Object: l.Object},
 			}

@@ -211,9 +211,9 @@ func plan(ctx context.Context, tx store.Tx, id, state string, q guard.Question) 
 			[]any{decision, alertID, q.Playbook},
 		},
 		{
-			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, object, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
-			VALUES ($1::text::uuid, $2, $3, 'c', $4, $5, $6, $7, $1::text, $8, 'r1', 'enforce', 'because', $9, $10, $11)`,
-			[]any{id, decision, alertID, q.Target.Node, q.Type, target, q.Target.Identity(), q.Playbook, state, now.UnixNano(), now.Add(time.Hour).UnixNano()},
+			`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, object, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, incident_id, namespace)
+			VALUES ($1::text::uuid, $2, $3, 'c', $4, $5, $6, $7, $1::text, $8, 'r1', 'enforce', 'because', $9, $10, $11, $12, 'shop')`,
+			[]any{id, decision, alertID, q.Target.Node, q.Type, target, q.Target.Identity(), q.Playbook, state, now.UnixNano(), now.Add(time.Hour).UnixNano(), incident},
 		},
 	} {
 		if _, err := tx.Exec(ctx, step.sql, step.args...); err != nil {

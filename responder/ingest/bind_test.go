@@ -90,6 +90,10 @@ func TestLabels(t *testing.T) {
 	require.Equal(t, 1, b.count("actions WHERE state = 'planned' AND "+known))
 	require.Equal(t, 1, b.count("audit WHERE kind = 'action.intent' AND "+known))
 	require.Equal(t, 1, b.count("alerts WHERE binding = 'unbound' AND "+claimed))
+	require.Equal(t, 1, b.count("actions WHERE state = 'planned' AND namespace = 'shop'"))
+	require.Equal(t, 1, b.count("audit WHERE kind = 'action.intent' AND namespace = 'shop'"))
+	require.Equal(t, 2, b.count("audit WHERE kind = 'alert' AND namespace = 'shop'"))
+	require.Equal(t, 1, b.count("audit WHERE kind = 'alert' AND namespace = ''"))
 	require.Equal(t, 1, b.count("alerts WHERE binding = 'none' AND labels IS NULL"))
 }
 

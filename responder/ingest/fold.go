@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"riposte/responder/action"
 	"riposte/responder/audit"
 	"riposte/responder/incident"
 	"riposte/responder/playbook"
@@ -145,7 +146,7 @@ func (g *groups) store(ctx context.Context, tx store.Tx) error {
 					continue
 				}
 				a.AlertID, a.DecisionID, a.IncidentID, a.again = x.row.ID, d.ID, x.row.IncidentID, again
-				a.Labels = x.row.Labels
+				a.Labels, a.Namespace = x.row.Labels, seenIn(x.row.Namespace, a.target)
 				g.actions = append(g.actions, a)
 				d.chosen++
 			}
@@ -162,7 +163,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 	for _, x := range g.alerts {
 		d := x.drafts[0]
 		why := audit.Why{AlertID: x.row.ID, IncidentID: x.row.IncidentID, Rule: d.alert.Rule}
-		came := audit.Entry{Cluster: d.origin.Cluster, Kind: audit.Alert, Actor: d.sender(), Result: "stored", Why: why, What: audit.What{Node: d.origin.Node}, When: when(d.arrival, 0)}
+		came := audit.Entry{Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.Alert, Actor: d.sender(), Result: "stored", Why: why, What: audit.What{Node: d.origin.Node}, When: when(d.arrival, 0)}
 		if d.binding == playbook.Forged {
 			came.Kind, came.Note = audit.AlertForged, "the alert names a pod that is on another node, or that its sender may not speak of"
 		}
@@ -174,7 +175,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 		if again > 0 {
 			last := x.drafts[len(x.drafts)-1]
 			all = append(all, audit.Entry{
-				Cluster: d.origin.Cluster, Kind: audit.AlertRepeated, Actor: d.sender(), Result: "counted", Why: why, What: audit.What{Node: d.origin.Node}, When: when(last.arrival, 0),
+				Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.AlertRepeated, Actor: d.sender(), Result: "counted", Why: why, What: audit.What{Node: d.origin.Node}, When: when(last.arrival, 0),
 				Note: strconv.Itoa(again) + " more that are equal",
 			})
 		}
@@ -182,7 +183,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 		for _, a := range x.decisions {
 			if !a.repeated {
 				e := audit.Entry{
-					Cluster: d.origin.Cluster, Kind: audit.Decision, Actor: audit.Playbook(clipName(a.Playbook), a.Revision), Result: a.State, Note: a.Reason,
+					Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.Decision, Actor: audit.Playbook(clipName(a.Playbook), a.Revision), Result: a.State, Note: a.Reason,
 					Why: why, What: audit.What{Node: d.origin.Node}, When: decided,
 				}
 				if a.State == "refused" {
@@ -206,11 +207,20 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 	return all
 }
 
+// seenIn is the namespace whose readers may see an action: the alert's, if the target is
+// there too. A container and a process are where their alert is.
+func seenIn(namespace string, t action.Target) string {
+	if t.Kind == action.KindContainer || t.Kind == action.KindProcess || t.Namespace == namespace {
+		return namespace
+	}
+	return ""
+}
+
 // entryOf begins an entry about an action.
 func entryOf(d draft, x proposed, why audit.Why, decided audit.When) audit.Entry {
 	why.Reason = x.Reason
 	e := audit.Entry{
-		Cluster: d.origin.Cluster, Actor: audit.Playbook(clipName(x.Playbook), x.Revision), Result: x.State, Note: x.Note, Why: why, When: decided,
+		Cluster: d.origin.Cluster, Namespace: x.Namespace, Actor: audit.Playbook(clipName(x.Playbook), x.Revision), Result: x.State, Note: x.Note, Why: why, When: decided,
 		What: audit.What{
 			ActionID: x.ID, Type: x.Type, Object: x.target.Identity(), UID: x.target.UID, Params: x.Params,
 			Kind: x.target.Kind, Namespace: x.target.Namespace, Name: x.target.Name, Node: d.origin.Node,

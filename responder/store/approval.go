@@ -110,15 +110,17 @@ type Waiting struct {
 	Type     string
 	Object   string
 	Cluster  string
-	AlertID  string
+	// Namespace is whose readers may see the action.
+	Namespace string
+	AlertID   string
 }
 
 // LockWaiting locks an action that people were asked about, in whatever state it
 // is, or returns ErrNotFound.
 func (tx Tx) LockWaiting(ctx context.Context, actionID string) (w Waiting, err error) {
-	err = tx.QueryRow(ctx, `SELECT a.state, a.playbook, a.revision, a.type, a.object, a.cluster, a.alert_id::text, e.effect::text
+	err = tx.QueryRow(ctx, `SELECT a.state, a.playbook, a.revision, a.type, a.object, a.cluster, a.namespace, a.alert_id::text, e.effect::text
 		FROM actions a JOIN guard_effects e ON e.action_id = a.id WHERE a.id = $1::text::uuid FOR UPDATE OF a`, actionID).
-		Scan(&w.State, &w.Playbook, &w.Revision, &w.Type, &w.Object, &w.Cluster, &w.AlertID, &w.Effect)
+		Scan(&w.State, &w.Playbook, &w.Revision, &w.Type, &w.Object, &w.Cluster, &w.Namespace, &w.AlertID, &w.Effect)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return w, ErrNotFound
 	}
@@ -162,11 +164,11 @@ func (tx Tx) Settle(ctx context.Context, actionID, state, note string, expires i
 }
 
 // Lapsed is a waiting action whose time was over.
-type Lapsed struct{ ID, Cluster, Type, Object, AlertID, Playbook string }
+type Lapsed struct{ ID, Cluster, Namespace, Type, Object, AlertID, Playbook string }
 
 // Lapse expires waiting actions whose end is before now, a few hundred at most.
 func (tx Tx) Lapse(ctx context.Context, now time.Time) ([]Lapsed, error) {
 	return collect[Lapsed](ctx, tx, `UPDATE actions SET state = 'expired', note = 'nobody agreed in time: nothing was done' WHERE id IN
 		(SELECT id FROM actions WHERE state = 'waiting' AND expires_ns <= $1 ORDER BY expires_ns LIMIT 200 FOR UPDATE SKIP LOCKED)
-		RETURNING id::text, cluster, type, object, alert_id::text, playbook`, now.UnixNano())
+		RETURNING id::text, cluster, namespace, type, object, alert_id::text, playbook`, now.UnixNano())
 }

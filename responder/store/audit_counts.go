@@ -52,6 +52,10 @@ func (s *Store) Counts(ctx context.Context, in Scope, f CountFilter, by []string
 }
 
 func countQuery(in Scope, f CountFilter, by []string) (string, []any, error) {
+	table := "audit_counts"
+	if f.Namespace == "" && !slices.Contains(by, "namespace") && !in.byNamespace() {
+		table = "audit_totals" // the same without namespaces
+	}
 	columns := make([]string, len(CountedBy))
 	var order []string
 	for i, name := range CountedBy {
@@ -60,20 +64,20 @@ func countQuery(in Scope, f CountFilter, by []string) (string, []any, error) {
 			columns[i] = "'epoch'::date"
 		}
 		if slices.Contains(by, name) {
-			columns[i] = "audit_counts." + name
+			columns[i] = table + "." + name
 		}
 	}
 	for i, name := range by {
 		if !slices.Contains(CountedBy, name) || slices.Contains(by[:i], name) {
 			return "", nil, ErrCountedBy
 		}
-		order = append(order, "audit_counts."+name)
+		order = append(order, table+"."+name)
 	}
 	if len(by) == 0 {
 		return "", nil, ErrCountedBy
 	}
 	var w where
-	w.scope(in, func() (string, []any) { return in.holds("audit_counts.cluster", "audit_counts.namespace") })
+	w.scope(in, func() (string, []any) { return in.holds(table+".cluster", table+".namespace") })
 	w.text("kind", f.Kind)
 	w.text("namespace", f.Namespace)
 	w.text("playbook", f.Playbook)
@@ -86,7 +90,7 @@ func countQuery(in Scope, f CountFilter, by []string) (string, []any, error) {
 		w.add("day < ?::date", f.Until.UTC())
 	}
 	group := strings.Join(order, ", ")
-	sorted := strings.Replace(group, "audit_counts.day", "audit_counts.day DESC", 1)
-	return "SELECT " + strings.Join(columns, ", ") + ", sum(entries)::bigint FROM audit_counts" + w.String() +
+	sorted := strings.Replace(group, table+".day", table+".day DESC", 1)
+	return "SELECT " + strings.Join(columns, ", ") + ", sum(entries)::bigint FROM " + table + w.String() +
 		" GROUP BY " + group + " ORDER BY " + sorted + fmt.Sprintf(" LIMIT %d", MaxCounts+1), w.args, nil
 }

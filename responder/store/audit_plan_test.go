@@ -129,6 +129,9 @@ func TestPlansOfTheDocumentedQuestions(t *testing.T) {
 			planOf(t, r.Store, sql, args).walk(func(n node) {
 				require.NotEqual(t, "Seq Scan", n.Type)
 				require.NotContains(t, n.Relation, "audit_2", "it counts what was counted")
+				if n.Relation != "" {
+					require.Equal(t, c.table, n.Relation)
+				}
 			})
 		})
 	}
@@ -145,6 +148,10 @@ func TestCountsAreThoseOfTheRecord(t *testing.T) {
 			SELECT (at AT TIME ZONE 'UTC')::date AS day, cluster, kind, coalesce(target_namespace, '') AS namespace, coalesce(playbook, '') AS playbook,
 				coalesce(action_type, '') AS action, result, count(*) AS entries FROM audit GROUP BY 1, 2, 3, 4, 5, 6, 7) a
 		USING (day, cluster, kind, namespace, playbook, action, result) WHERE c.entries IS DISTINCT FROM a.entries`).Scan(&differ))
+	require.Zero(t, differ)
+	require.NoError(t, r.Store.Pool().QueryRow(t.Context(), `SELECT count(*) FROM audit_totals t FULL JOIN (
+			SELECT day, cluster, kind, playbook, action, result, sum(entries) AS entries FROM audit_counts GROUP BY 1, 2, 3, 4, 5, 6) c
+		USING (day, cluster, kind, playbook, action, result) WHERE t.entries IS DISTINCT FROM c.entries`).Scan(&differ))
 	require.Zero(t, differ)
 
 	rows, err := r.Store.Counts(t.Context(), store.Everything(), store.CountFilter{}, []string{"cluster"})

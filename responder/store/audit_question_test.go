@@ -57,9 +57,12 @@ func questions() []question {
 	for i := range all {
 		all[i].in = store.Everything()
 	}
+	all = append(all, question{name: "-l", in: store.Everything(), index: "audit_labels", filter: func(_ rec, i int) f { return f{Selector: app(i)} }})
+	nobody := store.Scope{{Namespaces: []string{"of nobody"}}}
+	all = append(all, question{name: "by somebody of a namespace in which nothing was", in: nobody, index: "audit_seen", filter: func(rec, int) f { return f{} }})
 	limited := store.Scope{{Clusters: []string{recordtest.Cluster(0)}, Namespaces: []string{recordtest.Namespace(0)}}}
 	return append(all, question{
-		name: "--since 7d, by somebody of one namespace", in: limited, index: "audit_at", months: 2,
+		name: "--since 7d, by somebody of one namespace", in: limited, index: "audit_seen", months: 2,
 		filter: func(r rec, _ int) f { return f{Since: r.End.Add(-7 * day)} },
 	})
 }
@@ -69,6 +72,8 @@ type counting struct {
 	name   string
 	by     []string
 	filter func(r *recordtest.Record) store.CountFilter
+	// table is where the numbers are.
+	table string
 }
 
 func countings() []counting {
@@ -78,9 +83,9 @@ func countings() []counting {
 		}
 	}
 	return []counting{
-		{"stats --by day --since 30d", []string{"day"}, within(30)},
-		{"stats --by playbook,result --since 30d", []string{"playbook", "result"}, within(30)},
-		{"stats --by namespace,action --since 7d", []string{"namespace", "action"}, within(7)},
+		{"stats --by day --since 30d", []string{"day"}, within(30), "audit_totals"},
+		{"stats --by playbook,result --since 30d", []string{"playbook", "result"}, within(30), "audit_totals"},
+		{"stats --by namespace,action --since 7d", []string{"namespace", "action"}, within(7), "audit_counts"},
 	}
 }
 

@@ -71,7 +71,7 @@ $$`,
 		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + role,
 		"GRANT SELECT ON goose_db_version TO " + role,
 		"GRANT SELECT, INSERT ON audit, audit_checkpoints TO " + role,
-		"GRANT SELECT ON audit_counts TO " + role,
+		"GRANT SELECT ON audit_counts, audit_totals TO " + role,
 		"GRANT SELECT, INSERT, UPDATE ON audit_heads TO " + role,
 		"GRANT EXECUTE ON FUNCTION record_ahead(), record_retire(text, date), audit_redact(text, bigint, text) TO " + role,
 		// River's schema, with all that is in it.

@@ -95,11 +95,11 @@ func (tx Tx) OpenIncident(ctx context.Context, o OpenedIncident) (id string, ope
 // verified at or after since (Unix nanoseconds) and nothing is under way or waits.
 func (s *Store) ContainedIncidents(ctx context.Context, types []string, since int64) ([]string, error) {
 	type row struct{ ID string }
-	rows, err := collect[row](ctx, s.pool, `SELECT DISTINCT i.id::text FROM actions a JOIN alerts l ON l.id = a.alert_id JOIN incidents i ON i.id = l.incident_id
+	rows, err := collect[row](ctx, s.pool, `SELECT DISTINCT i.id::text FROM actions a JOIN incidents i ON i.id = a.incident_id
 		WHERE a.verified_ns >= $2 AND a.state = 'succeeded' AND a.type = ANY($1) AND i.state = 'open' AND i.kind = 'alerts'
 			AND NOT EXISTS (SELECT 1 FROM incident_history h WHERE h.incident_id = i.id AND h.from_state = 'contained' AND h.to_state = 'open'
 				AND h.at >= to_timestamp(a.verified_ns / 1e9))
-			AND NOT EXISTS (SELECT 1 FROM actions b JOIN alerts m ON m.id = b.alert_id WHERE m.incident_id = i.id AND b.state IN ('planned', 'waiting', 'executing'))
+			AND NOT EXISTS (SELECT 1 FROM actions b WHERE b.incident_id = i.id AND b.state IN ('planned', 'waiting', 'executing'))
 		LIMIT 1000`, types, since)
 	if err != nil {
 		return nil, fmt.Errorf("find contained incidents: %w", err)

@@ -9,12 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ActionIncident is the incident of an action's alert, and who asked for the action.
+// ActionIncident is an action's incident, and who asked for the action.
 type ActionIncident struct{ ID, Playbook, Revision string }
 
-// IncidentOfAction finds the incident of an action's alert, or ErrNotFound.
+// IncidentOfAction finds an action's incident, or ErrNotFound.
 func (tx Tx) IncidentOfAction(ctx context.Context, actionID string) (i ActionIncident, err error) {
-	err = tx.QueryRow(ctx, `SELECT l.incident_id::text, a.playbook, a.revision FROM actions a JOIN alerts l ON l.id = a.alert_id WHERE a.id = $1::text::uuid`,
+	err = tx.QueryRow(ctx, `SELECT incident_id::text, playbook, revision FROM actions WHERE id = $1::text::uuid AND incident_id IS NOT NULL`,
 		actionID).Scan(&i.ID, &i.Playbook, &i.Revision)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return i, ErrNotFound

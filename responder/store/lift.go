@@ -11,7 +11,7 @@ import (
 
 // LiftState is what there is to know before an effect may be lifted.
 type LiftState struct {
-	Type, State, Cluster, Object, AlertID string
+	Type, State, Cluster, Namespace, Object, AlertID string
 	// LiftBy is who asked for it; LiftNS when it is due, 0 for never.
 	LiftBy string
 	LiftNS int64
@@ -21,8 +21,8 @@ type LiftState struct {
 // LockLift reads and locks one action by its whole id, or returns ErrNotFound.
 func (tx Tx) LockLift(ctx context.Context, id string) (LiftState, error) {
 	var l LiftState
-	err := tx.QueryRow(ctx, `SELECT type, state, cluster, object, alert_id::text, lift_by, coalesce(lift_ns, 0), lifted_ns IS NOT NULL
-		FROM actions WHERE id = $1::text::uuid FOR UPDATE`, id).Scan(&l.Type, &l.State, &l.Cluster, &l.Object, &l.AlertID, &l.LiftBy, &l.LiftNS, &l.Lifted)
+	err := tx.QueryRow(ctx, `SELECT type, state, cluster, namespace, object, alert_id::text, lift_by, coalesce(lift_ns, 0), lifted_ns IS NOT NULL
+		FROM actions WHERE id = $1::text::uuid FOR UPDATE`, id).Scan(&l.Type, &l.State, &l.Cluster, &l.Namespace, &l.Object, &l.AlertID, &l.LiftBy, &l.LiftNS, &l.Lifted)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l, ErrNotFound
 	}

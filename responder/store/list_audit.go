@@ -80,16 +80,45 @@ func (s *Store) Audit(ctx context.Context, in Scope, f AuditFilter, p Paging) ([
 	if err != nil || !known {
 		return nil, "", err
 	}
-	sql, args, err := auditQuery(in, f, p)
-	if err != nil {
-		return nil, "", err
-	}
-	rows, err := collect[AuditRow](ctx, s.pool, sql, append([]any{forValues}, args...)...)
-	if err != nil {
-		return nil, "", err
+	var rows []AuditRow
+	for _, f := range recentFirst(f, p) {
+		sql, args, err := auditQuery(in, f, p)
+		if err != nil {
+			return nil, "", err
+		}
+		rows, err = collect[AuditRow](ctx, s.pool, sql, append([]any{forValues}, args...)...)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(rows) > p.limit() {
+			break
+		}
 	}
 	rows, next := cut(rows, p.limit(), auditCursor)
 	return rows, next, nil
+}
+
+// recent is how much of the record is looked at first for what very many entries may
+// have.
+const recent = 45 * 24 * time.Hour
+
+// recentFirst asks for labels of the last weeks before it asks for all: the index does
+// not have them in the order of time, so all entries with a label would have to be sorted
+// for one page. If the weeks fill the page, it is the right one.
+func recentFirst(f AuditFilter, p Paging) []AuditFilter {
+	if len(f.Selector) == 0 || !f.Since.IsZero() {
+		return []AuditFilter{f}
+	}
+	end := time.Now()
+	if !f.Until.IsZero() && f.Until.Before(end) {
+		end = f.Until
+	}
+	if at, err := auditCursorTime(p.Before); err == nil && at.Before(end) {
+		end = at
+	}
+	near := f
+	near.Since = end.Add(-recent)
+	return []AuditFilter{near, f}
 }
 
 // wholeIDs finds the ids of which the last groups are given: for them the record has
@@ -187,20 +216,30 @@ func auditCursor(a AuditRow) string {
 }
 
 func (w *where) beforeAudit(cursor string) error {
-	p, err := parseCursor(cursor, 3)
+	at, err := auditCursorTime(cursor)
 	if err != nil {
 		return err
 	}
-	micro, err := strconv.ParseInt(p[0], 10, 64)
-	if err != nil {
-		return ErrCursor
-	}
+	p, _ := parseCursor(cursor, 3) // as it was just read
 	seq, err := strconv.ParseInt(p[1], 10, 64)
 	if err != nil {
 		return ErrCursor
 	}
 	// The first is what an index by time can begin with.
-	w.add("audit.at <= ?", time.UnixMicro(micro))
-	w.add("(audit.at, audit.cluster, audit.seq) < (?, ?, ?)", time.UnixMicro(micro), p[2], seq)
+	w.add("audit.at <= ?", at)
+	w.add("(audit.at, audit.cluster, audit.seq) < (?, ?, ?)", at, p[2], seq)
 	return nil
+}
+
+// auditCursorTime is when the last entry of the page before happened.
+func auditCursorTime(cursor string) (time.Time, error) {
+	p, err := parseCursor(cursor, 3)
+	if err != nil {
+		return time.Time{}, err
+	}
+	micro, err := strconv.ParseInt(p[0], 10, 64)
+	if err != nil {
+		return time.Time{}, ErrCursor
+	}
+	return time.UnixMicro(micro), nil
 }

@@ -112,7 +112,7 @@ func (s *Store) addDecisions(ctx context.Context, in Scope, playbook string, ids
 	w.add("c.decision_id = ANY(?::text[]::uuid[])", ids)
 	w.scope(in, in.actions)
 	actions, err := collect[DecidedAction](ctx, s.pool, `SELECT c.decision_id::text, c.id::text, c.type, c.state, c.refused_by, coalesce(c.executed_ns, 0)
-		FROM actions c LEFT JOIN alerts a ON a.id = c.alert_id`+w.String()+" ORDER BY c.planned_ns, c.id", w.args...)
+		FROM actions c`+w.String()+" ORDER BY c.planned_ns, c.id", w.args...)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (w *where) selectIncidents(in Scope) string {
 		more = " AND " + w.place(condition, args...)
 	}
 	return `SELECT id::text, cluster, key, kind, state, title, priority, alerts,
-		(SELECT count(*) FROM alerts a JOIN actions c ON c.alert_id = a.id WHERE a.incident_id = incidents.id` + more + `), first_at, last_at, coalesce(labels::text, '') FROM incidents`
+		(SELECT count(*) FROM actions c WHERE c.incident_id = incidents.id` + more + `), first_at, last_at, coalesce(labels::text, '') FROM incidents`
 }
 
 // Incidents returns one page of those within a scope, the latest alert first, and the
@@ -104,11 +104,11 @@ func (s *Store) IncidentTimeline(ctx context.Context, in Scope, id string) (rows
 	within := ""
 	if !in.All() {
 		condition, args := in.actions()
-		within = " WHERE " + w.place(condition, args...)
+		within = " AND " + w.place(condition, args...)
 	}
 	rows, err = collect[TimelineRow](ctx, s.pool, `
 		WITH l AS (SELECT * FROM alerts WHERE incident_id = $1::text::uuid),
-			a AS (SELECT c.* FROM actions c JOIN l a ON a.id = c.alert_id`+within+`)
+			a AS (SELECT c.* FROM actions c WHERE c.incident_id = $1::text::uuid`+within+`)
 		SELECT (extract(epoch FROM at) * 1000000)::bigint * 1000 AS ns, 'state', '', '', to_state, actor, reason, 0::bigint, 0 AS step
 			FROM incident_history WHERE incident_id = $1::text::uuid
 		UNION ALL SELECT received_ns, 'alert', id::text, rule, '', '', output, count, 1 FROM l

@@ -47,13 +47,13 @@ func add(ctx context.Context, tx store.Tx, i int) error {
 		decision, alertID(i), ns+3000); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
-		VALUES ($1, $2, $3, 'c', 'node-0', 'kill_container', '{"kind":"container"}', $5, 'p', 'r', 'enforce', 'why', 'planned', $4, $4)`,
-		actionID(i), decision, alertID(i), ns+4000, actionID(i)); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, incident_id, namespace)
+		VALUES ($1, $2, $3, 'c', 'node-0', 'kill_container', '{"kind":"container"}', $5, 'p', 'r', 'enforce', 'why', 'planned', $4, $4, $6, 'shop')`,
+		actionID(i), decision, alertID(i), ns+4000, actionID(i), incident); err != nil {
 		return err
 	}
 	return audit.Append(ctx, tx, audit.Entry{
-		Cluster: "c", Kind: audit.ActionIntent, Actor: audit.Playbook("p", "r"), At: time.Unix(0, ns), Result: "planned",
+		Cluster: "c", Namespace: "shop", Kind: audit.ActionIntent, Actor: audit.Playbook("p", "r"), At: time.Unix(0, ns), Result: "planned",
 		Why: audit.Why{AlertID: alertID(i)}, What: audit.What{ActionID: actionID(i)},
 	})
 }

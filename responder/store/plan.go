@@ -32,8 +32,9 @@ type NewAction struct {
 	// its node ends it after a lease, unless that is renewed.
 	TTLNS  int64
 	Leased bool
-	// Labels are those of the alert's pod.
-	Labels map[string]string
+	// Labels are those of the alert's pod, Namespace whose readers may see the action.
+	Labels    map[string]string
+	Namespace string
 }
 
 // Planned is what became of a NewAction.
@@ -134,10 +135,10 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 		return column(actions, func(a *NewAction) string { return Text(f(a)) })
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, params, object, effect_key, playbook, revision,
-			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns, incident_id, labels)
+			mode, reason, state, refused_by, note, planned_ns, expires_ns, ttl_ns, incident_id, labels, namespace)
 		SELECT * FROM unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[]::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]::jsonb[],
 			$8::text[]::jsonb[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-			$18::bigint[], $19::bigint[], $20::bigint[], $21::text[]::uuid[], $22::jsonb[])
+			$18::bigint[], $19::bigint[], $20::bigint[], $21::text[]::uuid[], $22::jsonb[], $23::text[])
 		ON CONFLICT (effect_key) WHERE `+live+` DO NOTHING RETURNING id::text`,
 		text(func(a *NewAction) string { return a.ID }), text(func(a *NewAction) string { return a.DecisionID }),
 		text(func(a *NewAction) string { return a.AlertID }), text(func(a *NewAction) string { return a.Cluster }),
@@ -154,7 +155,8 @@ func (tx Tx) insertActions(ctx context.Context, actions []NewAction) (map[string
 				return nil
 			}
 			return &a.IncidentID
-		}), column(actions, func(a *NewAction) []byte { return labelsJSON(a.Labels) }))
+		}), column(actions, func(a *NewAction) []byte { return labelsJSON(a.Labels) }),
+		text(func(a *NewAction) string { return a.Namespace }))
 	if err != nil {
 		return nil, fmt.Errorf("store actions: %w", err)
 	}

@@ -32,6 +32,11 @@ func (s Scope) Holds(cluster, namespace string) bool {
 	})
 }
 
+// byNamespace says that some reach is not of whole clusters.
+func (s Scope) byNamespace() bool {
+	return slices.ContainsFunc(s, func(r Reach) bool { return len(r.Namespaces) > 0 })
+}
+
 // holds is Holds as a condition on two columns, or expressions of SQL.
 func (s Scope) holds(cluster, namespace string) (condition string, args []any) {
 	var parts []string
@@ -58,14 +63,9 @@ func (s Scope) alerts(name string) (string, []any) {
 	return s.holds(name+".cluster", name+".namespace")
 }
 
-// actions is holds for actions c with their alerts a. Who sees an action sees what
-// it is about and why, so both must be within reach: its alert's namespace, and its
-// target's. A container or process is where its alert is.
-func (s Scope) actions() (string, []any) {
-	why, args := s.alerts("a")
-	what, more := s.holds("c.cluster", "CASE WHEN c.target->>'kind' IN ('container', 'process') THEN a.namespace ELSE coalesce(c.target->>'namespace', '') END")
-	return why + " AND " + what, append(args, more...)
-}
+// actions is holds for actions c. Who sees an action sees what it is about and why, so
+// its column is the namespace that both its alert and its target are in.
+func (s Scope) actions() (string, []any) { return s.holds("c.cluster", "c.namespace") }
 
 // incidents is holds for the rows of incidents: for those who may see all alerts of
 // one. One without alerts is in no namespace.
@@ -76,18 +76,21 @@ func (s Scope) incidents() (string, []any) {
 		AND NOT EXISTS (SELECT FROM alerts l WHERE l.incident_id = incidents.id AND NOT ` + condition + ")", append(args, more...)
 }
 
-// audit is holds for the rows of the record: for those who may see the alert and the
-// action that an entry names. One that names neither is in no namespace.
+// audit is holds for the rows of the record. An entry from before the column was there is
+// for those who may see the alert and the action that it names; one that names neither is
+// in no namespace.
 func (s Scope) audit() (string, []any) {
-	none, args := s.holds("audit.cluster", "''")
+	now, args := s.holds("audit.cluster", "audit.namespace")
+	none, more := s.holds("audit.cluster", "''")
+	args = append(args, more...)
 	alert, more := s.alerts("a")
 	args = append(args, more...)
 	action, more := s.actions()
 	// A scalar is looked up row by row: EXISTS would be answered for the whole table at
 	// once. near keeps that to the months in which the alert can be.
-	return "(" + none + ` OR audit.alert_id IS NOT NULL OR audit.action_id IS NOT NULL)
+	return "(audit.namespace IS NOT NULL AND " + now + " OR audit.namespace IS NULL AND (" + none + ` OR audit.alert_id IS NOT NULL OR audit.action_id IS NOT NULL)
 		AND (audit.alert_id IS NULL OR (SELECT true FROM alerts a WHERE a.id = audit.alert_id AND ` + near("audit.alert_id") + " AND " + alert + ` LIMIT 1))
-		AND (audit.action_id IS NULL OR (SELECT true FROM actions c JOIN alerts a ON a.id = c.alert_id AND ` + near("c.alert_id") + " WHERE c.id = audit.action_id AND " + action + " LIMIT 1))",
+		AND (audit.action_id IS NULL OR (SELECT true FROM actions c WHERE c.id = audit.action_id AND ` + action + ")))",
 		append(args, more...)
 }
 

@@ -89,13 +89,9 @@ func (s *Store) actionsStanding(ctx context.Context, in Scope, now, since time.T
 		},
 	} {
 		var w where
-		from := " FROM actions c"
-		if !in.All() {
-			from += " LEFT JOIN alerts a ON a.id = c.alert_id"
-			w.scope(in, in.actions)
-		}
+		w.scope(in, in.actions)
 		w.add(q.where, q.args...)
-		if err := s.pool.QueryRow(ctx, "SELECT "+q.what+from+w.String(), w.args...).Scan(q.into...); err != nil {
+		if err := s.pool.QueryRow(ctx, "SELECT "+q.what+" FROM actions c"+w.String(), w.args...).Scan(q.into...); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ func TestStanding(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.InTx(t.Context(), func(tx store.Tx) error {
 		for i := range 6 {
-			if err := apitest.AddTo(t.Context(), tx, i); err != nil {
+			if err := apitest.AddTo(t.Context(), tx, i, "shop", "shop"); err != nil {
 				return err
 			}
 		}
@@ -33,6 +33,9 @@ func TestStanding(t *testing.T) {
 			return err
 		}
 		if _, err := tx.Exec(t.Context(), `UPDATE incidents SET state = 'resolved' WHERE id = $1`, apitest.IncidentID(2)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(t.Context(), `UPDATE actions SET namespace = 'cart' WHERE id = $1`, apitest.ActionID(0)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(t.Context(), `UPDATE alerts SET namespace = 'cart' WHERE id = $1`, apitest.AlertID(0))

@@ -54,10 +54,12 @@ const (
 	pollEvery = 5 * time.Second
 )
 
-// ask is an id to inspect. told is set where nobody asked, but the runtime told.
+// ask is an id to inspect. told is set where nobody asked, but the runtime told; tried is
+// how often a patient one was in vain.
 type ask struct {
 	id            string
 	patient, told bool
+	tried         int
 }
 
 // seat is one socket and the runtime behind it.
@@ -71,6 +73,8 @@ type seat struct {
 	up     bool
 	listed chan struct{} // closed after the first list, or its failure
 	once   sync.Once
+	// retries are the patient asks that wait for their next try.
+	retries sync.WaitGroup
 }
 
 func newSeat(l *Lookup, path string, e engine) *seat {
@@ -89,6 +93,7 @@ func (s *seat) run(ctx context.Context) {
 		err := s.session(ctx)
 		s.rise(false)
 		s.listedOnce()
+		s.retries.Wait()
 		s.drain()
 		if ctx.Err() != nil {
 			return
@@ -232,9 +237,9 @@ const (
 // inspect asks the runtime and passes its answer on. The error is of the connection.
 func (s *seat) inspect(ctx context.Context, a ask) error {
 	facts, err := s.try(ctx, a.id)
-	for i := 0; a.patient && errors.Is(err, errNotFound) && i < tries; i++ {
-		pause(ctx, firstTry<<i)
-		facts, err = s.try(ctx, a.id)
+	if a.patient && errors.Is(err, errNotFound) && a.tried < tries {
+		s.later(ctx, a)
+		return nil
 	}
 	if facts != nil {
 		facts.ID = a.id
@@ -250,6 +255,22 @@ func (s *seat) inspect(ctx context.Context, a ask) error {
 		return nil
 	}
 	return err
+}
+
+// later asks again after a while. No worker waits for that: of many pods that start
+// together each has a sandbox that is asked for in vain at first, and their containers
+// would stand behind them.
+func (s *seat) later(ctx context.Context, a ask) {
+	wait := firstTry << a.tried
+	a.tried++
+	s.retries.Go(func() {
+		pause(ctx, wait)
+		select {
+		case s.asks <- a:
+		case <-ctx.Done():
+			s.l.answer(a.id, nil, errGone)
+		}
+	})
 }
 
 func (s *seat) try(ctx context.Context, id string) (*event.Container, error) {

@@ -86,14 +86,16 @@ func newFleet(t *testing.T, cluster *kubetest.Cluster, ended <-chan struct{}, s 
 		return nil
 	})
 	want := s.nodes * (s.pods / s.nodes)
+	dead := false
 	require.Eventually(t, func() bool {
 		select {
 		case <-ended:
-			t.Fatal("kwok has ended")
+			dead = true
 		default:
 		}
-		return f.runs() == want
+		return dead || f.runs() == want
 	}, 20*time.Minute, 100*time.Millisecond, "all pods run")
+	require.False(t, dead, "kwok has ended")
 	b, err := f.client.CoreV1().Pods(namespace(0)).Get(t.Context(), f.pods[0][0].Name, metav1.GetOptions{})
 	require.NoError(t, err)
 	text, err := json.Marshal(b)

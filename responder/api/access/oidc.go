@@ -87,7 +87,9 @@ func (i *issuer) ask() (*known, error) {
 	}
 	k := &known{bearer: provider.Verifier(&oidc.Config{ClientID: i.Audience, Now: i.now})}
 	if i.Console != nil {
-		k.flow, k.noFlow = newFlow(i.OIDC, provider, i.now)
+		if k.flow, err = newFlow(i.OIDC, provider, i.now); err != nil {
+			k.noFlow = errors.Join(ErrUnavailable, err)
+		}
 	}
 	return k, nil
 }

@@ -200,11 +200,18 @@ func Rule(i int) string {
 // succeeded after 40 ms, and its two entries in the record.
 func (e *Env) Add(t testing.TB, i int) {
 	t.Helper()
-	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return AddTo(t.Context(), tx, i) }))
+	e.AddIn(t, i, "shop", "shop")
 }
 
-// AddTo is Add within a transaction.
-func AddTo(ctx context.Context, tx store.Tx, i int) error {
+// AddIn is Add for an alert in a namespace, with an action that is seen by those of a
+// namespace, or empty if its target is elsewhere.
+func (e *Env) AddIn(t testing.TB, i int, namespace, seen string) {
+	t.Helper()
+	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error { return AddTo(t.Context(), tx, i, namespace, seen) }))
+}
+
+// AddTo is AddIn within a transaction.
+func AddTo(ctx context.Context, tx store.Tx, i int, namespace, seen string) error {
 	at := Base.Add(time.Duration(i) * time.Second)
 	ns := at.UnixNano()
 	node := fmt.Sprintf("node-%d", i%2)
@@ -218,9 +225,9 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 	// An alert is kept in the month that its id says.
 	if _, err := tx.Exec(ctx, `INSERT INTO alerts (month, id, incident_id, cluster, node, rule, priority, source, output, container_id, namespace, pod, binding,
 			recorded, kernel_ns, alert_ns, received_ns, body, labels)
-		VALUES ('2025-02-01', $1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, 'shop', $8, 'none', false, $9, $10, $11, $12, $13)`,
+		VALUES ('2025-02-01', $1, $2, 'test', $3, $4, $5, 'syscall', $6, $7, $14, $8, 'none', false, $9, $10, $11, $12, $13)`,
 		AlertID(i), IncidentID(i), node, Rule(i), i%8, "output <b>&\x1b]0;owned\a\u2066 of "+node, ContainerID(i), fmt.Sprintf("cart-%d", i),
-		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`, labels); err != nil {
+		ns, ns+1*ms, ns+3*ms, `{"rule":"as sent","big":12345678901234567890}`, labels, namespace); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns)
@@ -228,10 +235,10 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason,
-			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns, incident_id, labels)
+			state, note, attempts, planned_ns, expires_ns, executing_ns, executed_ns, verified_ns, audited_ns, incident_id, labels, namespace)
 		VALUES ($1, $2, $3, 'test', $4, 'kill_container', $5, $6, 'kill_container_on_critical', '0123456789abcdef', 'enforce', 'a shell in a container',
-			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms, IncidentID(i), labels); err != nil {
+			'succeeded', '2 processes killed', 1, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		ActionID(i), DecisionID(i), AlertID(i), node, target, ActionID(i), ns+6*ms, ns+60_000*ms, ns+8*ms, ns+30*ms, ns+40*ms, ns+42*ms, IncidentID(i), labels, seen); err != nil {
 		return err
 	}
 	why := audit.Why{AlertID: AlertID(i), IncidentID: IncidentID(i), Rule: Rule(i), Reason: "a shell in a container"}
@@ -241,8 +248,8 @@ func AddTo(ctx context.Context, tx store.Tx, i int) error {
 	}
 	actor := audit.Playbook("kill_container_on_critical", "0123456789abcdef")
 	return audit.Append(ctx, tx,
-		audit.Entry{Cluster: "test", Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},
-		audit.Entry{Cluster: "test", Kind: audit.ActionResult, At: at.Add(40 * time.Millisecond), Actor: audit.System("execute"), Result: "succeeded", Why: why, What: what})
+		audit.Entry{Cluster: "test", Namespace: seen, Kind: audit.ActionIntent, At: at, Actor: actor, Result: "planned", Why: why, What: what},
+		audit.Entry{Cluster: "test", Namespace: seen, Kind: audit.ActionResult, At: at.Add(40 * time.Millisecond), Actor: audit.System("execute"), Result: "succeeded", Why: why, What: what})
 }
 
 // Wait puts in number i, whose action waits for people, by the guard's rules; two

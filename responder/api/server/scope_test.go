@@ -14,25 +14,17 @@ import (
 	"riposte/responder/store"
 )
 
-// inNamespace moves number i, which is in namespace shop, elsewhere.
-func inNamespace(t *testing.T, e *apitest.Env, i int, namespace string) {
-	t.Helper()
-	sql(t, e, `UPDATE alerts SET namespace = $2 WHERE id = $1`, apitest.AlertID(i), namespace)
-}
-
 // A viewer of one namespace asks for everything that there is: nothing of the other
 // one comes, neither a row nor a number nor a name.
 func TestNothingOfAnotherNamespaceIsSeen(t *testing.T) {
 	e := startRoles(t)
 	e.Add(t, 1)
-	e.Add(t, 2)
-	inNamespace(t, e, 2, "cart")
+	e.AddIn(t, 2, "cart", "cart")
 	// Number 3 is shop's alert, and its action is about cart.
-	e.Add(t, 3)
+	e.AddIn(t, 3, "shop", "")
 	sql(t, e, `UPDATE actions SET target = '{"kind":"pod","cluster":"test","namespace":"cart","name":"cart-7","uid":"u"}' WHERE id = $1`, apitest.ActionID(3))
 	// Number 4 is an alert of cart's within the incident of number 1's.
-	e.Add(t, 4)
-	inNamespace(t, e, 4, "cart")
+	e.AddIn(t, 4, "cart", "cart")
 	e.Wait(t, 5, "requires-approval")
 	sql(t, e, `INSERT INTO agents VALUES ('test', 'node-0', gen_random_uuid(), '{}', now())`)
 	e.AddDeadLetter(t, 1)
@@ -74,7 +66,7 @@ func TestNothingOfAnotherNamespaceIsSeen(t *testing.T) {
 		"alerts?namespace=shop": {[]string{apitest.AlertID(5), apitest.AlertID(3), apitest.AlertID(1)}, []string{}},
 		"incidents":             {[]string{apitest.IncidentID(5), apitest.IncidentID(3), apitest.IncidentID(1)}, []string{apitest.IncidentID(4), apitest.IncidentID(2)}},
 		"decisions":             {[]string{apitest.DecisionID(5), apitest.DecisionID(3), apitest.DecisionID(1)}, []string{apitest.DecisionID(4), apitest.DecisionID(2)}},
-		// The action about cart that shop's alert caused is for those who see both.
+		// The action about cart that shop's alert caused is for those who see all.
 		"actions":   {[]string{apitest.ActionID(5), apitest.ActionID(1)}, []string{apitest.ActionID(4), apitest.ActionID(2)}},
 		"approvals": {[]string{apitest.ActionID(5)}, []string{}},
 		// Two entries each, in the order of Add; those of number 3 name the action.
@@ -86,6 +78,12 @@ func TestNothingOfAnotherNamespaceIsSeen(t *testing.T) {
 		require.ElementsMatch(t, want.shop, ids(roleToken("viewer-shop"), path), "shop's %s", path)
 		require.ElementsMatch(t, want.cart, ids(roleToken("viewer-cart"), path), "cart's %s", path)
 		require.Empty(t, ids(roleToken("viewer-elsewhere"), path), "%s of another cluster", path)
+	}
+	// So it is with entries from before they said whose readers may see them.
+	sql(t, e, `ALTER TABLE audit DISABLE TRIGGER USER`)
+	sql(t, e, `UPDATE audit SET namespace = NULL`)
+	for name, want := range map[string][]string{"shop": {"10", "9", "2", "1"}, "cart": {"8", "7", "4", "3"}, "elsewhere": {}} {
+		require.Equal(t, want, ids(roleToken("viewer-"+name), "audit"), name)
 	}
 	st, err := cart.Status(t.Context())
 	require.NoError(t, err)
@@ -123,11 +121,7 @@ func TestEventsOfAnotherNamespaceAreNotTold(t *testing.T) {
 	cart, _ := follow(t, clientOf(t, e, roleToken("viewer-cart")), "")
 	all, _ := follow(t, clientOf(t, e, roleToken("viewer")), "")
 	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
-		if err := apitest.AddTo(t.Context(), tx, 1); err != nil {
-			return err
-		}
-		_, err := tx.Exec(t.Context(), `UPDATE alerts SET namespace = 'cart' WHERE id = $1`, apitest.AlertID(1))
-		return err
+		return apitest.AddTo(t.Context(), tx, 1, "cart", "cart")
 	}))
 	e.Add(t, 2)
 	names := func(next func() client.Event, n int) (all []string) {
@@ -157,7 +151,7 @@ func TestARoleHoldsWhereItWasGiven(t *testing.T) {
 	e := startRoles(t)
 	e.Wait(t, 1, "requires-approval")
 	e.Wait(t, 2, "requires-approval")
-	inNamespace(t, e, 2, "cart")
+	sql(t, e, `UPDATE actions SET namespace = 'cart' WHERE id = $1`, apitest.ActionID(2))
 	mixed := clientOf(t, e, roleToken("mixed"))
 	p, err := mixed.Approvals(t.Context(), 0, "")
 	require.NoError(t, err)

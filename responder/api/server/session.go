@@ -24,12 +24,12 @@ import (
 // sessionCookie holds a browser's session.
 const sessionCookie = "riposte_session"
 
-// sessions makes and checks what a browser keeps. Of who signed in with a token: an expiry, the id of a stored
-// token (zero for one of a file), and a signature. Every replica can check it, none
-// has to remember it. It is signed with a key made of its person's token, or, since
-// only the hash of a stored one is kept, of the responder's own: so a new token ends
-// the sessions of the old one, and revoking a stored one ends its. Of who signed in
-// through the issuer: who that is, sealed.
+// sessions makes and checks what a browser keeps. Of who signed in with a token: an
+// expiry, the id of a stored token (zero for one of a file), and a signature, by a key
+// made of its person's token, or, since only the hash of a stored one is kept, of the
+// responder's own: so a new token ends the sessions of the old one, and revoking a stored
+// one ends its. Of who signed in through the issuer: who that is, sealed. Every replica
+// can check it, none has to remember it.
 type sessions struct {
 	keys   []sessionKey
 	tokens func(ctx context.Context, id string) (store.TokenRow, error)

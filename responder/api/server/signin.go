@@ -80,13 +80,13 @@ func (s *Server) beginAttempt(w http.ResponseWriter, c *call) (to string, err er
 	}
 	one, to, err := s.verifier.BeginSignIn()
 	if err != nil {
-		return "", err
+		return "", problemf("not_checked", "%s", s.failureOf(c.Request, err))
 	}
 	return to, s.keepAttempt(w, c.Request, attempt{Attempt: one, Return: back}, attemptLife)
 }
 
 // pageOfConsole says that a text is the path of a page of the console: not another site's
-// address, which browsers see in more than one looks like, nor of the API.
+// address, for which browsers take more than one form, nor of the API.
 func pageOfConsole(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && len(s) <= maxReturn && strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.Contains(s, `\`) &&
@@ -121,14 +121,10 @@ func (s *Server) finishSignIn(w http.ResponseWriter, r *http.Request) {
 func (s *Server) finishAttempt(w http.ResponseWriter, r *http.Request, a attempt) (failure string) {
 	who, err := s.person(r, a)
 	if err == nil {
-		err = s.recordSignIn(r, who)
+		err = s.letIn(w, r, who)
 	}
 	if err == nil {
-		var value string
-		if value, err = s.sessions.seal(who); err == nil {
-			s.setSession(w, r, value, who.until)
-			return ""
-		}
+		return ""
 	}
 	actor := audit.System("api")
 	if who.Name != "" {
@@ -137,6 +133,24 @@ func (s *Server) finishAttempt(w http.ResponseWriter, r *http.Request, a attempt
 	failure = s.failureOf(r, err)
 	s.failedSignIn(r, actor, failure)
 	return failure
+}
+
+// letIn records that somebody signed in, and begins their session.
+func (s *Server) letIn(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	value, err := s.sessions.seal(who)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
+	if err := s.record(ctx, audit.Entry{
+		Kind: audit.Login, Actor: audit.User(who.Name), Result: "accepted",
+		Note: "signed in at the console through " + s.verifier.Issuer(),
+	}); err != nil {
+		return err
+	}
+	s.setSession(w, r, value, who.until)
+	return nil
 }
 
 // person is who came back from the issuer.
@@ -160,6 +174,7 @@ func (s *Server) person(r *http.Request, a attempt) (who signedIn, err error) {
 	return who, nil
 }
 
+// failureOf is what somebody is told who was not signed in.
 func (s *Server) failureOf(r *http.Request, err error) string {
 	if errors.Is(err, access.ErrSignIn) {
 		return strings.TrimPrefix(err.Error(), access.ErrSignIn.Error()+": ")
@@ -183,15 +198,6 @@ func (s *Server) failedSignIn(r *http.Request, actor, why string) {
 	if err := s.record(ctx, audit.Entry{Kind: audit.Login, Actor: actor, Result: "refused", Note: note}); err != nil {
 		s.Log.Error("a failed sign-in is not in the record", "error", err)
 	}
-}
-
-func (s *Server) recordSignIn(r *http.Request, who signedIn) error {
-	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
-	defer cancel()
-	return s.record(ctx, audit.Entry{
-		Kind: audit.Login, Actor: audit.User(who.Name), Result: "accepted",
-		Note: "signed in at the console through " + s.verifier.Issuer(),
-	})
 }
 
 // attemptOf is what this browser keeps; zero for nothing, or nothing any more.

@@ -344,6 +344,7 @@ func TestSignInWhileTheIssuerIsAway(t *testing.T) {
 	p.Down.Store(true)
 	res, body := b.ask("POST", "/api/v1/signin", `{"return_to":"/"}`)
 	requireProblem(t, res, body, http.StatusServiceUnavailable, "not_checked")
+	require.Contains(t, body, "the issuer cannot be asked now")
 	// A token is as good as ever.
 	require.NotEmpty(t, signIn(t, e))
 }

@@ -136,6 +136,36 @@ func TestAGapIsOneIncidentThatEndsByItself(t *testing.T) {
 	require.Len(t, b.texts("SELECT kind FROM audit WHERE kind LIKE 'incident%' AND body::text LIKE '%'"), len(b.texts("SELECT to_state FROM incident_history")))
 }
 
+// Of many agents most have no gap: they are moved on together, and those that have one
+// are found among them.
+func TestAGapAmongManyRuns(t *testing.T) {
+	b := setup(t)
+	var boots []string
+	for i := range 20 {
+		b.boot = uuid.NewString()
+		boots = append(boots, b.boot)
+		if i == 7 {
+			b.arrive(1, 2, 4)
+			b.announce(5, 6)
+			continue
+		}
+		b.arrive(1, 2, 3, 4)
+	}
+	b.look(0)
+	require.Equal(t, []string{"2", "4"}, b.texts("SELECT DISTINCT complete::text FROM agent_runs ORDER BY 1"))
+	require.Equal(t, []string{boots[7]}, b.texts("SELECT boot_id::text FROM agent_runs WHERE gap_since IS NOT NULL"))
+	b.boot = boots[7]
+	b.arrive(3)
+	b.look(time.Second)
+	require.Equal(t, []string{"6"}, b.texts("SELECT complete::text FROM agent_runs WHERE boot_id = '"+boots[7]+"' AND gap_since IS NULL"))
+	b.boot = boots[3]
+	b.arrive(5)
+	b.beat(6, 0)
+	b.look(time.Second)
+	require.Equal(t, []string{"5"}, b.texts("SELECT complete::text FROM agent_runs WHERE boot_id = '"+boots[3]+"' AND gap_since IS NOT NULL"), "the last one is missing")
+	require.Empty(t, b.incidents())
+}
+
 func TestAnAnnouncedGapIsNone(t *testing.T) {
 	b := setup(t)
 	b.arrive(1, 9)
@@ -237,8 +267,8 @@ func TestContained(t *testing.T) {
 	exec("INSERT INTO decisions (id, alert_id, playbook, revision, mode, state, input, decided_ns) VALUES ($1, $2, 'p', 'r', 'enforce', 'decided', '{}', 0)", d, a)
 	act := func(kind, state string, verified *int64) {
 		t.Helper()
-		exec(`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, verified_ns)
-			VALUES (gen_random_uuid(), $1, $2, 'c', 'n', $3, '{}', gen_random_uuid()::text, 'p', 'r', 'enforce', '', $4, 0, 0, $5)`, d, a, kind, state, verified)
+		exec(`INSERT INTO actions (id, decision_id, alert_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns, verified_ns, incident_id)
+			VALUES (gen_random_uuid(), $1, $2, 'c', 'n', $3, '{}', gen_random_uuid()::text, 'p', 'r', 'enforce', '', $4, 0, 0, $5, $6)`, d, a, kind, state, verified, i)
 	}
 	at := b.now.UnixNano()
 	act("collect_logs", "succeeded", &at)

@@ -108,11 +108,11 @@ var columns = map[string][]string{
 	},
 	"actions": {
 		"id", "decision_id", "alert_id", "cluster", "node", "type", "target", "params", "object", "effect_key", "playbook", "revision", "mode", "reason", "state",
-		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns", "incident_id", "labels",
+		"note", "planned_ns", "expires_ns", "executed_ns", "verified_ns", "audited_ns", "incident_id", "labels", "namespace",
 	},
 	"audit": {
 		"cluster", "seq", "month", "at", "kind", "actor", "result", "alert_id", "incident_id", "action_id", "action_type", "playbook", "revision", "rule", "node",
-		"target_kind", "target_namespace", "target_name", "target_uid", "labels", "note", "reason", "body", "prev", "hash",
+		"target_kind", "target_namespace", "target_name", "target_uid", "labels", "note", "reason", "body", "prev", "hash", "namespace",
 	},
 }
 
@@ -140,7 +140,7 @@ func (f *filler) episode(i int) {
 		Namespace(i), Pod(i), UID(i), "bound", false, ns - 2_000_000, ns - 1_000_000, ns,
 		`{"output":"A shell was started","priority":"Critical","rule":"a rule","riposte":{"process":{"pid":4242,"name":"sh","args":["-c","id"],"ancestors":["nginx","containerd-shim"]}}}`, labels(i),
 	})
-	e := entry{month: month, at: at, cluster: cluster, alert: alert, incident: incident, rule: rule, node: node, actor: "system:agent on " + node}
+	e := entry{month: month, at: at, cluster: cluster, alert: alert, incident: incident, rule: rule, node: node, actor: "system:agent on " + node, seen: Namespace(i)}
 	f.add(e, "alert", "stored")
 	for d := range 2 {
 		one := e
@@ -193,7 +193,7 @@ func (f *filler) act(e entry, i int, state string, executed int64) {
 	f.actions = append(f.actions, []any{
 		e.action, uuidOf(f.record.At(i), 'd', i), e.alert, e.cluster, e.node, e.kind,
 		fmt.Sprintf(`{"kind":"pod","cluster":%q,"namespace":%q,"name":%q,"uid":%q}`, e.cluster, e.namespace, e.name, e.uid), "{}", e.cluster + "/pod/" + e.uid,
-		fmt.Sprint(e.kind, " ", i), e.playbook, e.revision, "enforce", e.reason, state, e.note, ns, ns + int64(time.Minute), later(0), later(10_000_000), later(11_000_000), e.incident, e.labels,
+		fmt.Sprint(e.kind, " ", i), e.playbook, e.revision, "enforce", e.reason, state, e.note, ns, ns + int64(time.Minute), later(0), later(10_000_000), later(11_000_000), e.incident, e.labels, e.namespace,
 	})
 }
 
@@ -205,6 +205,8 @@ type entry struct {
 	kind, playbook, revision     string
 	target, namespace, name, uid string
 	labels, note, reason         string
+	// seen is whose readers may see it.
+	seen string
 }
 
 // add makes an entry of a kind of entries and a result; e.kind is the action's type.
@@ -220,7 +222,7 @@ func (f *filler) add(e entry, kind, result string) {
 	binary.BigEndian.PutUint64(hash, uint64(f.seq))
 	f.audit = append(f.audit, []any{
 		e.cluster, f.seq, e.month, e.at, kind, e.actor, result, e.alert, e.incident, e.action, maybe(e.kind), maybe(e.playbook), maybe(e.revision), maybe(e.rule), maybe(e.node),
-		maybe(e.target), maybe(e.namespace), maybe(e.name), maybe(e.uid), labels, maybe(e.note), maybe(e.reason), []byte(body), hash, hash,
+		maybe(e.target), maybe(e.namespace), maybe(e.name), maybe(e.uid), labels, maybe(e.note), maybe(e.reason), []byte(body), hash, hash, e.seen,
 	})
 	f.seq++
 }

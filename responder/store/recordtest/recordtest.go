@@ -68,7 +68,7 @@ func Fill(t testing.TB, s *store.Store, entries int) *Record {
 	for _, sql := range rebuild {
 		exec(t, conn.Conn(), sql)
 	}
-	for _, table := range []string{"audit", "alerts", "actions", "incidents", "audit_counts"} {
+	for _, table := range []string{"audit", "alerts", "actions", "incidents", "audit_counts", "audit_totals"} {
 		exec(t, conn.Conn(), "VACUUM ANALYZE "+table)
 	}
 	return r

@@ -16,6 +16,7 @@ import (
 func TestAcceptance(t *testing.T) {
 	c := inside(t)
 	require.Empty(t, c.traces(t), "another installation is here, or what it has left: begin with a new cluster")
+	before := pinned(t)
 	own, persons := c.install(t)
 	step := func(name string, do func(t *testing.T)) {
 		if !t.Run(name, do) {
@@ -27,10 +28,11 @@ func TestAcceptance(t *testing.T) {
 	step("attacks", func(t *testing.T) { c.attacked(t, own, deleted) })
 	step("cordon", func(t *testing.T) { c.cordon(t, own, persons) })
 	step("isolation", func(t *testing.T) { c.isolation(t, own) })
+	step("held", func(t *testing.T) { c.held(t, own, persons) })
 	step("protected", func(t *testing.T) { c.protected(t, own) })
 	step("first minute", func(t *testing.T) { c.firstMinute(t, own) })
 	step("record", func(t *testing.T) { c.record(t, own, deleted) })
-	step("uninstall", func(t *testing.T) { c.uninstall(t) })
+	step("uninstall", func(t *testing.T) { c.uninstall(t, before) })
 }
 
 // healthy asks what `riposte status` asks.
@@ -59,15 +61,15 @@ func healthy(t *testing.T, own *client.Client) {
 func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]api.Action) {
 	const namespace = "shop"
 	c.namespace(t, namespace)
-	c.deploy(t, namespace, "programs", false, "httpd", "-f", "-p", "8000", "-h", "/bin")
-	c.deploy(t, namespace, "listener", false, "sh", "-c", "while true; do echo id | nc -l -p 4444; done")
+	c.deploy(t, namespace, "programs", nil, "httpd", "-f", "-p", "8000", "-h", "/bin")
+	c.deploy(t, namespace, "listener", nil, "sh", "-c", "while true; do echo id | nc -l -p 4444; done")
 	server, listener := c.pod(t, namespace, "programs"), c.pod(t, namespace, "listener")
 	listen(t, pool)
 
 	all := attacks(c.address(server, 8000), c.address(listener, 4444))
 	victims := map[string]corev1.Pod{}
 	for _, a := range all {
-		c.deploy(t, namespace, a.name, a.privileged, "probe", "sleep")
+		c.deploy(t, namespace, a.name, &corev1.SecurityContext{Privileged: &a.privileged}, "probe", "sleep")
 	}
 	for _, a := range all {
 		victims[a.name] = c.pod(t, namespace, a.name)
@@ -83,10 +85,11 @@ func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]
 			c.attack(t, victim, a.typed, command...)
 			raised := alertOf(t, own, a.rule, victim)
 			names(t, raised, victim, a.priority)
+			noted(t, own, raised)
 			if !a.critical() {
 				return
 			}
-			deletion := done(t, own, "delete_pod", raised.ID, verified)
+			deletion := done(t, own, "delete_pod", victim, verified)
 			gone.until(t, victim.UID)
 			require.NotEqual(t, victim.UID, c.pod(t, namespace, a.name).UID)
 			told(t, own, deletion, victim, "action.verified")
@@ -101,7 +104,7 @@ func (c *cluster) attacked(t *testing.T, own *client.Client, deleted map[string]
 			want = 1
 		}
 		require.Equal(t, want, gone.seen[victims[a.name].UID], "%s: deletions of the pod", a.name)
-		require.Len(t, effects(t, own, "delete_pod", victims[a.name]), want, "%s: actions that deleted it", a.name)
+		require.Equal(t, want, effects(t, own, "delete_pod", victims[a.name]), "%s: actions that deleted it", a.name)
 		require.Equal(t, want == 0, c.pod(t, namespace, a.name).UID == victims[a.name].UID, a.name)
 	}
 	require.Len(t, gone.seen, len(deleted), "no other pod of the namespace was deleted, replacements least of all")

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"riposte/agent/alert"
+	"riposte/responder/action"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
 )
@@ -127,45 +127,57 @@ func names(t *testing.T, a api.Alert, pod corev1.Pod, priority string) {
 	require.Equal(t, pod.Labels, body.Riposte.Pod.Labels)
 	require.Equal(t, "ReplicaSet/"+pod.OwnerReferences[0].Name, body.Riposte.Pod.Owner)
 	require.Equal(t, image, body.Riposte.Container.Image)
-	require.Equal(t, strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://"), body.Riposte.Container.ID)
+	require.Equal(t, containerOf(pod), body.Riposte.Container.ID)
 }
 
-// done waits until an action of this type about the alert has got somewhere.
-func done(t *testing.T, own *client.Client, typ, alert string, ready func(api.Action) bool) (found api.Action) {
+// done waits until an action of this type on this pod has got somewhere. Which alert it is
+// for counts for nothing: of several about one pod the first that is decided has the
+// action, and the others join it.
+func done(t *testing.T, own *client.Client, typ string, pod corev1.Pod, ready func(api.Action) bool) (found api.Action) {
 	t.Helper()
-	last := ""
-	eventually(t, typ+" for alert "+alert, func() bool {
-		page, err := own.Actions(t.Context(), client.ActionFilter{Type: typ, Alert: alert})
+	eventually(t, typ+" of "+pod.Name, func() bool {
+		all, err := actions(t, own, typ, pod)
 		if err != nil {
 			return false
 		}
-		for _, a := range page.Items {
-			if now := a.State + " " + a.RefusedBy + " " + a.Note; now != last {
-				t.Log(typ, a.TargetName, now)
-				last = now
-			}
-			if ready(a) {
-				found = a
-				return true
-			}
+		i := slices.IndexFunc(all, ready)
+		if i >= 0 {
+			found = all[i]
 		}
-		return false
+		return i >= 0
 	})
 	return found
 }
 
 func verified(a api.Action) bool { return a.VerifiedAt != nil }
 
-// effects are the actions on this pod that were carried out.
-func effects(t *testing.T, own *client.Client, typ string, pod corev1.Pod) (all []api.Action) {
+// actions are those of a type on this pod or its container.
+func actions(t *testing.T, own *client.Client, typ string, pod corev1.Pod) (all []api.Action, err error) {
 	t.Helper()
 	page, err := own.Actions(t.Context(), client.ActionFilter{Type: typ, Namespace: pod.Namespace, Limit: 500})
-	require.NoError(t, err)
-	require.Empty(t, page.Next)
+	if err != nil {
+		return nil, err
+	}
+	require.Empty(t, page.Next, "more actions than a page")
 	for _, a := range page.Items {
-		if a.ExecutedAt != nil && strings.Contains(string(a.Target), string(pod.UID)) {
+		var target action.Target
+		require.NoError(t, json.Unmarshal(a.Target, &target))
+		if target.UID == string(pod.UID) || target.ContainerID == containerOf(pod) {
 			all = append(all, a)
 		}
 	}
-	return all
+	return all, nil
+}
+
+// effects is how many actions of a type on this pod were carried out.
+func effects(t *testing.T, own *client.Client, typ string, pod corev1.Pod) (n int) {
+	t.Helper()
+	all, err := actions(t, own, typ, pod)
+	require.NoError(t, err)
+	for _, a := range all {
+		if a.ExecutedAt != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func (c *cluster) namespace(t *testing.T, name string) {
 }
 
 // deploy starts one replica of the probe under a controller.
-func (c *cluster) deploy(t *testing.T, namespace, name string, privileged bool, command ...string) {
+func (c *cluster) deploy(t *testing.T, namespace, name string, security *corev1.SecurityContext, command ...string) {
 	t.Helper()
 	labels := map[string]string{"app": name, "tier": "attacked"}
 	_, err := c.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
@@ -98,7 +99,7 @@ func (c *cluster) deploy(t *testing.T, namespace, name string, privileged bool, 
 					TerminationGracePeriodSeconds: ptr.To(int64(1)),
 					Containers: []corev1.Container{{
 						Name: "probe", Image: image, Command: command,
-						SecurityContext: &corev1.SecurityContext{Privileged: &privileged},
+						SecurityContext: security,
 					}},
 				},
 			},
@@ -128,6 +129,11 @@ func ready(pod corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// containerOf is the id of the pod's one container.
+func containerOf(pod corev1.Pod) string {
+	return strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://")
 }
 
 // gone says whether no pod of this name has this UID any more.
@@ -162,6 +168,15 @@ func (c *cluster) run(t *testing.T, pod corev1.Pod, command ...string) string {
 	err := c.in(t.Context(), pod, "", &out, command...)
 	require.NoError(t, err, "%s: %q: %s", pod.Name, command, out.String())
 	return out.String()
+}
+
+// background is in, for commands that go on until the test ends.
+func (c *cluster) background(t *testing.T, pod corev1.Pod, out io.Writer, command ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = c.in(ctx, pod, "", out, command...) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // attack is in, for commands whose pod may end before they do.

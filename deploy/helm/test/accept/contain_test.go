@@ -3,6 +3,9 @@ package accept_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -41,12 +44,22 @@ func (r *received) last() (at time.Time, lines int) {
 	return r.at[len(r.at)-1], len(r.at)
 }
 
+// hold keeps a connection open from one pod to another, over which lines go there and back.
+func (c *cluster) hold(t *testing.T, from, to corev1.Pod) *received {
+	t.Helper()
+	var lines received
+	// TCP itself goes on after a pause; the probe is told to wait for it.
+	c.background(t, from, &lines, "probe", "hold", c.address(to, 8081), "10m")
+	eventually(t, "lines over an open connection", func() bool { _, n := lines.last(); return n > 3 })
+	return &lines
+}
+
 // isolation: a policy of 20 s stops a connection that is open, and new ones both ways.
 func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	const name = "isolated"
 	c.namespace(t, name)
 	for _, who := range []string{"victim", "server", "friend"} {
-		c.deploy(t, name, who, false, "probe", "serve", ":8080")
+		c.deploy(t, name, who, nil, "probe", "serve", ":8080")
 	}
 	victim, server, friend := c.pod(t, name, "victim"), c.pod(t, name, "server"), c.pod(t, name, "friend")
 	// When it comes back, its controller has one too many: let it be the other that goes.
@@ -58,18 +71,12 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	}
 	require.True(t, reaches(victim, server) && reaches(friend, victim), "without a policy all flows")
 
-	ctx, cancel := context.WithCancel(t.Context())
-	var held received
-	var running sync.WaitGroup
-	// TCP itself goes on after a pause; the probe is told to wait for it.
-	running.Go(func() { _ = c.in(ctx, victim, "", &held, "probe", "hold", c.address(server, 8081), "10m") })
-	t.Cleanup(func() { cancel(); running.Wait() })
-	eventually(t, "lines over an open connection", func() bool { _, lines := held.last(); return lines > 3 })
+	held := c.hold(t, victim, server)
 
 	c.attack(t, victim, "", "sh", "-c", "echo x >> /etc/crontab")
 	a := alertOf(t, own, "Write below etc in a container", victim)
 	names(t, a, victim, "Warning")
-	isolated := done(t, own, "isolate_pod", a.ID, verified)
+	isolated := done(t, own, "isolate_pod", victim, verified)
 	require.NotNil(t, isolated.LiftAt)
 	// While it holds nothing new gets through either; the network needs a moment to know.
 	eventually(t, "no new connection", func() bool { return !reaches(victim, server) && !reaches(friend, victim) })
@@ -77,7 +84,7 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	stopped, before := held.last()
 	require.Less(t, stopped, *isolated.LiftAt)
 
-	lifted := done(t, own, "isolate_pod", a.ID, func(a api.Action) bool { return a.LiftedAt != nil })
+	lifted := done(t, own, "isolate_pod", victim, func(a api.Action) bool { return a.LiftedAt != nil })
 	require.Empty(t, lifted.LiftBy, "its time was over: nobody had to ask")
 	eventually(t, "the same connection goes on", func() bool { _, lines := held.last(); return lines > before })
 	held.mu.Lock()
@@ -88,6 +95,45 @@ func (c *cluster) isolation(t *testing.T, own *client.Client) {
 	// It stood and flowed in the same pod.
 	require.False(t, c.gone(t, victim))
 	told(t, own, lifted, victim, "action.lifted")
+}
+
+// held: the agent itself freezes a container and cuts off another, until a person lifts it.
+func (c *cluster) held(t *testing.T, own *client.Client, persons map[string]*client.Client) {
+	const name = "held"
+	c.namespace(t, name)
+	for _, who := range []string{"freeze", "cut", "server"} {
+		// Packet sockets a cut stops at the veth's other end, which the agent looks for in the
+		// machine's network. Here the node has one of its own: no pod may open any.
+		c.deploy(t, name, who, &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"NET_RAW"}}}, "probe", "serve", ":8080")
+	}
+	cold, mute, server := c.pod(t, name, "freeze"), c.pod(t, name, "cut"), c.pod(t, name, "server")
+	lines := c.hold(t, mute, server)
+	isFrozen := func() bool {
+		return slices.ContainsFunc(frozen(t), func(group string) bool { return filepath.Base(group) == containerOf(cold) })
+	}
+	for _, victim := range []corev1.Pod{cold, mute} {
+		// What is frozen does not end: nobody waits for it here.
+		c.background(t, victim, io.Discard, "sh", "-c", "echo x >> /etc/crontab")
+		names(t, alertOf(t, own, "Write below etc in a container", victim), victim, "Warning")
+	}
+	froze, muted := done(t, own, "freeze_container", cold, verified), done(t, own, "cut_network", mute, verified)
+	require.True(t, isFrozen())
+	// Each of these has its time, in which the open connection is silent.
+	require.Error(t, c.in(t.Context(), mute, "", io.Discard, "probe", "tcp", c.address(server, 8080)))
+	_, before := lines.last()
+	require.Error(t, c.in(t.Context(), server, "", io.Discard, "probe", "tcp", c.address(mute, 8080)))
+	_, after := lines.last()
+	require.Equal(t, before, after)
+
+	for _, a := range []api.Action{froze, muted} {
+		_, err := persons[people[1]].Lift(t.Context(), a.ID, "looked at it")
+		require.NoError(t, err)
+	}
+	lifted := func(a api.Action) bool { return a.LiftedAt != nil }
+	require.Equal(t, "user:"+people[1], done(t, own, "freeze_container", cold, lifted).LiftBy)
+	done(t, own, "cut_network", mute, lifted)
+	require.False(t, isFrozen())
+	eventually(t, "the connection goes on", func() bool { _, n := lines.last(); return n > after })
 }
 
 // cordon: of an escape two people are asked whether to keep new pods off the node.
@@ -122,7 +168,7 @@ func (c *cluster) cordon(t *testing.T, own *client.Client, persons map[string]*c
 	require.True(t, c.cordoned(t, asked.Node))
 
 	c.namespace(t, "cordoned")
-	c.deploy(t, "cordoned", "late", false, "probe", "sleep")
+	c.deploy(t, "cordoned", "late", nil, "probe", "sleep")
 	eventually(t, "a new pod finds no node", func() bool {
 		pods, err := c.CoreV1().Pods("cordoned").List(t.Context(), metav1.ListOptions{})
 		if err != nil || len(pods.Items) != 1 {
@@ -158,7 +204,7 @@ func (c *cluster) cordoned(t *testing.T, node string) bool {
 // protected: a pod that must not be touched is attacked, and stays.
 func (c *cluster) protected(t *testing.T, own *client.Client) {
 	const namespace = "kube-system"
-	c.deploy(t, namespace, "vital", false, "probe", "sleep")
+	c.deploy(t, namespace, "vital", nil, "probe", "sleep")
 	t.Cleanup(func() {
 		_ = c.AppsV1().Deployments(namespace).Delete(context.Background(), "vital", metav1.DeleteOptions{})
 	})
@@ -166,7 +212,7 @@ func (c *cluster) protected(t *testing.T, own *client.Client) {
 	c.attack(t, pod, "", "sh", "-c", ": >> /sys/fs/cgroup/release_agent")
 	a := alertOf(t, own, "Write to release_agent in a container", pod)
 	names(t, a, pod, "Critical")
-	refused := done(t, own, "delete_pod", a.ID, func(a api.Action) bool { return a.State == "refused" })
+	refused := done(t, own, "delete_pod", pod, func(a api.Action) bool { return a.State == "refused" })
 	require.Equal(t, "protected-namespace", refused.RefusedBy)
 	require.Nil(t, refused.ExecutedAt)
 	require.False(t, c.gone(t, pod))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func (c *cluster) short(t *testing.T, namespace string, first int) (ended []core
 		}
 		name := fmt.Sprintf("short-%03d", i)
 		_, err := c.CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name, "wave": fmt.Sprint(first), "team": fmt.Sprintf("team-%d", i%7)}},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name, "wave": strconv.Itoa(first), "team": fmt.Sprintf("team-%d", i%7)}},
 			Spec: corev1.PodSpec{
 				RestartPolicy: corev1.RestartPolicyNever,
 				Containers: []corev1.Container{{

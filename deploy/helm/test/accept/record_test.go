@@ -23,8 +23,9 @@ func told(t *testing.T, own *client.Client, a api.Action, pod corev1.Pod, kind s
 	var kinds []string
 	for _, e := range page.Items {
 		kinds = append(kinds, e.Kind)
-		require.NotEmpty(t, e.Actor, "%s: who", e.Kind)
-		require.Equal(t, a.Playbook, e.Playbook, "%s: who decided", e.Kind)
+		if e.Actor != "system:execute" { // which lifts what has had its time
+			require.Equal(t, "playbook:"+a.Playbook+"@"+a.Revision, e.Actor, "%s: who", e.Kind)
+		}
 		require.NotEmpty(t, e.AlertID, "%s: why", e.Kind)
 		if e.Kind != "action.joined" { // that is another alert, whose answer was the same
 			require.Equal(t, a.AlertID, e.AlertID, "%s: why", e.Kind)
@@ -45,6 +46,7 @@ func told(t *testing.T, own *client.Client, a api.Action, pod corev1.Pod, kind s
 	require.NoError(t, err)
 	require.Equal(t, "action", story.Asked)
 	require.Equal(t, a.AlertID, story.Alert.ID)
+	require.Equal(t, string(pod.UID), story.Alert.PodUID)
 	require.NotEmpty(t, story.Decisions)
 	require.NotEmpty(t, story.Decisions[0].Rules, "which lines of the playbook fired: %s", story.Decisions[0].Note)
 	require.Len(t, story.Actions, 1)
@@ -59,6 +61,16 @@ func told(t *testing.T, own *client.Client, a api.Action, pod corev1.Pod, kind s
 	for _, stage := range want {
 		require.Contains(t, stages, stage)
 	}
+}
+
+// noted checks that the record has the alert, whether anything came of it or not.
+func noted(t *testing.T, own *client.Client, a api.Alert) {
+	t.Helper()
+	page, err := own.Audit(t.Context(), client.AuditFilter{Alert: a.ID, Kind: "alert"})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 1)
+	e := page.Items[0]
+	require.Equal(t, []string{"system:agent on " + a.Node, a.Rule, a.Node, a.IncidentID}, []string{e.Actor, e.Rule, e.Node, e.IncidentID})
 }
 
 // record is what the command line answers about all of it, in the words of docs/audit.md.

@@ -17,16 +17,14 @@ import (
 )
 
 // uninstall is the README's, after which nothing is left in the API server or on the node.
-func (c *cluster) uninstall(t *testing.T) {
+func (c *cluster) uninstall(t *testing.T, pinnedBefore []string) {
 	require.NotEmpty(t, c.traces(t), "the search finds what is there")
 	require.NotEmpty(t, running(t))
 	shell(t, readme(t, "Uninstall"))
 	eventually(t, "nothing is left in the API server", func() bool { return len(c.traces(t)) == 0 })
 	eventually(t, "nothing runs on the node", func() bool { return len(running(t)) == 0 })
 	require.Empty(t, frozen(t))
-	pins, err := os.ReadDir("/sys/fs/bpf")
-	require.NoError(t, err)
-	require.Empty(t, pins)
+	require.Equal(t, pinnedBefore, pinned(t))
 	for _, name := range []string{"trial-nats", "trial-postgres"} {
 		require.NoError(t, c.CoreV1().PersistentVolumes().Delete(t.Context(), name, metav1.DeleteOptions{}))
 	}
@@ -116,6 +114,14 @@ func running(t *testing.T) (all []string) {
 		}
 	}
 	return all
+}
+
+// pinned are the kernel's programs and maps that would outlive the process that loaded them.
+func pinned(t *testing.T) []string {
+	t.Helper()
+	pins, err := filepath.Glob("/sys/fs/bpf/*")
+	require.NoError(t, err)
+	return pins
 }
 
 func frozen(t *testing.T) (all []string) {
