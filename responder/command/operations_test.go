@@ -42,6 +42,7 @@ var callers = map[string]string{
 var uncalled = map[string]string{
 	"showIncident": "incidents show has it with its timeline",
 	"signIn":       "the console's: a command sends its token",
+	"showSignIn":   "the console's: it offers the ways to sign in",
 	"signOut":      "the console's",
 	"showDocument": "for programs: docs/openapi.json is the same",
 }
