@@ -43,6 +43,7 @@ var uncalled = map[string]string{
 	"showIncident": "incidents show has it with its timeline",
 	"signIn":       "the console's: a command sends its token",
 	"showSignIn":   "the console's: it offers the ways to sign in",
+	"beginSignIn":  "the console's: it sends the browser to the issuer",
 	"signOut":      "the console's",
 	"showDocument": "for programs: docs/openapi.json is the same",
 }
