@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -80,6 +81,8 @@ func (c *Conn) say(d denial) {
 		c.opt.Log.Error("the bus does not let this node listen: orders and acknowledgements may not come", "subject", d.subject, "key", c.opt.SeedFile)
 	case d.subject == alert.HeartbeatSubject(cluster, node):
 		c.opt.Log.Error("the bus does not take this node's heartbeats: the responder will call it silent", "cluster", cluster, "node", node, "key", c.opt.SeedFile)
+	case strings.HasPrefix(d.subject, alert.ResponderInboxPrefix+"."):
+		c.opt.Log.Warn("the bus does not take a second or late receipt of an order; the responder repeats one that it has none of", "subject", d.subject)
 	default:
 		c.opt.Log.Error("the bus does not take this node's alerts, they wait in the spool: its key is another node's, or lacks a permission (riposte nodes list)",
 			"subject", d.subject, "cluster", cluster, "node", node, "key", c.opt.SeedFile)

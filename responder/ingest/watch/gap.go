@@ -15,9 +15,6 @@ import (
 const walk = 10_000
 
 func (l *look) gaps(ctx context.Context) error {
-	if err := l.tx.AdvanceWhole(ctx); err != nil {
-		return err
-	}
 	runs, err := l.tx.OpenRuns(ctx)
 	if err != nil {
 		return err

@@ -118,12 +118,14 @@ func (w *Watch) missing(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.Store.InTx(ctx, func(tx store.Tx) error {
+	// A transaction of its own: within one, the runs' rows would be locked first for these
+	// and then for those with a gap, while heartbeats lock them in one order.
+	err := w.alone(ctx, func(tx store.Tx) error { return tx.AdvanceWhole(ctx) })
+	if err != nil {
+		return err
+	}
+	return w.alone(ctx, func(tx store.Tx) error {
 		l.tx = tx
-		mine, err := tx.TryWatch(ctx)
-		if err != nil || !mine {
-			return err
-		}
 		if err := l.gaps(ctx); err != nil {
 			return err
 		}
@@ -131,6 +133,17 @@ func (w *Watch) missing(ctx context.Context) error {
 			return err
 		}
 		return audit.Append(ctx, tx, l.entries...)
+	})
+}
+
+// alone does it in one transaction, unless another responder is about it.
+func (w *Watch) alone(ctx context.Context, do func(tx store.Tx) error) error {
+	return w.Store.InTx(ctx, func(tx store.Tx) error {
+		mine, err := tx.TryWatch(ctx)
+		if err != nil || !mine {
+			return err
+		}
+		return do(tx)
 	})
 }
 

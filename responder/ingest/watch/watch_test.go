@@ -107,6 +107,36 @@ func (b *bench) incidents() []string {
 	return b.texts("SELECT kind || ' ' || state FROM incidents ORDER BY first_at, kind")
 }
 
+// TestHeartbeatsDuringLooks: rows of runs are locked in one order, with gaps and without.
+func TestHeartbeatsDuringLooks(t *testing.T) {
+	b := setup(t)
+	boots := []string{"00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"}
+	var beats []store.Beat
+	for i, boot := range boots {
+		beats = append(beats, store.Beat{RunKey: store.RunKey{Cluster: "c", Node: "n", BootID: boot}, Seq: uint64(1000 + 1000*i), Body: []byte("{}")})
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer stop()
+	for range 2 {
+		others.Go(func() {
+			for ctx.Err() == nil {
+				if err := b.store.SaveBeats(ctx, beats, b.now); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for n := range uint64(100) {
+		b.boot = boots[1] // goes on without a gap, while the first has one
+		b.arrive(n + 1)
+		b.boot = boots[0]
+		b.arrive(2*n + 2)
+		require.NoError(t, watch.New(b.options).Look(t.Context()))
+	}
+}
+
 func TestAGapIsOneIncidentThatEndsByItself(t *testing.T) {
 	b := setup(t)
 	b.arrive(1, 2, 5)
