@@ -86,6 +86,8 @@ func (in *Ingest) away(ctx context.Context, err error) bool {
 		return false
 	case store.Refused(err): // it answered, and blamed itself: shutting down, out of disk, deadlock
 		return true
+	case store.Unsent(err): // by now it may answer again
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -45,5 +45,12 @@ func Refused(err error) bool {
 	return errors.As(err, &pg)
 }
 
+// Unsent says that the database did not get to see anything: nobody answered, or the
+// connection was found to be gone.
+func Unsent(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) || pgconn.SafeToRetry(err)
+}
+
 // Ping says whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }

@@ -145,8 +145,12 @@ func TestErrorsAreToldApart(t *testing.T) {
 	require.False(t, store.Fault(ask("SELECT pg_terminate_backend(pg_backend_pid())")))
 	require.True(t, store.Conflict(fmt.Errorf("x: %w", &pgconn.PgError{Code: "40P01"})))
 	require.False(t, store.Conflict(nil))
+	require.False(t, store.Unsent(ask("SELECT pg_terminate_backend(pg_backend_pid())")))
+	require.False(t, store.Unsent(ask("SELECT 1/0")))
+	_, err := store.Open(t.Context(), "postgres://127.0.0.1:1/none")
+	require.True(t, store.Unsent(err) && !store.Fault(err) && !store.Refused(err))
 	s.Close()
-	err := ask("SELECT 1")
+	err = ask("SELECT 1")
 	require.False(t, store.Fault(err) || store.Refused(err))
 }
 
