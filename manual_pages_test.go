@@ -200,26 +200,25 @@ func TestPagesForOtherMachines(t *testing.T) {
 	script, err := os.ReadFile(filepath.Join(doctest.Root(), "deploy/cluster/cluster"))
 	require.NoError(t, err)
 	d := newDesk(t)
-	for _, p := range []*doctest.Page{doctest.Open(t, "docs/cluster.md"), doctest.Open(t, "docs/performance.md"), doctest.Open(t, "docs/scaling.md")} {
-		for _, b := range p.Take() {
-			for _, c := range b.Commands() {
-				words := doctest.Words(strings.TrimPrefix(strings.TrimSuffix(c.Line, " &"), "sudo "))
-				for strings.Contains(words[0], "=") { // a variable
-					words = words[1:]
-				}
-				switch words[0] {
-				case "make":
-					_, says, err := d.shell(t, strings.Join(words, " "))
-					require.NoError(t, err, "%s: %s", b.Name(), says)
-				case "deploy/cluster/cluster":
-					require.Regexp(t, `(?m)^\s*\|?\s*`+words[1]+`\)|\|\s*`+words[1]+`\b`, string(script), "%s: %s", b.Name(), c.Line)
-				case "go":
-					requireBenchmark(t, b, words)
-				case "echo", "for", "riposte":
-					require.Contains(t, c.Line, "riposte", b.Name())
-				default:
-					require.Fail(t, "nothing looks at it", "%s: %s", b.Name(), c.Line)
-				}
+	cluster, performance, scaling := doctest.Open(t, "docs/cluster.md"), doctest.Open(t, "docs/performance.md"), doctest.Open(t, "docs/scaling.md", "console")
+	for _, b := range slices.Concat(cluster.Take(), performance.Take(), scaling.Take("console")) {
+		for _, c := range b.Commands() {
+			words := doctest.Words(strings.TrimPrefix(strings.TrimSuffix(c.Line, " &"), "sudo "))
+			for strings.Contains(words[0], "=") { // a variable
+				words = words[1:]
+			}
+			switch words[0] {
+			case "make":
+				_, says, err := d.shell(t, strings.Join(words, " "))
+				require.NoError(t, err, "%s: %s", b.Name(), says)
+			case "deploy/cluster/cluster":
+				require.Regexp(t, `(?m)^\s*\|?\s*`+words[1]+`\)|\|\s*`+words[1]+`\b`, string(script), "%s: %s", b.Name(), c.Line)
+			case "go":
+				requireBenchmark(t, b, words)
+			case "echo", "for", "riposte":
+				require.Contains(t, c.Line, "riposte", b.Name())
+			default:
+				require.Fail(t, "nothing looks at it", "%s: %s", b.Name(), c.Line)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"riposte/agent/order"
 	"riposte/agent/publish"
 	"riposte/deploy/standalone/nodes"
+	"riposte/docs/doctest"
 	"riposte/responder/bus"
 )
 
@@ -52,23 +54,15 @@ func startPair(t *testing.T) pair {
 	p := pair{hubDir: t.TempDir(), leafDir: t.TempDir()}
 	must(t, p.hubDir, "issue", "west", "--leaf", "--cluster", "prod")
 	must(t, p.leafDir, "issue", node, "other.example", "--cluster", "prod")
+	conf := doctest.Open(t, "docs/scaling.md", "conf").AllIn(t, "NATS: leaf servers", "conf")
+	require.Len(t, conf, 2)
+	here := strings.NewReplacer("0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:7422", "127.0.0.1:-1", "/data", t.TempDir())
 	var hub *server.Options
-	p.hub, hub = configured(t, p.hubDir, fmt.Sprintf(`
-		server_name: hub
-		listen: 127.0.0.1:-1
-		jetstream { domain: hub, store_dir: %q, sync_interval: always }
-		leafnodes { listen: 127.0.0.1:-1 }
-		include users.conf
-	`, t.TempDir()))
+	p.hub, hub = configured(t, p.hubDir, here.Replace(conf[0].Text))
 	seed, err := os.ReadFile(seedOf(t, p.hubDir, "west"))
 	require.NoError(t, err)
 	t.Setenv("LEAF_SEED", string(seed))
-	p.leaf, _ = configured(t, p.leafDir, fmt.Sprintf(`
-		server_name: west
-		listen: 127.0.0.1:-1
-		leafnodes { remotes: [ { url: "nats-leaf://127.0.0.1:%d", nkey: $LEAF_SEED } ] }
-		include users.conf
-	`, hub.LeafNode.Port))
+	p.leaf, _ = configured(t, p.leafDir, strings.Replace(here.Replace(conf[1].Text), "hub.example:7422", fmt.Sprintf("127.0.0.1:%d", hub.LeafNode.Port), 1))
 	require.Eventually(t, func() bool { return p.hub.NumLeafNodes() == 1 }, 10*time.Second, time.Millisecond, "the leaf server has come to the hub")
 	return p
 }
