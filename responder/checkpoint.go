@@ -66,6 +66,7 @@ func (r *Responder) retire(ctx context.Context, now time.Time) error {
 		gone, err := r.store.RetireAlerts(ctx, now.Add(-r.o.AlertRetention))
 		errs = append(errs, err)
 		r.retired("alerts", gone)
+		errs = append(errs, r.pruneRevisions(ctx, now))
 	}
 	if r.o.Retention > 0 && r.signer != nil {
 		gone, err := r.signer.Retire(ctx, now.Add(-r.o.Retention))

@@ -34,6 +34,8 @@ type reporter struct {
 	r    *Responder
 	log  *slog.Logger
 	what reloaded
+	// also is done in the transaction of the entry, if there is something to do.
+	also func(ctx context.Context, tx store.Tx) error
 }
 
 func (p reporter) with(ctx context.Context) func(sandbox.Reload) {
@@ -51,7 +53,14 @@ func (p reporter) report(ctx context.Context, l sandbox.Reload) {
 	}
 	e := p.entry(l)
 	for {
-		err := p.r.store.InTx(ctx, func(tx store.Tx) error { return audit.Append(ctx, tx, e) })
+		err := p.r.store.InTx(ctx, func(tx store.Tx) error {
+			if p.also != nil {
+				if err := p.also(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return audit.Append(ctx, tx, e)
+		})
 		if err == nil || ctx.Err() != nil {
 			return
 		}

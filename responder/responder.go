@@ -343,7 +343,7 @@ func (r *Responder) startAPI(listener net.Listener, actions action.Registry) {
 		Lift: func(ctx context.Context, id, actor, reason string) error {
 			return execute.AskLift(ctx, r.store, actions, id, actor, reason)
 		},
-		Playbooks: r.playbooks.Playbooks, Explain: r.playbooks.Explain, Coverage: tester.Coverage, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.parts, Backlog: r.bus.Backlog, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
+		Playbooks: r.playbooks.Playbooks, Explain: r.explain, Coverage: tester.Coverage, Loads: r.playbooks.Loads, Evidence: r.evidence, Ready: r.ready.parts, Backlog: r.bus.Backlog, Principals: r.secrets.principals, Access: r.secrets.access, Review: r.review, Console: r.o.Console, Log: r.o.Log.With("component", "api"),
 	})
 	r.api.Start(listener)
 	r.cleanups.add("the API", r.api.Stop)

@@ -63,7 +63,7 @@ func (o Options) checkBundle() error {
 // startSources records what was loaded at the start, and takes over what changes.
 func (r *Responder) startSources() {
 	log := r.o.Log.With("component", "sources")
-	playbooks := reporter{r: r, log: log, what: playbooksReloaded}
+	playbooks := reporter{r: r, log: log, what: playbooksReloaded, also: r.keepRevisions}
 	if r.remote != nil {
 		r.cleanups.add("the bundle", background(r.remote.Run))
 	}

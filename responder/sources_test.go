@@ -135,6 +135,55 @@ func TestChangedFilesAreTakenOverAndRecorded(t *testing.T) {
 	require.Equal(t, []uint64{2, 1}, []uint64{s.PlaybookLoads.Good, s.PlaybookLoads.Bad})
 }
 
+// TestWhatFiredThenIsKept: a decision's story is told with the playbook that decided,
+// whatever is loaded now, and after a restart too.
+func TestWhatFiredThenIsKept(t *testing.T) {
+	r := newRig(t)
+	r.options.PlaybookDir = t.TempDir()
+	before := strings.NewReplacer("rules: [nothing]", "priority: critical", `action contains {"type": "x"} if input.alert.rule == "x"`, `import data.riposte.lib.target
+
+action contains {"type": "notify", "target": target.container, "reason": "then", "params": {"message": "m"}} if {
+	count(input.alert.tags) >= 0
+}`).Replace(aPlaybook("mounted", "observe"))
+	mount(t, r.options.PlaybookDir, "..1", "p.rego", before)
+	one, c := r.run(t)
+	eventually(t, "what was loaded is recorded", func() bool { texts, _ := r.entries(t, "playbook.reload"); return len(texts) == 1 })
+	r.send(t, critical(1, "c1"))
+	var id string
+	eventually(t, "it is decided", func() bool {
+		p, err := c.Actions(t.Context(), client.ActionFilter{Playbook: "mounted"})
+		require.NoError(t, err)
+		if len(p.Items) == 1 {
+			id = p.Items[0].ID
+		}
+		return id != ""
+	})
+	rules := func(c *client.Client) []api.StoryRule {
+		s, err := c.Story(t.Context(), id)
+		require.NoError(t, err)
+		for _, d := range s.Decisions {
+			if d.Decision.Playbook == "mounted" {
+				require.Empty(t, d.Note)
+				return d.Rules
+			}
+		}
+		return nil
+	}
+	fired := rules(c)
+	require.Len(t, fired, 1)
+	require.Equal(t, "count(input.alert.tags) >= 0", fired[0].Conditions[0].Text)
+
+	mount(t, r.options.PlaybookDir, "..2", "p.rego", strings.ReplaceAll(before, "count(input.alert.tags) >= 0", `input.alert.rule == "none"`))
+	was := loaded(statusOf(t, c), "mounted").Revision
+	eventually(t, "another one is loaded", func() bool { return loaded(statusOf(t, c), "mounted").Revision != was })
+	require.Equal(t, fired, rules(c))
+	stop(t, one)
+	r.options.PlaybookDir = ""
+	_, c = r.run(t)
+	require.Nil(t, loaded(statusOf(t, c), "mounted"))
+	require.Equal(t, fired, rules(c))
+}
+
 func TestBundleOfAServer(t *testing.T) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -65,7 +65,7 @@ type Story struct {
 type StoryDecision struct {
 	Decision Decision `json:"decision"`
 	// Rules are the playbook's rules "action" as they fired when the recorded input was
-	// put to the same revision again; none if that is not loaded any more, which Note says.
+	// put to the same revision again; none if that is not kept any more, which Note says.
 	Rules []StoryRule `json:"rules"`
 	Note  string      `json:"note,omitempty"`
 }

@@ -25,8 +25,8 @@ they said, when each stage happened, what was found, left and verified, and comm
 that show how its target is now. ID is an action's or an alert's, or the last group of
 it, or an entry's number, as SEQ or CLUSTER/SEQ.
 
-What fired is found by putting the recorded input to the playbook again, so it is told
-for as long as the same revision is loaded.`,
+What fired is found by putting the recorded input to the playbook again, as it was at
+the revision that decided.`,
 		Example: "  riposte audit show 6f0c2b7a91de\n  riposte audit show prod/4711 -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.begin(cmd); err != nil {

@@ -51,8 +51,12 @@ var ErrNotLoaded = errors.New("no playbook of this name is loaded")
 
 // Explain asks one playbook of the current set about an input's JSON and looks on.
 func (h *Holder) Explain(ctx context.Context, name string, input json.RawMessage) (Explanation, error) {
-	set := h.Set()
-	i := slices.IndexFunc(set.playbooks, func(p *Playbook) bool { return p.Name == name })
+	return h.Set().ExplainOne(ctx, name, input)
+}
+
+// ExplainOne asks one playbook about an input's JSON and looks on.
+func (s *Set) ExplainOne(ctx context.Context, name string, input json.RawMessage) (Explanation, error) {
+	i := slices.IndexFunc(s.playbooks, func(p *Playbook) bool { return p.Name == name })
 	if i < 0 {
 		return Explanation{}, ErrNotLoaded
 	}
@@ -60,7 +64,7 @@ func (h *Holder) Explain(ctx context.Context, name string, input json.RawMessage
 	if err != nil {
 		return Explanation{}, err
 	}
-	return set.explain(ctx, set.playbooks[i], r), nil
+	return s.explain(ctx, s.playbooks[i], r), nil
 }
 
 func (e Explanation) distance() int {

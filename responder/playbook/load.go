@@ -67,6 +67,7 @@ type Playbook struct {
 	Texts  []string
 
 	query *sandbox.Query
+	kept  Kept
 }
 
 // Playbooks are the loaded playbooks, sorted by name.
@@ -251,7 +252,11 @@ func build(name string, files, libs []*sandbox.File, schema sandbox.Schema) (*Pl
 	if err != nil {
 		return nil, err
 	}
-	p := &Playbook{Name: name, Metadata: meta, Revision: rev, Source: files[0].Source, query: q}
+	kept, err := keep(compiled, playbookPackage+name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Playbook{Name: name, Metadata: meta, Revision: rev, Source: files[0].Source, query: q, kept: kept}
 	for _, f := range files {
 		p.Files = append(p.Files, f.Path)
 		p.Texts = append(p.Texts, string(f.Text))

@@ -141,7 +141,9 @@ func storyServer(t *testing.T) (*apitest.Env, *playbook.Holder) {
 	t.Helper()
 	h, err := playbook.NewHolder(playbook.Options{}, sandbox.Source{Name: "test", FS: fstest.MapFS{"kill_container_on_critical.rego": {Data: []byte(storyPlaybook)}}})
 	require.NoError(t, err)
-	return apitest.StartWith(t, storetest.New(t), server.Options{Explain: h.Explain}), h
+	return apitest.StartWith(t, storetest.New(t), server.Options{Explain: func(ctx context.Context, name, _ string, input json.RawMessage) (playbook.Explanation, error) {
+		return h.Explain(ctx, name, input)
+	}}), h
 }
 
 // tell puts in number 0 as the playbook would have decided about it.
@@ -208,7 +210,7 @@ func TestStory(t *testing.T) {
 		require.Equal(t, status, refused.Status, id)
 	}
 
-	// Another revision is loaded than the one that decided; and the alert's month is gone.
+	// The revision that decided is not there any more; and the alert's month is gone.
 	require.NoError(t, e.Store.InTx(t.Context(), func(tx store.Tx) error {
 		_, err := tx.Exec(t.Context(), `UPDATE decisions SET revision = 'ffffffffffffffff'`)
 		return err
@@ -235,7 +237,7 @@ func field(t *testing.T, raw json.RawMessage, name string) json.RawMessage {
 }
 
 func TestExplainerThatFailsIsANote(t *testing.T) {
-	e := apitest.StartWith(t, storetest.New(t), server.Options{Explain: func(context.Context, string, json.RawMessage) (playbook.Explanation, error) {
+	e := apitest.StartWith(t, storetest.New(t), server.Options{Explain: func(context.Context, string, string, json.RawMessage) (playbook.Explanation, error) {
 		return playbook.Explanation{}, playbook.ErrNotLoaded
 	}})
 	e.Add(t, 0)

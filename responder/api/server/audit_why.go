@@ -10,19 +10,19 @@ import (
 	"riposte/responder/store"
 )
 
-// fired puts a decision's input to its playbook again, if that is still what it was,
-// and tells which rules fired and on what; else note says why that cannot be told.
+// fired puts a decision's input to its playbook again, as it was then, and tells which
+// rules fired and on what; else note says why that cannot be told.
 func (s *Server) fired(ctx context.Context, d store.ListedDecision, input string) (rules []api.StoryRule, note string) {
 	rules = []api.StoryRule{}
 	if s.Explain == nil {
 		return rules, "this server has no playbooks to ask"
 	}
-	e, err := s.Explain(ctx, d.Playbook, json.RawMessage(input))
+	e, err := s.Explain(ctx, d.Playbook, d.Revision, json.RawMessage(input))
 	switch {
 	case err != nil:
 		return rules, fmt.Sprintf("it cannot be asked again: %v", err)
 	case e.Playbook.Revision != d.Revision:
-		return rules, fmt.Sprintf("it decided at revision %.12s and is loaded at %.12s: what fired then is not known", d.Revision, e.Playbook.Revision)
+		return rules, fmt.Sprintf("it decided at revision %.12s and is loaded at %.12s: what it was then is not kept, so what fired is not known", d.Revision, e.Playbook.Revision)
 	case len(e.Misses) > 0:
 		return rules, "its trigger does not fit the recorded input"
 	case e.Decision.Refusal != "":

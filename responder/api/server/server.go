@@ -40,8 +40,9 @@ type Options struct {
 	Lift func(ctx context.Context, id, actor, reason string) error
 	// Playbooks lists the loaded playbooks.
 	Playbooks func() []*playbook.Playbook
-	// Explain puts a recorded input to a loaded playbook again, and looks on.
-	Explain func(ctx context.Context, playbook string, input json.RawMessage) (playbook.Explanation, error)
+	// Explain puts a recorded input to a playbook again as it was at a revision, or as it is
+	// now if that is not there any more, and looks on.
+	Explain func(ctx context.Context, playbook, revision string, input json.RawMessage) (playbook.Explanation, error)
 	// Coverage says how much of a loaded playbook its tests evaluate, see playbook.Tester.
 	Coverage func(ctx context.Context, playbook string) (playbook.Coverage, error)
 	// Loads says how loading them went.

@@ -123,6 +123,18 @@ func read(src Source, rel string) (*File, error) {
 	return f, nil
 }
 
+// Rego is a file that is at hand, by its name in errors.
+func Rego(name string, text []byte) (*File, error) {
+	f := &File{Path: name, Text: text}
+	return f, f.parse()
+}
+
+// Data is a document of data that is at hand.
+func Data(text []byte) (*File, error) {
+	f := &File{Path: dataFile, Text: text}
+	return f, f.parseData(dataFile)
+}
+
 // plain drops the operation and path that the place already gives.
 func plain(err error) string {
 	if e, ok := err.(*fs.PathError); ok { //nolint:errorlint // only the outermost wrapper repeats the place

@@ -19,9 +19,7 @@ import (
 // content. Where they lie, and what else lies there, is no part of what they decide.
 func (p *Compiled) Revision(pkg string) (string, error) {
 	packages, data := p.reach(pkg)
-	used := slices.DeleteFunc(slices.Clone(p.files), func(f *File) bool {
-		return f.Module == nil || f.Test || !packages[f.Package]
-	})
+	used := p.filesOf(packages)
 	slices.SortFunc(used, func(a, b *File) int {
 		return cmp.Or(strings.Compare(a.Package, b.Package), bytes.Compare(a.Text, b.Text))
 	})
@@ -39,6 +37,32 @@ func (p *Compiled) Revision(pkg string) (string, error) {
 		h.Write(b)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (p *Compiled) filesOf(packages map[string]bool) []*File {
+	return slices.DeleteFunc(slices.Clone(p.files), func(f *File) bool {
+		return f.Module == nil || f.Test || !packages[f.Package]
+	})
+}
+
+// Used is what Revision is about, as files and the documents of data by their roots, of
+// which the rules may read a part alone.
+func (p *Compiled) Used(pkg string) (files []*File, data map[string]any, err error) {
+	packages, refs := p.reach(pkg)
+	data = map[string]any{}
+	for text := range refs {
+		ref, err := ast.ParseRef(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(ref) == 1 { // all of it
+			return p.filesOf(packages), p.data, nil
+		}
+		if root, ok := ref[1].Value.(ast.String); ok {
+			data[string(root)] = p.data[string(root)]
+		}
+	}
+	return p.filesOf(packages), data, nil
 }
 
 // reach finds what the rules of a package depend on: packages, and data by reference.
