@@ -58,7 +58,7 @@ func TestAgentConfigurationPage(t *testing.T) {
 		},
 		"text": func(t *testing.T, b *doctest.Block) { // a mistake, and what is said about it
 			t.Helper()
-			d.write(t, "falco.yaml", "rules_files: [falco/falco_rules.yaml]\n\njson_ouput: true\n")
+			d.write(t, "falco.yaml", "rules_files: [falco/falco_rules.yaml]\n\njson_ouput: true\n") //nolint:misspell // the page's mistake
 			_, says, err := d.shell(t, "riposte agent -c falco.yaml --dry-run")
 			require.Error(t, err)
 			require.Contains(t, says, b.Text)
@@ -91,11 +91,11 @@ func TestReplayPage(t *testing.T) {
 			require.True(t, strings.HasSuffix(says, b.Text), "%s\n%s", b.Name(), says)
 			return
 		}
-		three := ""
+		var three strings.Builder
 		for _, rule := range regexp.MustCompile(`(?m)^  (.+): 4$`).FindAllStringSubmatch(b.Text, -1)[1:] {
-			three += fmt.Sprintf(" -o 'rules[]={\"enable\": {\"rule\": %q}}'", rule[1])
+			fmt.Fprintf(&three, " -o 'rules[]={\"enable\": {\"rule\": %q}}'", rule[1])
 		}
-		_, says, err := d.shell(t, `riposte replay incident.scap -r falco_rules.yaml -o 'rules[]={"disable": {"rule": "*"}}'`+three)
+		_, says, err := d.shell(t, `riposte replay incident.scap -r falco_rules.yaml -o 'rules[]={"disable": {"rule": "*"}}'`+three.String())
 		require.NoError(t, err, says)
 		require.Equal(t, b.Text, strings.TrimLeft(says, "\n"), "%s", b.Name())
 	}})

@@ -44,13 +44,13 @@ func TestProductionPage(t *testing.T) {
 // service is the file by which PostgreSQL's programs know a database by a name.
 func (i *installation) service(t *testing.T, databases map[string]string) {
 	t.Helper()
-	text := ""
+	var text strings.Builder
 	for name, url := range databases {
 		m := regexp.MustCompile(`^postgres:///(\w+)\?host=([^&]+)&user=(\w+)`).FindStringSubmatch(url)
 		require.NotNil(t, m, url)
-		text += "[" + name + "]\nhost=" + m[2] + "\nuser=" + m[3] + "\ndbname=" + m[1] + "\n"
+		fmt.Fprintf(&text, "[%s]\nhost=%s\nuser=%s\ndbname=%s\n", name, m[2], m[3], m[1])
 	}
-	i.write(t, ".pg_service.conf", text)
+	i.write(t, ".pg_service.conf", text.String())
 	i.env = append(i.env, "PGSERVICEFILE="+i.path(".pg_service.conf"))
 }
 

@@ -96,10 +96,11 @@ func TestAccessPage(t *testing.T) {
 	require.NoError(t, err, says)
 
 	first.stop(t)
-	grants := p.In(t, "An OpenID Connect issuer", "yaml").Text
+	_, grants, found := strings.Cut(p.In(t, "An OpenID Connect issuer", "yaml").Text, "grants:")
+	require.True(t, found)
 	i.here = append(i.here, "/etc/riposte/secret/", i.dir+"/")
 	i.write(t, "oidc-client-secret", strings.Repeat("s", 32))
-	i.write(t, "access.yaml", i.translate(p.In(t, "At the console", "yaml").Text)+grants[strings.Index(grants, "grants:"):])
+	i.write(t, "access.yaml", i.translate(p.In(t, "At the console", "yaml").Text)+"grants:"+grants)
 	i.respond(t, "riposte responder --access-file access.yaml"+i.flags()).stop(t)
 	i.write(t, "access.yaml", p.In(t, "Kubernetes", "yaml").Text)
 	i.respond(t, "riposte responder --access-file access.yaml"+i.flags())

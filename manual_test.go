@@ -95,10 +95,11 @@ func (d *desk) run(t *testing.T, b *doctest.Block) string {
 	t.Helper()
 	script := b.Text
 	if b.Lang == "console" {
-		script = ""
+		var lines []string
 		for _, c := range b.Commands() {
-			script += c.Line + "\n"
+			lines = append(lines, c.Line)
 		}
+		script = strings.Join(lines, "\n")
 	}
 	stdout, stderr, err := d.shell(t, script)
 	require.NoError(t, err, "%s\n%s%s", b.Name(), stdout, stderr)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"riposte/agent/alert"
@@ -45,13 +46,20 @@ func checkLoss(subject string, data []byte) (l alert.Loss, err error) {
 func (in *Ingest) announce(ctx context.Context, losses []loss) {
 	for _, l := range losses {
 		err := in.storeLoss(ctx, l.said)
+		run := store.Origin{Cluster: l.said.Cluster, Node: l.said.Node, BootID: l.said.BootID} // no alert has the number 0
 		switch {
 		case err == nil:
 			in.counts.losses.Add(1)
+			delete(in.failures, run)
 			in.answer(l.Ack())
 		case in.away(ctx, err):
 			hold(ctx, in, []loss{l}, err)
+		case !store.Fault(err) && in.failures.add(run) < in.Tries: // a connection that broke, say
+			in.counts.failed.Add(1)
+			in.Log.Warn("what an agent dropped could not be stored and is tried again", "node", clipName(l.said.Node), "error", strconv.QuoteToASCII(err.Error()))
+			in.answer(l.Nak(firstPause))
 		default:
+			delete(in.failures, run)
 			in.bury(ctx, []letter{{Message: l, reason: Unstorable, err: err}})
 		}
 	}

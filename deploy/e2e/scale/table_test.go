@@ -65,7 +65,7 @@ func (m *table) measure(t *testing.T, name string, run func()) {
 		last.cpu[part] = float64(last.mem[part].cpu-before[part].cpu) / float64(took)
 	}
 	last.api = float64(m.own.down.Load()-api) / took.Seconds()
-	last.sample = float64(m.sampledBytes()-sample) / float64(m.rig.sample) / took.Minutes()
+	last.sample = float64(m.sampledBytes()-sample) / float64(m.sample) / took.Minutes()
 	last.heap = m.metric(t, "go_memstats_heap_inuse_bytes")
 	t.Logf("%s: done after %s", name, took.Round(time.Second))
 }

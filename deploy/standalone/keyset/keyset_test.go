@@ -180,9 +180,9 @@ func TestAllAgentsAtOnce(t *testing.T) {
 	known := client.NodeTokens("riposte-nats", "burst/agent", func() time.Time { return now })
 	var running, most atomic.Int32
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
+	done, seed := make(chan error, 1), read(t, filepath.Join(dir, keyset.AccountSeed))
 	go func() {
-		done <- b.Admit(ctx, bus.AdmissionOptions{Seed: read(t, filepath.Join(dir, keyset.AccountSeed)), Cluster: "prod", Node: func(ctx context.Context, token string) (string, string, error) {
+		done <- b.Admit(ctx, bus.AdmissionOptions{Seed: seed, Cluster: "prod", Node: func(ctx context.Context, token string) (string, string, error) {
 			for n := running.Add(1); ; {
 				if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
 					break
