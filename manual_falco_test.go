@@ -19,11 +19,16 @@ import (
 // their files; and rules of Falco Talon beside the playbooks that take their place.
 func TestFromFalcoPage(t *testing.T) {
 	p := doctest.Open(t, "docs/from-falco.md")
-	t.Run("rules", func(t *testing.T) { withFalco(t).run(t, p.In(t, "Keep your rules", "sh")) })
+	// Taken before withFalco may skip: the page's other blocks are run without Falco's rules too.
+	t.Run("rules", func(t *testing.T) {
+		b := p.In(t, "Keep your rules", "sh")
+		withFalco(t).run(t, b)
+	})
 	t.Run("intake", func(t *testing.T) { pointFalco(t, p) })
 	t.Run("falcosidekick", func(t *testing.T) {
+		b := p.In(t, "Falcosidekick's outputs", "yaml")
 		d := withFalco(t)
-		d.write(t, "falco.yaml", p.In(t, "Falcosidekick's outputs", "yaml").Text)
+		d.write(t, "falco.yaml", b.Text)
 		_, says, err := d.shell(t, "riposte agent -c falco.yaml --dry-run")
 		require.NoError(t, err, says)
 		require.NotContains(t, says, "does nothing here")
