@@ -132,3 +132,44 @@ func TestUpgradeToMonths(t *testing.T) {
 		is("3000 3000 3000", `SELECT (SELECT count(*) FROM alerts) || ' ' || (SELECT count(*) FROM decisions) || ' ' || count(*) FROM audit`)
 	}
 }
+
+// A database with actions and a record of before rows said whose readers may see them.
+func TestUpgradeToNamespaces(t *testing.T) {
+	db, err := sql.Open("pgx", storetest.Empty(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	const before, after = 12, 17
+	_, err = provider.UpTo(t.Context(), before)
+	require.NoError(t, err)
+	// Of 300 actions a third is about the alert's container, a third about its pod, and a
+	// third about a pod in another namespace; the record has labels of each.
+	_, err = db.ExecContext(t.Context(), `
+		INSERT INTO incidents (id, cluster, key, title, priority, first_at, last_at) SELECT gen_random_uuid(), 'c', 'k', 't', 2, now(), now();
+		INSERT INTO alerts (id, incident_id, cluster, node, rule, priority, source, output, binding, recorded, kernel_ns, alert_ns, received_ns, body, fingerprint, namespace)
+			SELECT gen_random_uuid(), (SELECT id FROM incidents), 'c', 'n', 'r', 2, 's', 'o', 'bound', false, n, 0, (extract(epoch FROM now()) * 1e9)::bigint, '{}', decode(lpad(to_hex(n), 8, '0'), 'hex'), 'shop'
+			FROM generate_series(1, 300) AS n;
+		INSERT INTO actions (id, decision_id, alert_id, incident_id, cluster, node, type, target, effect_key, playbook, revision, mode, reason, state, planned_ns, expires_ns)
+			SELECT gen_random_uuid(), gen_random_uuid(), id, incident_id, 'c', 'n', 'x', CASE kernel_ns % 3 WHEN 0 THEN '{"kind":"container"}'
+				WHEN 1 THEN '{"kind":"pod","namespace":"shop"}' ELSE '{"kind":"pod","namespace":"bank"}' END::jsonb, id::text, 'p', 'r1', 'enforce', 'r', 'succeeded', 7, 9 FROM alerts;
+		INSERT INTO audit (cluster, seq, at, month, kind, actor, result, body, prev, hash, action_id, labels)
+			SELECT 'c', row_number() OVER (), now(), date_trunc('month', now() AT TIME ZONE 'UTC'), 'action', 'system:a', 'planned', 'b', 'p', 'h', id, '{"app":"web"}' FROM actions`)
+	require.NoError(t, err)
+	is := func(want, query string) {
+		t.Helper()
+		var got string
+		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&got))
+		require.Equal(t, want, got, query)
+	}
+	for range 2 {
+		_, err = provider.UpTo(t.Context(), after)
+		require.NoError(t, err)
+		is("200 100", `SELECT count(*) FILTER (WHERE namespace = 'shop') || ' ' || count(*) FILTER (WHERE namespace = '' AND target->>'namespace' = 'bank') FROM actions`)
+		is("300", `SELECT count(*)::text FROM actions WHERE labels @> '{"app":"web"}'`)
+		is("300 300", `SELECT count(*) FILTER (WHERE namespace IS NULL) || ' ' || (SELECT sum(entries) FROM audit_totals) FROM audit`)
+		_, err = provider.DownTo(t.Context(), before)
+		require.NoError(t, err)
+		is("300 300", `SELECT (SELECT count(*) FROM actions) || ' ' || count(*) FROM audit`)
+	}
+}
