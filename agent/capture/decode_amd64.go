@@ -93,6 +93,9 @@ func (d *decoder) decode(raw []byte, e *event.Event) error {
 	default:
 		err = errKind
 	}
+	if err == nil && e.Type == event.Unknown && e.Cgroup == nil {
+		err = errKind
+	}
 	if err != nil {
 		return fmt.Errorf("record of kind %d, call %s: %w", h.Kind, e.Type, err)
 	}
