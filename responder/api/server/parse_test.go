@@ -87,15 +87,15 @@ func FuzzSession(f *testing.F) {
 	s := newSessions([]access.Principal{{Name: "token", Token: "0123456789abcdef"}}, nil, access.NewVerifier(access.Options{}))
 	good, _, err := s.begin(access.Identity{Name: "token"})
 	require.NoError(f, err)
-	f.Add(good)
+	who, err := s.check(f.Context(), good)
+	require.NoError(f, err)
+	require.Equal(f, "token", who.Name)
+	// Not good itself: each of the fuzzer's processes makes another one, and takes all.
+	f.Add(good[1:])
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, value string) {
-		who, err := s.check(t.Context(), value)
-		if value == good {
-			require.Equal(t, "token", who.Name)
-			return
-		}
+		_, err := s.check(t.Context(), value)
 		require.ErrorIs(t, err, access.ErrUnknown)
 	})
 }
