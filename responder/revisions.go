@@ -20,11 +20,15 @@ const monthsLonger = 62 * 24 * time.Hour
 func (r *Responder) keepRevisions(ctx context.Context, tx store.Tx) error {
 	var all []store.Revision
 	for _, p := range r.playbooks.Playbooks() {
-		kept, err := json.Marshal(p.Keep())
+		kept, err := p.Keep()
 		if err != nil {
 			return fmt.Errorf("keep playbook %s: %w", p.Name, err)
 		}
-		all = append(all, store.Revision{Revision: p.Revision, Playbook: p.Name, Kept: string(kept)})
+		body, err := json.Marshal(kept)
+		if err != nil {
+			return fmt.Errorf("keep playbook %s: %w", p.Name, err)
+		}
+		all = append(all, store.Revision{Revision: p.Revision, Playbook: p.Name, Kept: string(body)})
 	}
 	return tx.KeepRevisions(ctx, all, time.Now())
 }

@@ -23,10 +23,8 @@ type KeptFile struct {
 }
 
 // Keep is what the playbook consists of.
-func (p *Playbook) Keep() Kept { return p.kept }
-
-func keep(compiled *sandbox.Compiled, pkg string) (Kept, error) {
-	files, data, err := compiled.Used(pkg)
+func (p *Playbook) Keep() (Kept, error) {
+	files, data, err := p.compiled.Used(playbookPackage + p.Name)
 	if err != nil {
 		return Kept{}, err
 	}

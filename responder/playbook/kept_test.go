@@ -25,7 +25,9 @@ func TestRebuild(t *testing.T) {
 	input := json.RawMessage(`{"alert":{"uuid":"","time":"2026-01-02T03:04:05Z","rule":"Other","priority":"Critical","source":"syscall","hostname":"n","output":"o",
 		"tags":["mitre_execution"],"output_fields":{},"riposte":{"container":{"id":"abc","cgroup_id":4,"start_ns":7}}},"binding":"unbound","now":"2026-01-02T03:04:05Z"}`)
 	for _, p := range set.Playbooks() {
-		body, err := json.Marshal(p.Keep())
+		kept, err := p.Keep()
+		require.NoError(t, err)
+		body, err := json.Marshal(kept)
 		require.NoError(t, err)
 		var k playbook.Kept
 		require.NoError(t, json.Unmarshal(body, &k))
@@ -47,7 +49,9 @@ func TestRebuild(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, a.Decision.Proposals)
 
-	_, err = playbook.Rebuild(patient, "other", set.Playbooks()[0].Keep())
+	kept, err := set.Playbooks()[0].Keep()
+	require.NoError(t, err)
+	_, err = playbook.Rebuild(patient, "other", kept)
 	require.ErrorContains(t, err, "there is no file of playbook other")
 	_, err = playbook.Rebuild(patient, "a", playbook.Kept{Files: []playbook.KeptFile{{Path: "x.rego", Text: "package"}}})
 	require.ErrorContains(t, err, "x.rego")

@@ -66,8 +66,8 @@ type Playbook struct {
 	Files  []string
 	Texts  []string
 
-	query *sandbox.Query
-	kept  Kept
+	query    *sandbox.Query
+	compiled *sandbox.Compiled
 }
 
 // Playbooks are the loaded playbooks, sorted by name.
@@ -252,11 +252,7 @@ func build(name string, files, libs []*sandbox.File, schema sandbox.Schema) (*Pl
 	if err != nil {
 		return nil, err
 	}
-	kept, err := keep(compiled, playbookPackage+name)
-	if err != nil {
-		return nil, err
-	}
-	p := &Playbook{Name: name, Metadata: meta, Revision: rev, Source: files[0].Source, query: q, kept: kept}
+	p := &Playbook{Name: name, Metadata: meta, Revision: rev, Source: files[0].Source, query: q, compiled: compiled}
 	for _, f := range files {
 		p.Files = append(p.Files, f.Path)
 		p.Texts = append(p.Texts, string(f.Text))
