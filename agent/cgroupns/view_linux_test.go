@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,21 +14,6 @@ import (
 	"riposte/agent/cgroupns"
 	"riposte/agent/cgroupns/cgroupnstest"
 )
-
-func root(t *testing.T) string {
-	t.Helper()
-	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var st syscall.Statfs_t
-		if syscall.Statfs(dir, &st) == nil && st.Type == 0x63677270 && os.Geteuid() == 0 {
-			return dir
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root and a cgroup v2 tree")
-	}
-	t.Skip("needs root and a cgroup v2 tree")
-	return ""
-}
 
 // shown is what /proc says of a process.
 func shown(t *testing.T, pid any) string {
@@ -59,7 +43,7 @@ func start(t *testing.T, dir string) int {
 // Wherever a process is, its path is the one below the mounted root, as somebody else
 // would find it.
 func TestView(t *testing.T) {
-	root := root(t)
+	root := cgroupnstest.Root(t)
 	v, err := cgroupns.Look(root)
 	require.NoError(t, err)
 	own := v.Path(shown(t, "self"))
@@ -83,12 +67,12 @@ func TestView(t *testing.T) {
 }
 
 func TestViewFromANamespace(t *testing.T) {
-	cgroupnstest.Again(t, root(t), "^(TestView|TestMovedOut)$")
+	cgroupnstest.Again(t, cgroupnstest.Root(t), "^(TestView|TestMovedOut)$")
 }
 
 // An agent that somebody has moved cannot know any more from where it looks.
 func TestMovedOut(t *testing.T) {
-	root := root(t)
+	root := cgroupnstest.Root(t)
 	if !cgroupnstest.Nested() {
 		return // TestViewFromANamespace runs it
 	}

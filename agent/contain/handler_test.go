@@ -35,22 +35,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// root finds the cgroup v2 tree, or skips the test.
-func root(t testing.TB) string {
-	t.Helper()
-	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var st syscall.Statfs_t
-		if syscall.Statfs(dir, &st) == nil && st.Type == 0x63677270 && os.Geteuid() == 0 {
-			return dir
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root and a cgroup v2 tree")
-	}
-	t.Skip("needs root and a cgroup v2 tree")
-	return ""
-}
-
 // sandbox is a container as the agent knows it: a cgroup with processes.
 type sandbox struct {
 	event.Container
@@ -61,7 +45,7 @@ type sandbox struct {
 // newSandbox makes a cgroup below the test's own one with n sleeping processes.
 func newSandbox(t testing.TB, id string, n int) *sandbox {
 	t.Helper()
-	top := filepath.Join(cgroupnstest.Top(root(t)), fmt.Sprintf("riposte-contain-test-%d", os.Getpid()))
+	top := filepath.Join(cgroupnstest.Top(cgroupnstest.Root(t)), fmt.Sprintf("riposte-contain-test-%d", os.Getpid()))
 	require.NoError(t, os.MkdirAll(top, 0o755))
 	dir, err := os.MkdirTemp(top, "")
 	require.NoError(t, err)
@@ -73,7 +57,7 @@ func newSandbox(t testing.TB, id string, n int) *sandbox {
 	info, err := os.Stat(dir)
 	require.NoError(t, err)
 	s := &sandbox{dir: dir, Container: event.Container{
-		ID: id, CgroupID: info.Sys().(*syscall.Stat_t).Ino, StartNS: 1_234_567_890, Cgroup: strings.TrimPrefix(dir, root(t)),
+		ID: id, CgroupID: info.Sys().(*syscall.Stat_t).Ino, StartNS: 1_234_567_890, Cgroup: strings.TrimPrefix(dir, cgroupnstest.Root(t)),
 	}}
 	for range n {
 		s.pid = append(s.pid, s.start(t, dir))
@@ -158,7 +142,7 @@ func newNode(t testing.TB, boxes ...*sandbox) *node {
 	for _, s := range boxes {
 		n.k.all[s.ID] = s.Container
 	}
-	n.opt = contain.Options{Cluster: "c", Node: "n", Key: public, CgroupRoot: root(t), Dir: t.TempDir(), Containers: n.k}
+	n.opt = contain.Options{Cluster: "c", Node: "n", Key: public, CgroupRoot: cgroupnstest.Root(t), Dir: t.TempDir(), Containers: n.k}
 	n.reopen(t)
 	t.Cleanup(func() { n.Close() })
 	return n
@@ -359,7 +343,7 @@ func TestTheAgentDoesNotKillItself(t *testing.T) {
 	home := ""
 	for text := range strings.Lines(string(before)) {
 		if p, ok := strings.CutPrefix(strings.TrimSpace(text), "0::"); ok {
-			home = filepath.Join(root(t), p)
+			home = filepath.Join(cgroupnstest.Root(t), p)
 		}
 	}
 	move := func(dir string) error {

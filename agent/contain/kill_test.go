@@ -10,25 +10,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
+
+	"riposte/agent/cgroupns/cgroupnstest"
 )
 
 // TestKillEach takes the way of kernels without cgroup.kill, on a cgroup whose
 // processes fork all the time.
 func TestKillEach(t *testing.T) {
-	root := ""
-	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var st unix.Statfs_t
-		if unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC && os.Geteuid() == 0 {
-			root = dir
-		}
-	}
-	if root == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root and a cgroup v2 tree")
-		}
-		t.Skip("needs root and a cgroup v2 tree")
-	}
+	root := cgroupnstest.Root(t)
 	name := fmt.Sprintf("riposte-kill-test-%d", os.Getpid())
 	dir := filepath.Join(root, name)
 	nested := filepath.Join(dir, "nested")

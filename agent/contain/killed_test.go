@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/agent/cgroupns/cgroupnstest"
 	"riposte/agent/contain"
 	"riposte/agent/event"
 	"riposte/agent/order"
@@ -110,7 +111,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	w := newNetwork(t, true)
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	setup, err := json.Marshal(agentSetup{Key: public, Root: root(t), Dir: t.TempDir(), Container: w.Container})
+	setup, err := json.Marshal(agentSetup{Key: public, Root: cgroupnstest.Root(t), Dir: t.TempDir(), Container: w.Container})
 	require.NoError(t, err)
 	k := &killable{t: t, setup: string(setup)}
 	k.start()

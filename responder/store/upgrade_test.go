@@ -12,15 +12,30 @@ import (
 	"riposte/responder/store/storetest"
 )
 
-// A database with rows of before the delivery's migration: up, down and up again.
-func TestUpgradeOfADatabaseWithRows(t *testing.T) {
+// unmigrated is an empty database, and what migrates it.
+func unmigrated(t *testing.T) (*sql.DB, *goose.Provider) {
+	t.Helper()
 	db, err := sql.Open("pgx", storetest.Empty(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
 	require.NoError(t, err)
+	return db, provider
+}
+
+// says asks for one text.
+func says(t *testing.T, db *sql.DB, want, query string) {
+	t.Helper()
+	var got string
+	require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&got))
+	require.Equal(t, want, got, query)
+}
+
+// A database with rows of before the delivery's migration: up, down and up again.
+func TestUpgradeOfADatabaseWithRows(t *testing.T) {
+	db, provider := unmigrated(t)
 	const before, delivery = 2, 4
-	_, err = provider.UpTo(t.Context(), before)
+	_, err := provider.UpTo(t.Context(), before)
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `
 		INSERT INTO incidents (id, cluster, key, state, title, priority, first_at, last_at) VALUES
@@ -57,13 +72,9 @@ func TestUpgradeOfADatabaseWithRows(t *testing.T) {
 
 // A database in which an effect was lifted twice and caused again: down and up again.
 func TestDowngradeOfLiftedEffects(t *testing.T) {
-	db, err := sql.Open("pgx", storetest.Empty(t))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
-	require.NoError(t, err)
+	db, provider := unmigrated(t)
 	const before, lift = 4, 5
-	_, err = provider.UpTo(t.Context(), lift)
+	_, err := provider.UpTo(t.Context(), lift)
 	require.NoError(t, err)
 	const id = `'01950000-0000-7000-8000-b00000000001'`
 	_, err = db.ExecContext(t.Context(), `
@@ -87,13 +98,9 @@ func TestDowngradeOfLiftedEffects(t *testing.T) {
 // A database with rows in every table that is kept by month from now on: they are all
 // there, the chain's hashes still fit, and the way back and forth loses none.
 func TestUpgradeToMonths(t *testing.T) {
-	db, err := sql.Open("pgx", storetest.Empty(t))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
-	require.NoError(t, err)
+	db, provider := unmigrated(t)
 	const before, months = 5, 8
-	_, err = provider.UpTo(t.Context(), before)
+	_, err := provider.UpTo(t.Context(), before)
 	require.NoError(t, err)
 	// 3,000 alerts over 20 months, the last of them by a node whose clock is of the year
 	// 9999; each with a decision and an action; a chain whose times go back once.
@@ -111,12 +118,7 @@ func TestUpgradeToMonths(t *testing.T) {
 			SELECT 'c', n, now() - (CASE n WHEN 500 THEN 2500 ELSE 3000 - n END) * interval '5 hours', 'startup', 'system:a', '', convert_to('entry ' || n, 'UTF8'), sha256(int8send(n - 1)), sha256(int8send(n)) FROM generate_series(1, 3000) AS n;
 		INSERT INTO audit_heads VALUES ('c', 3000, sha256(int8send(3000)))`)
 	require.NoError(t, err)
-	is := func(want, query string) {
-		t.Helper()
-		var got string
-		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&got))
-		require.Equal(t, want, got, query)
-	}
+	is := func(want, query string) { t.Helper(); says(t, db, want, query) }
 	for range 2 {
 		_, err = provider.UpTo(t.Context(), months)
 		require.NoError(t, err)
@@ -135,13 +137,9 @@ func TestUpgradeToMonths(t *testing.T) {
 
 // A database with actions and a record of before rows said whose readers may see them.
 func TestUpgradeToNamespaces(t *testing.T) {
-	db, err := sql.Open("pgx", storetest.Empty(t))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithDisableGlobalRegistry(true))
-	require.NoError(t, err)
+	db, provider := unmigrated(t)
 	const before, after = 12, 17
-	_, err = provider.UpTo(t.Context(), before)
+	_, err := provider.UpTo(t.Context(), before)
 	require.NoError(t, err)
 	// Of 300 actions a third is about the alert's container, a third about its pod, and a
 	// third about a pod in another namespace; the record has labels of each.
@@ -156,12 +154,7 @@ func TestUpgradeToNamespaces(t *testing.T) {
 		INSERT INTO audit (cluster, seq, at, month, kind, actor, result, body, prev, hash, action_id, labels)
 			SELECT 'c', row_number() OVER (), now(), date_trunc('month', now() AT TIME ZONE 'UTC'), 'action', 'system:a', 'planned', 'b', 'p', 'h', id, '{"app":"web"}' FROM actions`)
 	require.NoError(t, err)
-	is := func(want, query string) {
-		t.Helper()
-		var got string
-		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&got))
-		require.Equal(t, want, got, query)
-	}
+	is := func(want, query string) { t.Helper(); says(t, db, want, query) }
 	for range 2 {
 		_, err = provider.UpTo(t.Context(), after)
 		require.NoError(t, err)
