@@ -12,12 +12,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/store/storetest"
 )
 
@@ -41,30 +41,9 @@ func install(t *testing.T) *installation {
 	require.NoError(t, err)
 	name, password, _ := strings.Cut(operator, ":")
 	i.write(t, "nats/users.conf", strings.Replace(string(users), "users = [", "users = [\n    { user: "+name+", password: "+password+" }", 1))
-	i.write(t, "nats.conf", "listen: 127.0.0.1:-1\njetstream { store_dir: data }\ninclude nats/users.conf\n")
-	i.nats = serveNATS(t, i.path("nats.conf"))
+	i.nats = natsdtest.Including(t, i.path("nats/users.conf"))
 	i.write(t, "database", i.database)
 	return i
-}
-
-// serveNATS runs the server of a configuration file, in the file's folder.
-func serveNATS(t *testing.T, file string) *server.Server {
-	t.Helper()
-	o, err := server.ProcessConfigFile(file)
-	require.NoError(t, err)
-	if o.StoreDir == "data" {
-		o.StoreDir = t.TempDir()
-	}
-	o.NoSigs = true
-	s, err := server.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	require.True(t, s.ReadyForConnections(time.Minute))
-	return s
 }
 
 // asOperator connects as whoever runs the server.

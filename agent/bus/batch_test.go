@@ -35,8 +35,7 @@ func stored(t *testing.T, stream jetstream.Stream) uint64 {
 // All of a batch is stored at once. A batch with a message that is stored already
 // is refused whole, and the caller is told that it may try one by one.
 func TestABatchIsAllOrNothing(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, stream := s.responder(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -70,8 +69,7 @@ func TestABatchIsAllOrNothing(t *testing.T) {
 }
 
 func TestABatchOnItsWayFailsWhenTheBusGoes(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	opt := s.options()
 	opt.AckTimeout = time.Minute
 	c := connect(t, opt)
@@ -82,7 +80,7 @@ func TestABatchOnItsWayFailsWhenTheBusGoes(t *testing.T) {
 	require.NoError(t, nc.Flush())
 	acks := make(chan error, 1)
 	require.NoError(t, c.PublishBatch(packets(alert.HeartbeatSubject(cluster, node), 1, 2), func(err error) { acks <- err }))
-	s.stop()
+	s.Stop()
 	require.Error(t, wait(t, acks))
 	require.False(t, c.Batches())
 	require.Error(t, c.PublishBatch(packets("x", 1, 2), func(error) { t.Error("called") }))
@@ -108,8 +106,7 @@ func (l *lines) String() string {
 
 // A forbidden publish is said clearly, once, and is not waited for.
 func TestAForbiddenPublishIsSaidClearly(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	_, stream := s.responder(t)
 	var log lines
 	opt := s.options()
@@ -135,8 +132,7 @@ func TestAForbiddenPublishIsSaidClearly(t *testing.T) {
 // What has no acknowledgement is bounded, and beyond the bound Publish says so at
 // once: it never waits for the server.
 func TestPublishNeverStalls(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, _ := s.responder(t)
 	subject := alert.HeartbeatSubject(cluster, node) // nobody acknowledges there
 	_, err := nc.Subscribe(subject, func(*nats.Msg) {})
