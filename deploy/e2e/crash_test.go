@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent"
+	"riposte/deploy/e2e/role"
 	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/child"
 	"riposte/deploy/standalone/natsd/natsdtest"
@@ -181,14 +181,7 @@ func (p *parts) startResponder(t *testing.T) *child.Process {
 			t.Logf("the responder's log:\n%s", text)
 		}
 	})
-	require.Eventually(t, func() bool {
-		answer, err := http.Get("http://" + p.listen + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	}, 30*time.Second, 20*time.Millisecond, "the responder is ready")
+	require.Eventually(t, func() bool { return role.Ready(p.listen) }, 30*time.Second, 20*time.Millisecond, "the responder is ready")
 	return process
 }
 
