@@ -196,6 +196,7 @@ func TestErrors(t *testing.T) {
 		"no id":                      {"actions show --data " + good, []string{"accepts 1 arg"}},
 		"responder without anything": {"responder", []string{"database URL"}},
 		"password in a flag":         {"responder --database postgres://u:secret@db/x", []string{"--database-file"}},
+		"password in another flag":   {"responder --migrate-url postgres://u:secret@db/x", []string{"--migrate-url: ", "--migrate-url-file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, _, err := run(t, strings.Fields(tc.line)...)
