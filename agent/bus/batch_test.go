@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/bus"
 	"riposte/agent/publish"
+	"riposte/deploy/logtest"
 )
 
 func packets(subject string, from, to int) (all []publish.Packet) {
@@ -86,29 +86,11 @@ func TestABatchOnItsWayFailsWhenTheBusGoes(t *testing.T) {
 	require.Error(t, c.PublishBatch(packets("x", 1, 2), func(error) { t.Error("called") }))
 }
 
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // A forbidden publish is said clearly, once, and is not waited for.
 func TestAForbiddenPublishIsSaidClearly(t *testing.T) {
 	s := start(t)
 	_, stream := s.responder(t)
-	var log lines
+	var log logtest.Log
 	opt := s.options()
 	opt.AckTimeout = time.Minute
 	opt.Log = slog.New(slog.NewTextHandler(&log, nil))
