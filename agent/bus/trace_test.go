@@ -15,8 +15,7 @@ import (
 
 // Alone or in a batch, an alert names its trace.
 func TestAnAlertNamesItsTrace(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, stream := s.responder(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
