@@ -61,7 +61,8 @@ func newLab(t testing.TB) *lab {
 	require.NoError(t, err)
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: alert.Stream, Subjects: []string{"alerts.*.*.*"}})
 	require.NoError(t, err)
-	l.consumer, err = stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{})
+	// By default the server forgets a consumer that nobody asks for 5 s: a start may take longer.
+	l.consumer, err = stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{InactiveThreshold: time.Hour})
 	require.NoError(t, err)
 	_, err = l.nc.ChanSubscribe(alert.HeartbeatSubject(cluster, node), l.beats)
 	require.NoError(t, err)

@@ -85,7 +85,7 @@ func TestPublishIsAcknowledgedOnceStored(t *testing.T) {
 	info, err := stream.Info(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), info.State.Msgs, "a repeat is stored once")
-	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{})
+	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{InactiveThreshold: time.Hour})
 	require.NoError(t, err)
 	m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
 	require.NoError(t, err)
