@@ -4,6 +4,8 @@ package agent_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,12 +149,14 @@ func TestRuntimeThatHangs(t *testing.T) {
 	defer docker.Pause()()
 	root, err := enrich.CgroupRoot()
 	require.NoError(t, err)
-	id := strings.Repeat("0badc0de", 8)
-	dir := filepath.Join(root, "riposte-hangs", id)
-	require.NoError(t, os.MkdirAll(dir, 0o755))
+	id := fmt.Sprintf("%064x", rand.Uint64()) // another agent's test may run on this machine
+	parent, err := os.MkdirTemp(root, "riposte-hangs-")
+	require.NoError(t, err)
+	dir := filepath.Join(parent, id)
+	require.NoError(t, os.Mkdir(dir, 0o755))
 	t.Cleanup(func() {
 		require.Eventually(t, func() bool { return os.Remove(dir) == nil }, 10*time.Second, 10*time.Millisecond)
-		require.NoError(t, os.Remove(filepath.Dir(dir)))
+		require.NoError(t, os.Remove(parent))
 	})
 	group, err := os.Open(dir)
 	require.NoError(t, err)
