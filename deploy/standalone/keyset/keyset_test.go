@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -204,6 +205,7 @@ func TestAllAgentsAtOnce(t *testing.T) {
 						nc.Close()
 						return
 					}
+					time.Sleep(250*time.Millisecond + rand.N(250*time.Millisecond))
 				}
 			})
 		}
