@@ -28,6 +28,12 @@ type engine interface {
 	close()
 }
 
+// announcer is an engine that may say which containers are made although it has no
+// events. It returns nil where it cannot.
+type announcer interface {
+	announce(ctx context.Context, created func(id string)) error
+}
+
 var (
 	errNotFound = errors.New("the runtime knows no such container")
 	errNoEvents = errors.New("the runtime tells no events")
@@ -163,6 +169,19 @@ func (s *seat) follow(ctx context.Context, ready func()) error {
 	if !errors.Is(err, errNoEvents) {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.poll(ctx) })
+	if early, ok := s.engine.(announcer); ok {
+		g.Go(func() error {
+			// The announcement comes a moment before the runtime has its record.
+			return early.announce(ctx, func(id string) { s.enqueue(ctx, ask{id: id, told: true, patient: true}) })
+		})
+	}
+	return g.Wait()
+}
+
+// poll asks for all containers now and then.
+func (s *seat) poll(ctx context.Context) error {
 	known := map[string]bool{}
 	for {
 		pause(ctx, pollEvery)
@@ -268,7 +287,9 @@ func (s *seat) later(ctx context.Context, a ask) {
 		select {
 		case s.asks <- a:
 		case <-ctx.Done():
-			s.l.answer(a.id, nil, errGone)
+			if !a.told {
+				s.l.answer(a.id, nil, errGone)
+			}
 		}
 	})
 }
