@@ -34,7 +34,7 @@ wrong password for instance, is an error at once.`,
 			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 				return err
 			}
-			owner, err := database(url, file)
+			owner, err := connection("database", url, file)
 			if err != nil {
 				return err
 			}
