@@ -116,7 +116,8 @@ func TestFirstProgramOfAContainer(t *testing.T) {
 	defer out.mu.Unlock()
 	for _, a := range out.all {
 		if a.Rule == "Program in a foreign image" {
-			require.Equal(t, pod.ID, a.Riposte.Container.ID, "no program of a container was looked at without its image: %s", a.Output)
+			// Others of the machine are nothing to us: a cluster may run on it.
+			require.NotContains(t, []string{first, web, id, "by-hand"}, a.Riposte.Container.ID, "no program of a container was looked at without its image: %s", a.Output)
 		}
 	}
 	docker.Docker("rm", "-f", first, web)
