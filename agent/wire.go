@@ -173,7 +173,7 @@ func (a *Agent) openBus() (err error) {
 }
 
 func (a *Agent) openContain() error {
-	key, err := contain.ReadKey(a.opt.OrderKeyFile)
+	keys, err := contain.ReadKeys(a.opt.OrderKeyFile)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (a *Agent) openContain() error {
 		}
 	}
 	a.contain, err = contain.Open(contain.Options{
-		Cluster: a.opt.Cluster, Node: a.opt.Node, Key: key, CgroupRoot: root, Dir: filepath.Join(a.opt.DataDir, "orders"),
+		Cluster: a.opt.Cluster, Node: a.opt.Node, Keys: keys, CgroupRoot: root, Dir: filepath.Join(a.opt.DataDir, "orders"),
 		Containers: a.table, Recorded: a.opt.Recording != "", Log: a.opt.Log.With("component", "contain"),
 	})
 	if err != nil {

@@ -2,9 +2,15 @@ package responder
 
 import (
 	"context"
+	"time"
 
 	"riposte/responder/store"
 )
+
+// AwaitDatabase waits for a database that is not up yet, see store.Await.
+func AwaitDatabase(ctx context.Context, url string, bound time.Duration, tell func(reason error, left time.Duration)) error {
+	return store.Await(ctx, url, bound, tell)
+}
 
 // Migrate brings the database that the owner's connection string names to this
 // version's schema. The role, if one is given, gets the rights of a responder.

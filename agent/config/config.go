@@ -277,7 +277,8 @@ type Containers struct {
 	// any text. Nil: where they usually are; empty: none.
 	CRI    []string `key:"cri"`
 	Docker []string `key:"docker"`
-	// Wait is how long an event waits for its container's metadata; 0: not at all.
+	// Wait is how long an event waits for its container's metadata at most; 0: not at
+	// all. An answer ends the wait, so the bound is for a runtime that is slow itself.
 	Wait Milliseconds `key:"wait"`
 }
 
@@ -303,7 +304,7 @@ func Default() Config {
 		Engine: Engine{Kind: EngineEBPF},
 		Drops:  Drops{Threshold: 0.1, Actions: []string{"log", "alert"}, Rate: 1.0 / 30, MaxBurst: 1},
 		Riposte: Riposte{
-			Containers: Containers{Wait: Milliseconds(500 * time.Millisecond)}, Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"},
+			Containers: Containers{Wait: Milliseconds(3 * time.Second)}, Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"},
 		},
 	}
 }

@@ -27,8 +27,8 @@ type Containers interface {
 // Options configure a Handler.
 type Options struct {
 	Cluster, Node string
-	// Key is the responder's public key.
-	Key ed25519.PublicKey
+	// Keys are those of which one must have signed a message.
+	Keys Keys
 	// CgroupRoot is where the cgroup v2 tree is mounted.
 	CgroupRoot string
 	// Dir keeps the ledger of orders, the leases and what the responder lets stand.
@@ -66,8 +66,8 @@ type Handler struct {
 // Open reads what an earlier run has left: ledger, leases, standing orders. Run
 // must run for leases to end.
 func Open(opt Options) (*Handler, error) {
-	if len(opt.Key) != ed25519.PublicKeySize {
-		return nil, errors.New("the responder's public key is missing: without it no order can be believed")
+	if err := opt.Keys.check(); err != nil {
+		return nil, err
 	}
 	if opt.Verify == 0 {
 		opt.Verify = 5 * time.Second
@@ -127,7 +127,9 @@ func (h *Handler) Handle(ctx context.Context, message []byte) order.Receipt {
 }
 
 func (h *Handler) handle(ctx context.Context, message []byte) order.Receipt {
-	o, err := order.Open(h.opt.Key, message, h.opt.Cluster, h.opt.Node, h.opt.Now())
+	o, err := opened(h.opt.Keys, func(key ed25519.PublicKey) (order.Order, error) {
+		return order.Open(key, message, h.opt.Cluster, h.opt.Node, h.opt.Now())
+	})
 	if err != nil && !errors.Is(err, order.ErrExpired) {
 		h.opt.Log.Warn("an order is refused", "error", err)
 		return order.Receipt{OrderID: o.ID, Outcome: order.Refused, Message: err.Error()}

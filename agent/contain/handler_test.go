@@ -142,7 +142,7 @@ func newNode(t testing.TB, boxes ...*sandbox) *node {
 	for _, s := range boxes {
 		n.k.all[s.ID] = s.Container
 	}
-	n.opt = contain.Options{Cluster: "c", Node: "n", Key: public, CgroupRoot: cgroupnstest.Root(t), Dir: t.TempDir(), Containers: n.k}
+	n.opt = contain.Options{Cluster: "c", Node: "n", Keys: contain.Keys{public}, CgroupRoot: cgroupnstest.Root(t), Dir: t.TempDir(), Containers: n.k}
 	n.reopen(t)
 	t.Cleanup(func() { n.Close() })
 	return n

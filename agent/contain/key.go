@@ -5,31 +5,63 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"riposte/agent/order"
 )
 
-// ReadKey reads the responder's public Ed25519 key: a PEM block "PUBLIC KEY", or
-// the 32 bytes in base64.
-func ReadKey(file string) (ed25519.PublicKey, error) {
+// Keys are the responder's public keys: one, and while it is changed the old one too.
+type Keys []ed25519.PublicKey
+
+// ReadKeys reads Ed25519 keys: PEM blocks "PUBLIC KEY", or one key's 32 bytes in base64.
+func ReadKeys(file string) (Keys, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the responder's public key: %w", err)
 	}
-	if block, _ := pem.Decode(b); block != nil {
+	var keys Keys
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if key, ok := parsed.(ed25519.PublicKey); ok {
-			return key, nil
+		key, ok := parsed.(ed25519.PublicKey)
+		if !ok {
+			return nil, fmt.Errorf("%s holds a %T, orders are signed with Ed25519", file, parsed)
 		}
-		return nil, fmt.Errorf("%s holds a %T, orders are signed with Ed25519", file, parsed)
+		keys = append(keys, key)
+	}
+	if len(keys) > 0 {
+		return keys, nil
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return nil, fmt.Errorf("%s holds no Ed25519 public key: neither a PEM block nor 32 bytes in base64", file)
 	}
-	return key, nil
+	return Keys{key}, nil
+}
+
+func (k Keys) check() error {
+	if len(k) == 0 {
+		return errors.New("the responder's public key is missing: without it no order can be believed")
+	}
+	for _, key := range k {
+		if len(key) != ed25519.PublicKeySize {
+			return fmt.Errorf("a public key of the responder has %d bytes, not %d", len(key), ed25519.PublicKeySize)
+		}
+	}
+	return nil
+}
+
+// opened is what a message says that one of the keys has signed.
+func opened[T any](keys Keys, open func(ed25519.PublicKey) (T, error)) (v T, err error) {
+	for _, key := range keys {
+		if v, err = open(key); !errors.Is(err, order.ErrSignature) {
+			break
+		}
+	}
+	return v, err
 }

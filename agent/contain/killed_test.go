@@ -36,7 +36,7 @@ func agentChild() {
 		panic(err)
 	}
 	h, err := contain.Open(contain.Options{
-		Cluster: "c", Node: "n", Key: s.Key, CgroupRoot: s.Root, Dir: s.Dir, Containers: &known{all: map[string]event.Container{s.Container.ID: s.Container}},
+		Cluster: "c", Node: "n", Keys: contain.Keys{s.Key}, CgroupRoot: s.Root, Dir: s.Dir, Containers: &known{all: map[string]event.Container{s.Container.ID: s.Container}},
 	})
 	if err != nil {
 		panic(err)

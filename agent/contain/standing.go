@@ -2,6 +2,7 @@ package contain
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,7 +45,7 @@ func (k *keeper) load() {
 	b, err := k.read(standingFile)
 	if err == nil && b != nil {
 		var s order.Standing
-		if s, err = order.OpenStanding(k.opt.Key, b, k.opt.Cluster); err == nil {
+		if s, err = k.openStanding(b); err == nil {
 			k.standing, k.written = &s, s.Expires
 		}
 	}
@@ -53,12 +54,24 @@ func (k *keeper) load() {
 	}
 	b, err = k.read(switchFile)
 	if err == nil && b != nil {
-		k.kill, err = order.OpenSwitch(k.opt.Key, b, k.opt.Cluster)
+		k.kill, err = k.openSwitch(b)
 	}
 	if err != nil {
 		k.opt.Log.Error("the kill switch's file is damaged: it counts as on until the responder says otherwise", "error", err)
 		k.kill = order.Switch{On: true, Reason: "its file on this node is damaged"}
 	}
+}
+
+func (k *keeper) openStanding(message []byte) (order.Standing, error) {
+	return opened(k.opt.Keys, func(key ed25519.PublicKey) (order.Standing, error) {
+		return order.OpenStanding(key, message, k.opt.Cluster)
+	})
+}
+
+func (k *keeper) openSwitch(message []byte) (order.Switch, error) {
+	return opened(k.opt.Keys, func(key ed25519.PublicKey) (order.Switch, error) {
+		return order.OpenSwitch(key, message, k.opt.Cluster)
+	})
 }
 
 // read returns nil where there is no file.
@@ -90,7 +103,7 @@ func closed(f *os.File) error {
 // news; with any error what is held stays.
 func (h *Handler) TakeStanding(message []byte) error {
 	k := &h.keep
-	s, err := order.OpenStanding(k.opt.Key, message, k.opt.Cluster)
+	s, err := k.openStanding(message)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil && k.standing != nil && s.Serial <= k.standing.Serial {
@@ -120,7 +133,7 @@ func same(a, b order.Standing) bool {
 // TakeSwitch takes a signed Switch from the bus, as TakeStanding does.
 func (h *Handler) TakeSwitch(message []byte) error {
 	k := &h.keep
-	s, err := order.OpenSwitch(k.opt.Key, message, k.opt.Cluster)
+	s, err := k.openSwitch(message)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil && s.Serial <= k.kill.Serial {

@@ -307,3 +307,33 @@ func BenchmarkImmediate(b *testing.B) {
 		b.ReportMetric(float64(all[(len(all)-1)*p/100].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
 	}
 }
+
+// While the responder's key is changed, messages of the old one and of the new one count.
+func TestTwoKeysCountWhileOneTakesTheOthersPlace(t *testing.T) {
+	s := newSandbox(t, "a", 1)
+	n := newNode(t, s)
+	before := n.key
+	public, after, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	n.key = after
+	require.ErrorIs(t, n.turn(t, 1, true), order.ErrSignature, "nobody has told of the new one")
+
+	n.opt.Keys = append(n.opt.Keys, public)
+	n.reopen(t)
+	require.NoError(t, n.turn(t, 1, true))
+	n.key = before
+	require.NoError(t, n.turn(t, 2, false))
+	require.NoError(t, n.stand(t, standing(1)))
+	n.key = after
+	require.NoError(t, n.turn(t, 3, true))
+	require.Contains(t, n.send(t, kill("k", s.target())).Message, "kill switch")
+
+	n.opt.Keys = contain.Keys{public}
+	n.reopen(t)
+	require.Contains(t, n.send(t, kill("k2", s.target())).Message, "kill switch")
+	n.key = before
+	require.ErrorIs(t, n.turn(t, 4, false), order.ErrSignature, "the old one has gone")
+	n.key = after
+	require.NoError(t, n.turn(t, 4, false))
+	require.Equal(t, order.Done, n.send(t, kill("k3", s.target())).Outcome)
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // File is a Place: one line of JSON a checkpoint, only ever appended to. It can lie
@@ -46,6 +47,11 @@ func (f *File) Put(_ context.Context, p Point) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	// Of replicas that share a volume each writes all of them, and an append over NFS is
+	// not one step.
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock the file: %w", err)
+	}
 	info, err := file.Stat()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 // NewMigrate is the command "migrate".
 func NewMigrate() *cobra.Command {
 	var url, file, role string
+	var wait time.Duration
 	var drop bool
 	c := &cobra.Command{
 		Use: "migrate", Short: "Bring the database to this version's schema, as its owner", Args: cobra.NoArgs,
@@ -23,7 +25,9 @@ the record, and cannot change or remove any. Make both roles first:
   GRANT riposte_app TO riposte_owner;
   CREATE DATABASE riposte OWNER riposte_owner;
 
-Run it before a new version's responders start; those of the version before go on.`,
+Run it before a new version's responders start; those of the version before go on.
+A database that is not up yet is waited for; one that refuses the connection, for a
+wrong password for instance, is an error at once.`,
 		Example: `  riposte migrate --database-file owner.url --role riposte_app
   riposte migrate --database-file owner.url --role riposte_app --drop-retired`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,6 +36,14 @@ Run it before a new version's responders start; those of the version before go o
 			}
 			owner, err := connection("database", url, file)
 			if err != nil {
+				return err
+			}
+			if wait < 0 {
+				return badFlag(fmt.Errorf("--wait %s: how long cannot be less than 0", wait))
+			}
+			if err := responder.AwaitDatabase(cmd.Context(), owner, wait, func(reason error, left time.Duration) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "waiting for the database, %s more: %v\n", left.Round(time.Second), reason)
+			}); err != nil {
 				return err
 			}
 			if err := responder.Migrate(cmd.Context(), owner, role); err != nil {
@@ -52,6 +64,7 @@ Run it before a new version's responders start; those of the version before go o
 	f.StringVar(&url, "database", "", "Postgres's connection string of the owner, without a password")
 	f.StringVar(&file, "database-file", "", "file with Postgres's connection string of the owner")
 	f.StringVar(&role, "role", "", "role that the responders connect as (default: the owner)")
+	f.DurationVar(&wait, "wait", 2*time.Minute, "how long a database that is not up yet is waited for")
 	f.BoolVar(&drop, "drop-retired", false, "drop the months that retention took out of the record, for good")
 	c.MarkFlagsMutuallyExclusive("database", "database-file")
 	c.MarkFlagsOneRequired("database", "database-file")

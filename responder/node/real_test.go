@@ -84,7 +84,7 @@ func newLab(t *testing.T) *lab {
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	l.key = private
-	l.Handler, err = contain.Open(contain.Options{Cluster: "c", Node: "n", Key: public, CgroupRoot: root, Dir: t.TempDir(), Containers: l})
+	l.Handler, err = contain.Open(contain.Options{Cluster: "c", Node: "n", Keys: contain.Keys{public}, CgroupRoot: root, Dir: t.TempDir(), Containers: l})
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l

@@ -12,6 +12,7 @@ import (
 	images "github.com/containerd/containerd/api/services/images/v1"
 	namespaces "github.com/containerd/containerd/api/services/namespaces/v1"
 	version "github.com/containerd/containerd/api/services/version/v1"
+	"github.com/containerd/containerd/api/types"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -113,11 +114,24 @@ func qualified(namespace, id string) string {
 }
 
 func (c *containerd) follow(ctx context.Context, ready func(), created func(id string)) error {
-	stream, err := events.NewEventsClient(c.conn).Subscribe(ctx, &events.SubscribeRequest{Filters: []string{`topic=="/containers/create"`, `topic=="/tasks/create"`}})
+	ready() // as with CRI, there is no sign to wait for
+	return subscribe(ctx, c.conn, func(e *types.Envelope) {
+		if id := subject(e); id != "" && !otherwise[e.GetNamespace()] {
+			created(qualified(e.GetNamespace(), id))
+		}
+	}, `topic=="`+topicCreate+`"`, `topic=="/tasks/create"`)
+}
+
+// topicCreate is that of the event that a container's record was made.
+const topicCreate = "/containers/create"
+
+// subscribe hands over the events that one of the filters lets through until ctx ends or
+// the stream fails.
+func subscribe(ctx context.Context, conn *grpc.ClientConn, take func(*types.Envelope), filters ...string) error {
+	stream, err := events.NewEventsClient(conn).Subscribe(ctx, &events.SubscribeRequest{Filters: filters})
 	if err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
-	ready() // as with CRI, there is no sign to wait for
 	for {
 		e, err := stream.Recv()
 		switch {
@@ -126,9 +140,7 @@ func (c *containerd) follow(ctx context.Context, ready func(), created func(id s
 		case err != nil:
 			return fmt.Errorf("events: %w", err)
 		}
-		if id := subject(e); id != "" && !otherwise[e.GetNamespace()] {
-			created(qualified(e.GetNamespace(), id))
-		}
+		take(e)
 	}
 }
 

@@ -25,6 +25,9 @@ type criEngine struct {
 	runtimes cri.RuntimeServiceClient
 	images   cri.ImageServiceClient
 	kind     string
+	// boxes are sandboxes as far as their containers have it from them.
+	boxes      shared[event.Container]
+	identities shared[*cri.Image]
 }
 
 func dial(path string) (*grpc.ClientConn, error) {
@@ -124,10 +127,17 @@ func (c *criEngine) inspect(ctx context.Context, id string) (*event.Container, e
 	if info.SandboxID == "" {
 		return found, nil
 	}
-	box, err := c.runtimes.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: info.SandboxID})
+	box, err := c.boxes.get(info.SandboxID, func() (box event.Container, ready bool, err error) {
+		reply, err := c.runtimes.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: info.SandboxID})
+		inSandbox(&box, reply.GetStatus())
+		return box, reply.GetStatus().GetState() == cri.PodSandboxState_SANDBOX_READY, err
+	})
 	switch {
 	case err == nil:
-		inSandbox(found, box.GetStatus())
+		found.IP, found.HostNetwork, found.HostPID, found.HostIPC = box.IP, box.HostNetwork, box.HostPID, box.HostIPC
+		if box.Pod != nil {
+			found.Pod = new(*box.Pod)
+		}
 	case status.Code(err) != codes.NotFound:
 		return nil, criError(err)
 	}
@@ -150,10 +160,13 @@ func (c *criEngine) identify(ctx context.Context, found *event.Container, s *cri
 	if ref == "" {
 		ref = s.GetImageRef()
 	}
-	reply, err := c.images.ImageStatus(ctx, &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: ref}})
+	known, err := c.identities.get(ref, func() (image *cri.Image, there bool, err error) {
+		reply, err := c.images.ImageStatus(ctx, &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: ref}})
+		return reply.GetImage(), reply.GetImage() != nil, err
+	})
 	switch {
-	case err == nil && reply.GetImage() != nil:
-		setIdentity(found, reply.GetImage().GetId(), reply.GetImage().GetRepoTags(), reply.GetImage().GetRepoDigests())
+	case err == nil && known != nil:
+		setIdentity(found, known.GetId(), known.GetRepoTags(), known.GetRepoDigests())
 	case err == nil || status.Code(err) == codes.NotFound:
 		setIdentity(found, s.GetImageId(), nil, []string{s.GetImageRef()})
 	default:

@@ -63,6 +63,8 @@ func TestCRI(t *testing.T) {
 	t.Run("a runtime without events is asked now and then", func(t *testing.T) {
 		later := d.RunPod(t, "later")
 		require.Equal(t, "later", h.last(t, later.ID).Facts.Pod.Name)
+		id := later.Create(t, &cri.ContainerConfig{Metadata: &cri.ContainerMetadata{Name: "fresh"}})
+		require.Equal(t, "fresh", h.last(t, id).Facts.Name)
 	})
 }
 

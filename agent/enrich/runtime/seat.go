@@ -28,6 +28,12 @@ type engine interface {
 	close()
 }
 
+// announcer is an engine that may say which containers are made although it has no
+// events. It returns nil where it cannot.
+type announcer interface {
+	announce(ctx context.Context, created func(id string)) error
+}
+
 var (
 	errNotFound = errors.New("the runtime knows no such container")
 	errNoEvents = errors.New("the runtime tells no events")
@@ -49,7 +55,7 @@ const (
 	callTimeout = 5 * time.Second
 	// asksQueue and workers bound how much one runtime is asked at once.
 	asksQueue = 1024
-	workers   = 8
+	workers   = 16
 	// pollEvery is how often a runtime without events is asked for all its containers.
 	pollEvery = 5 * time.Second
 )
@@ -67,7 +73,9 @@ type seat struct {
 	l      *Lookup
 	path   string
 	engine engine
-	asks   chan ask
+	// asks are questions that somebody waits for, news what the runtime told; they come
+	// after the questions.
+	asks, news chan ask
 	// up is set while the runtime answers; the Lookup's lock guards it, so that no
 	// question is asked of a seat that has drained.
 	up     bool
@@ -78,7 +86,7 @@ type seat struct {
 }
 
 func newSeat(l *Lookup, path string, e engine) *seat {
-	return &seat{l: l, path: path, engine: e, asks: make(chan ask, asksQueue), listed: make(chan struct{})}
+	return &seat{l: l, path: path, engine: e, asks: make(chan ask, asksQueue), news: make(chan ask, asksQueue), listed: make(chan struct{})}
 }
 
 func (s *seat) run(ctx context.Context) {
@@ -163,6 +171,19 @@ func (s *seat) follow(ctx context.Context, ready func()) error {
 	if !errors.Is(err, errNoEvents) {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.poll(ctx) })
+	if early, ok := s.engine.(announcer); ok {
+		g.Go(func() error {
+			// The announcement comes a moment before the runtime has its record.
+			return early.announce(ctx, func(id string) { s.enqueue(ctx, ask{id: id, told: true, patient: true}) })
+		})
+	}
+	return g.Wait()
+}
+
+// poll asks for all containers now and then.
+func (s *seat) poll(ctx context.Context) error {
 	known := map[string]bool{}
 	for {
 		pause(ctx, pollEvery)
@@ -209,29 +230,36 @@ func (s *seat) listAll(ctx context.Context) error {
 // enqueue waits for room: the runtime's own stream can wait.
 func (s *seat) enqueue(ctx context.Context, a ask) {
 	select {
-	case s.asks <- a:
+	case s.news <- a:
 	case <-ctx.Done():
 	}
 }
 
 func (s *seat) work(ctx context.Context) error {
 	for {
+		var a ask
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case a := <-s.asks:
-			if err := s.inspect(ctx, a); err != nil {
-				return err
+		case a = <-s.asks:
+		default:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case a = <-s.asks:
+			case a = <-s.news:
 			}
+		}
+		if err := s.inspect(ctx, a); err != nil {
+			return err
 		}
 	}
 }
 
-// A runtime may make its record of a pod's sandbox after it has started it; then the
-// first answers are wrong. All tries together take about 300 ms.
+// A runtime may make its record of a pod's sandbox after it has started it, and that of a
+// container after it has announced it; then the first answers are wrong. All tries
+// together take somewhat over a second, which a busy node needs for a pod.
 const (
 	firstTry = 5 * time.Millisecond
-	tries    = 6
+	tries    = 8
 )
 
 // inspect asks the runtime and passes its answer on. The error is of the connection.
@@ -265,6 +293,10 @@ func (s *seat) later(ctx context.Context, a ask) {
 	a.tried++
 	s.retries.Go(func() {
 		pause(ctx, wait)
+		if a.told {
+			s.enqueue(ctx, a)
+			return
+		}
 		select {
 		case s.asks <- a:
 		case <-ctx.Done():
@@ -284,9 +316,8 @@ func (s *seat) drain() {
 	for {
 		select {
 		case a := <-s.asks:
-			if !a.told {
-				s.l.answer(a.id, nil, errGone)
-			}
+			s.l.answer(a.id, nil, errGone)
+		case <-s.news:
 		default:
 			return
 		}

@@ -69,3 +69,42 @@ func TestWaitingForSandboxesHoldsNobodyUp(t *testing.T) {
 	require.Equal(t, "sandbox", (<-answers).ID)
 	goleak.VerifyNone(t, before)
 }
+
+// gated is a runtime that says what it was asked and answers when it is let.
+type gated struct {
+	slow
+	asked chan string
+	gate  chan struct{}
+}
+
+func (g gated) inspect(_ context.Context, id string) (*event.Container, error) {
+	g.asked <- id
+	<-g.gate
+	return &event.Container{}, nil
+}
+
+// What somebody waits for goes before what the runtime told.
+func TestQuestionsComeBeforeNews(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "socket")
+	require.NoError(t, os.WriteFile(socket, nil, 0o600))
+	l := New(Options{CRI: []string{}, Docker: []string{}, Tell: func(Answer) {}})
+	g := gated{asked: make(chan string, 1024), gate: make(chan struct{})}
+	s := newSeat(l, socket, g)
+	l.seats = append(l.seats, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { l.Run(ctx) })
+	t.Cleanup(running.Wait)
+	t.Cleanup(cancel)
+	t.Cleanup(func() { close(g.gate) })
+	require.True(t, l.WaitListed(t.Context()))
+	for i := range 2 * workers {
+		s.enqueue(ctx, ask{id: fmt.Sprintf("news-%d", i), told: true})
+	}
+	for range workers {
+		<-g.asked
+	}
+	require.True(t, l.Ask("question", false))
+	g.gate <- struct{}{}
+	require.Equal(t, "question", <-g.asked)
+}

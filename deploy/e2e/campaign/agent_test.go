@@ -74,7 +74,7 @@ func runAgent() error {
 	if err != nil {
 		return err
 	}
-	key, err := contain.ReadKey(s.OrderKey)
+	keys, err := contain.ReadKeys(s.OrderKey)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func runAgent() error {
 		return err
 	}
 	handler, err := contain.Open(contain.Options{
-		Cluster: s.Cluster, Node: s.Node, Key: key, CgroupRoot: root, Dir: filepath.Join(s.Dir, "orders"), Containers: known(slices.Concat(s.Containers, s.Spared)), Log: log,
+		Cluster: s.Cluster, Node: s.Node, Keys: keys, CgroupRoot: root, Dir: filepath.Join(s.Dir, "orders"), Containers: known(slices.Concat(s.Containers, s.Spared)), Log: log,
 	})
 	if err != nil {
 		return err

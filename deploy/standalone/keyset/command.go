@@ -38,7 +38,8 @@ func newMake() *cobra.Command {
 		Use: "make", Short: "Make the keys that are missing, and write their public halves anew", Args: cobra.NoArgs,
 		Long: `Make the keys that are missing in a folder, or in a Secret of a cluster, and write
 their public halves anew: to the same folder, or to a ConfigMap. Keys that are there
-stay. The Helm chart runs this before each install and upgrade; run it yourself to
+stay. An order.old among them is the order's key before this one: agents believe both
+while it is there. The Helm chart runs this before each install and upgrade; run it yourself to
 keep the keys elsewhere, and give the chart keys.existingSecret.`,
 		Example: `  riposte keys make --dir keys
   riposte keys make --kubeconfig ~/.kube/config --namespace riposte --secret riposte-keys --public riposte-public`,
@@ -73,12 +74,14 @@ keep the keys elsewhere, and give the chart keys.existingSecret.`,
 
 func (o options) inFolder() error {
 	set := map[string][]byte{}
-	for _, name := range []string{ResponderSeed, AccountSeed, OrderKey, CheckpointKey, Token} {
+	for _, name := range []string{ResponderSeed, AccountSeed, OrderKey, OldOrderKey, CheckpointKey, Token} {
 		b, err := os.ReadFile(filepath.Join(o.dir, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case err == nil:
+			set[name] = b
+		case !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("read a key: %w", err)
 		}
-		set[name] = b
 	}
 	if err := Fill(set); err != nil {
 		return err

@@ -26,9 +26,12 @@ const (
 	OrderKey      = "order.key"
 	CheckpointKey = "checkpoint.key"
 	Token         = "token"
+	// OldOrderKey is the order's key before this one, while there are agents that know no
+	// other: its public half stays beside the new one's.
+	OldOrderKey = "order.old"
 )
 
-// The public files.
+// The public files. OrderPublic holds two keys while one takes the other's place.
 const (
 	OrderPublic      = "order.pub"
 	CheckpointPublic = "checkpoint.pub"
@@ -59,7 +62,13 @@ func Public(set map[string][]byte) (map[string]string, error) {
 	checkpoint, err2 := publicKey(set, CheckpointKey)
 	responder, err3 := publicNkey(set, ResponderSeed)
 	account, err4 := publicNkey(set, AccountSeed)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	var err5 error
+	if len(set[OldOrderKey]) > 0 {
+		var old string
+		old, err5 = publicKey(set, OldOrderKey)
+		order += old
+	}
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 	return map[string]string{OrderPublic: order, CheckpointPublic: checkpoint, NATSAuth: string(natsd.CalloutConfig(responder, account))}, nil

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	agentbus "riposte/agent/bus"
+	"riposte/agent/contain"
 	"riposte/deploy/e2e/kubetest"
 	"riposte/deploy/standalone/keyset"
 	"riposte/deploy/standalone/natsd/natsdtest"
@@ -69,6 +70,24 @@ func TestAFolderOfKeys(t *testing.T) {
 	public, err := x509.ParsePKIXPublicKey(block.Bytes)
 	require.NoError(t, err)
 	require.True(t, private25519(t, dir).Public().(ed25519.PublicKey).Equal(public), "the public half is the new one's")
+
+	// Agents believe the key before this one too, for as long as it is there.
+	keys, err := contain.ReadKeys(filepath.Join(dir, keyset.OrderPublic))
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(filepath.Join(dir, keyset.OrderKey), filepath.Join(dir, keyset.OldOrderKey)))
+	require.NoError(t, run("make", "--dir", dir))
+	both, err := contain.ReadKeys(filepath.Join(dir, keyset.OrderPublic))
+	require.NoError(t, err)
+	require.Len(t, both, 2)
+	require.Equal(t, keys[0], both[1])
+	require.NoError(t, os.WriteFile(filepath.Join(dir, keyset.OldOrderKey), []byte("junk"), 0o600))
+	require.ErrorContains(t, run("make", "--dir", dir), keyset.OldOrderKey)
+	require.NoError(t, os.Remove(filepath.Join(dir, keyset.OldOrderKey)))
+	require.NoError(t, run("make", "--dir", dir))
+	require.NoFileExists(t, filepath.Join(dir, keyset.OldOrderKey))
+	keys, err = contain.ReadKeys(filepath.Join(dir, keyset.OrderPublic))
+	require.NoError(t, err)
+	require.Equal(t, both[:1], keys)
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, keyset.AccountSeed), []byte("junk"), 0o600))
 	require.ErrorContains(t, run("make", "--dir", dir), keyset.AccountSeed)

@@ -183,8 +183,13 @@ func TestALeafServerKeepsNodesApart(t *testing.T) {
 	must(t, p.hubDir, "revoke", "west", "--cluster", "prod")
 	_, err = run(t, p.hubDir, "issue", "west", "--cluster", "prod")
 	require.ErrorContains(t, err, "take another name")
-	// It does not come back; that its connection ends NATS leaves to a restart of the hub.
 	require.NoError(t, p.hub.Reload())
 	_, err = connect(t, p.hub, west, own)
 	require.ErrorIs(t, err, nats.ErrAuthorization)
+	// A reload does not end its connection; the system account's KICK, which is this, does.
+	z, err := p.hub.Leafz(nil)
+	require.NoError(t, err)
+	require.Len(t, z.Leafs, 1)
+	require.NoError(t, p.hub.DisconnectClientByID(z.Leafs[0].ID))
+	require.Eventually(t, func() bool { return p.hub.NumLeafNodes() == 0 }, time.Minute, time.Millisecond)
 }

@@ -71,6 +71,8 @@ func (c *cluster) install(t *testing.T) (own *client.Client, persons map[string]
 		c.rollout(t, name)
 	}
 
+	c.migratedAtOnce(t)
+
 	keys, err := c.CoreV1().Secrets(namespace).Get(t.Context(), "riposte-keys", metav1.GetOptions{})
 	require.NoError(t, err)
 	service, err := c.CoreV1().Services(namespace).Get(t.Context(), "riposte", metav1.GetOptions{})
@@ -82,6 +84,19 @@ func (c *cluster) install(t *testing.T) (own *client.Client, persons map[string]
 		persons[name] = connect(t, server, personsToken(name))
 	}
 	return own, persons
+}
+
+// migratedAtOnce looks that the migration has waited for the bundled database, instead of
+// failing until it was there.
+func (c *cluster) migratedAtOnce(t *testing.T) {
+	t.Helper()
+	pods, err := c.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=responder"})
+	require.NoError(t, err)
+	require.NotEmpty(t, pods.Items)
+	for _, pod := range pods.Items {
+		require.Len(t, pod.Status.InitContainerStatuses, 1)
+		require.Zero(t, pod.Status.InitContainerStatuses[0].RestartCount, pod.Name)
+	}
 }
 
 func personsToken(name string) string { return strings.Repeat(name, 8) }
