@@ -241,7 +241,7 @@ func mixed(cluster string, n int) []audit.Entry {
 		e := entry(cluster, i)
 		switch i % 3 {
 		case 0:
-			e.Kind, e.Actor, e.Result = audit.Alert, "agent:n", "stored"
+			e.Kind, e.Actor, e.Result = audit.Alert, "system:agent on n", "stored"
 		case 1:
 			e.Kind, e.Result = audit.Decision, "decided"
 		}
