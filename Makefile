@@ -122,9 +122,7 @@ lint: $(NODE_MODULES) bin/riposte ## Linters for Go, C, Rego and the console
 	@.make/need clang-format
 	@echo "building the linter (the first time takes some minutes)"
 	go build -C .tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	CGO_ENABLED=0 GOFLAGS=-trimpath bin/golangci-lint run ./...
-	cd deploy/image && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./...
-	cd deploy/cluster && CGO_ENABLED=0 GOFLAGS=-trimpath ../../bin/golangci-lint run --config ../../.golangci.yml ./netpold ./node ./pause ./probe
+	@.make/lint-go
 	go mod tidy -diff
 	clang-format-19 --dry-run -Werror bpf/*.bpf.c bpf/headers/*.h
 	bin/riposte playbooks check

@@ -9,15 +9,15 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"riposte/deploy/logtest"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/store/storetest"
 )
 
@@ -41,30 +41,9 @@ func install(t *testing.T) *installation {
 	require.NoError(t, err)
 	name, password, _ := strings.Cut(operator, ":")
 	i.write(t, "nats/users.conf", strings.Replace(string(users), "users = [", "users = [\n    { user: "+name+", password: "+password+" }", 1))
-	i.write(t, "nats.conf", "listen: 127.0.0.1:-1\njetstream { store_dir: data }\ninclude nats/users.conf\n")
-	i.nats = serveNATS(t, i.path("nats.conf"))
+	i.nats = natsdtest.Including(t, i.path("nats/users.conf"))
 	i.write(t, "database", i.database)
 	return i
-}
-
-// serveNATS runs the server of a configuration file, in the file's folder.
-func serveNATS(t *testing.T, file string) *server.Server {
-	t.Helper()
-	o, err := server.ProcessConfigFile(file)
-	require.NoError(t, err)
-	if o.StoreDir == "data" {
-		o.StoreDir = t.TempDir()
-	}
-	o.NoSigs = true
-	s, err := server.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	require.True(t, s.ReadyForConnections(time.Minute))
-	return s
 }
 
 // asOperator connects as whoever runs the server.
@@ -90,7 +69,7 @@ type replica struct {
 	command *exec.Cmd
 	// address is the API's.
 	address string
-	log     *lines
+	log     *logtest.Log
 	ended   chan struct{}
 	err     error
 }
@@ -101,7 +80,7 @@ var up = regexp.MustCompile(`msg="the responder is up" address=(\S+)`)
 // lets the desk's command line ask it.
 func (i *installation) respond(t *testing.T, command string) *replica {
 	t.Helper()
-	r := &replica{log: &lines{}, ended: make(chan struct{})}
+	r := &replica{log: &logtest.Log{}, ended: make(chan struct{})}
 	// A shell's "exec" takes no variables in front of a command, but env does.
 	r.command = exec.Command("bash", "-c", "exec env "+strings.ReplaceAll(i.translate(command), "\\\n", " ")) //nolint:gosec // the manual's
 	r.command.Dir, r.command.Env = i.dir, i.env
@@ -139,51 +118,6 @@ func (r *replica) stop(t *testing.T) {
 	_ = r.command.Process.Signal(syscall.SIGTERM) // or it has ended
 	<-r.ended
 	require.NoError(t, r.err, "%s", r.log)
-}
-
-// lines keeps a log, and wakes who waits for something in it.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-	more chan struct{}
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.more != nil {
-		close(l.more)
-		l.more = nil
-	}
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await returns once the log has a text.
-func (l *lines) await(t *testing.T, text string) {
-	t.Helper()
-	for {
-		l.mu.Lock()
-		found := strings.Contains(l.text.String(), text)
-		if l.more == nil {
-			l.more = make(chan struct{})
-		}
-		more := l.more
-		l.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-more:
-		case <-t.Context().Done():
-			require.Fail(t, "the log never has "+text)
-		}
-	}
 }
 
 // freeAddress is an address of this machine that nobody listens on now.

@@ -96,7 +96,7 @@ func restore(t *testing.T, p *doctest.Page) {
 			require.NoError(t, err, says)
 		}
 	}
-	second.log.await(t, "the record is not the one that was signed")
+	second.log.Await(t, "the record is not the one that was signed")
 	second.stop(t)
 
 	require.NoError(t, i.asOperator(t).DeleteStream("AUDIT"))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/docs/doctest"
 )
 
@@ -33,7 +34,7 @@ func TestNATSPage(t *testing.T) {
 	require.Contains(t, said, "nats-server --signal reload")
 
 	d.write(t, "nats-server.conf", d.translate(p.In(t, "The server", "conf").Text))
-	s := serveNATS(t, d.path("nats-server.conf"))
+	s, _ := natsdtest.Configured(t, d.path("nats-server.conf"))
 	require.True(t, s.JetStreamEnabled())
 	require.True(t, s.JetStreamConfig().SyncAlways)
 	connect := func(seed string) error {

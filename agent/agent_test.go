@@ -27,7 +27,7 @@ import (
 	"riposte/agent/enrich"
 	"riposte/agent/order"
 	"riposte/agent/publish"
-	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 )
 
 // TestMain is, in a helper process, a program that floods the agent.
@@ -43,7 +43,7 @@ const cluster, node = "lab", "n1.example"
 
 // lab is the other side: a bus, and the responder's keys.
 type lab struct {
-	server   *natsd.Server
+	server   *natsdtest.Server
 	nc       *nats.Conn
 	consumer jetstream.Consumer
 	beats    chan *nats.Msg
@@ -54,26 +54,15 @@ type lab struct {
 func newLab(t testing.TB) *lab {
 	t.Helper()
 	dir := t.TempDir()
-	seed := func(name string) string { return filepath.Join(dir, name+".seed") }
-	responder, err := natsd.Key(seed("responder"))
-	require.NoError(t, err)
-	own, err := natsd.Key(seed("agent"))
-	require.NoError(t, err)
-	s, err := natsd.Start(natsd.Options{Dir: dir, Responder: responder, Nodes: []natsd.Node{{Cluster: cluster, Name: node, Key: own}}})
-	require.NoError(t, err)
-	t.Cleanup(s.Stop)
-
+	s := natsdtest.Start(t, cluster, node)
 	l := &lab{server: s, beats: make(chan *nats.Msg, 64)}
-	option, err := nats.NkeyOptionFromSeed(seed("responder"))
-	require.NoError(t, err)
-	l.nc, err = nats.Connect(s.URL(), option, nats.CustomInboxPrefix(alert.ResponderInboxPrefix))
-	require.NoError(t, err)
-	t.Cleanup(l.nc.Close)
+	l.nc = s.Connect(t, natsdtest.Responder, alert.ResponderInboxPrefix)
 	js, err := jetstream.New(l.nc)
 	require.NoError(t, err)
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: alert.Stream, Subjects: []string{"alerts.*.*.*"}})
 	require.NoError(t, err)
-	l.consumer, err = stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{})
+	// By default the server forgets a consumer that nobody asks for 5 s: a start may take longer.
+	l.consumer, err = stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{InactiveThreshold: time.Hour})
 	require.NoError(t, err)
 	_, err = l.nc.ChanSubscribe(alert.HeartbeatSubject(cluster, node), l.beats)
 	require.NoError(t, err)
@@ -85,7 +74,7 @@ func newLab(t testing.TB) *lab {
 	keyFile := filepath.Join(dir, "responder.pub")
 	require.NoError(t, os.WriteFile(keyFile, []byte(base64.StdEncoding.EncodeToString(public)+"\n"), 0o600))
 	l.opt = agent.Options{
-		Cluster: cluster, Node: node, Version: "test", NATS: s.URL(), NATSKeyFile: seed("agent"), OrderKeyFile: keyFile, DataDir: filepath.Join(dir, "agent"),
+		Cluster: cluster, Node: node, Version: "test", NATS: s.URL(), NATSKeyFile: s.SeedFile(node), OrderKeyFile: keyFile, DataDir: filepath.Join(dir, "agent"),
 	}
 	return l
 }

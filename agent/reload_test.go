@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,30 +20,11 @@ import (
 	"riposte/agent/event"
 	"riposte/agent/rules"
 	"riposte/agent/rules/defaults"
+	"riposte/deploy/logtest"
 )
 
 func ruleText(name, file string) string {
 	return fmt.Sprintf("- rule: %s\n  desc: d\n  condition: evt.type = openat and fd.name = %s\n  output: o (file=%%fd.name)\n  priority: ERROR\n  tags: [a-b, a_b, T1]\n", name, file)
-}
-
-// held is a log that can be asked what it holds.
-type held struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (h *held) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.b.Write(b)
-}
-
-func (h *held) has(text string) func() bool {
-	return func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return strings.Contains(h.b.String(), text)
-	}
 }
 
 func write(t *testing.T, name, text string) {
@@ -55,9 +35,9 @@ func write(t *testing.T, name, text string) {
 }
 
 // lingering starts an agent on the embedded recording that stays after its end.
-func lingering(t *testing.T, opt Options) (*Agent, *held) {
+func lingering(t *testing.T, opt Options) (*Agent, *logtest.Log) {
 	t.Helper()
-	log := &held{}
+	log := &logtest.Log{}
 	opt.Recording, opt.Linger, opt.Log = EmbeddedRecording, true, slog.New(slog.NewTextHandler(log, nil))
 	opt.watchEvery = 20 * time.Millisecond
 	if opt.Output == nil {
@@ -85,7 +65,7 @@ func TestChangedRulesArePickedUpAndBadOnesAreNot(t *testing.T) {
 	first := filepath.Join(dir, "1.yaml")
 	write(t, first, ruleText("one", "/a"))
 	a, log := lingering(t, Options{RuleFiles: []string{dir, filepath.Join(dir, "none.yaml")}, RuleFilesOptional: true, WatchFiles: true})
-	require.True(t, log.has("left out")())
+	require.True(t, log.Has("left out"))
 	names := func() (all []string) {
 		for _, r := range a.current.Load().rules.Rules() {
 			all = append(all, r.Name)
@@ -105,8 +85,8 @@ func TestChangedRulesArePickedUpAndBadOnesAreNot(t *testing.T) {
 
 	before := a.current.Load().rules
 	write(t, first, "- rule: bad\n  desc: d\n  condition: evt.type = openat and fd.nam = x\n  output: o\n  priority: ERROR\n")
-	await("a bad file is told", log.has("what has changed does not load"))
-	require.True(t, log.has("1.yaml:3:")(), "and where it is bad")
+	log.Await(t, "what has changed does not load")
+	require.True(t, log.Has("1.yaml:3:"), "and where it is bad")
 	require.Same(t, before, a.current.Load().rules, "the old set stays whole")
 	require.Equal(t, uint64(1), a.reloads.failed.Load())
 
@@ -119,7 +99,7 @@ func TestChangedRulesArePickedUpAndBadOnesAreNot(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "2.yaml")))
 	await("a file less", func() bool { return len(names()) == 1 })
 	require.NoError(t, os.Remove(first))
-	await("no file", log.has("there is no rules file in"))
+	log.Await(t, "there is no rules file in")
 	require.Equal(t, []string{"good"}, names())
 }
 
@@ -131,7 +111,7 @@ func TestANamedRulesFileThatGoesAwayKeepsItsRules(t *testing.T) {
 	a, log := lingering(t, Options{RuleFiles: []string{one, two}, RuleFilesOptional: true})
 	require.NoError(t, os.Remove(two))
 	a.Reload()
-	require.Eventually(t, log.has("2.yaml was loaded before and is gone"), 20*time.Second, 5*time.Millisecond)
+	log.Await(t, "2.yaml was loaded before and is gone")
 	require.Len(t, a.current.Load().rules.Rules(), 2)
 }
 

@@ -2,6 +2,7 @@ package responder
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"slices"
 
@@ -38,6 +39,23 @@ import (
 )
 
 //go:generate go run ./generate ../docs/actions.md ../docs/openapi.json ../deploy/helm/riposte/files/permissions.yaml
+
+// startActions registers what can be done. Without a cluster there are none of its
+// actions, and a playbook that proposes one gets a refused action.
+func (r *Responder) startActions(ctx context.Context) error {
+	all := slices.Concat(nodeActions(r.bus), toldActions(r.o.Log, r.webhooks), ownActions(r.store))
+	more, err := r.startCluster(ctx)
+	if err != nil {
+		return err
+	}
+	r.actions = action.NewRegistry(append(all, more...)...)
+	for kind := range r.actions {
+		if r.actions.Undoable(kind) {
+			r.undoable = append(r.undoable, kind)
+		}
+	}
+	return nil
+}
 
 // nodeActions are done by a node's agent, on its order.
 func nodeActions(orders node.Orders) []action.Action {

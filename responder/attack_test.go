@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
+	"riposte/deploy/logtest"
 	"riposte/responder/api"
 	"riposte/responder/api/client"
 	"riposte/responder/command"
@@ -59,24 +59,6 @@ const (
 	raw    = `concat(" ", words)`
 )
 
-// text collects a log.
-type text struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (t *text) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.b.Write(p)
-}
-
-func (t *text) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.b.String()
-}
-
 // received is what a webhook got.
 type received struct {
 	header http.Header
@@ -104,7 +86,7 @@ func TestHostileNamesThroughTheWholeLine(t *testing.T) {
 	r.options.WebhooksFile = file("webhooks.yaml", "oncall: {url: "+hook.URL+", secret_file: "+file("secret", "0123456789abcdef\n")+"}\n")
 	r.options.PlaybookDir = filepath.Dir(file("playbooks/tell.rego", strings.Replace(tells, "REASON", quoted, 1)))
 	file("playbooks/raw.rego", strings.Replace(strings.Replace(tells, "REASON", raw, 1), "playbooks.tell", "playbooks.raw", 1))
-	var log text
+	var log logtest.Log
 	r.options.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	one, c := r.run(t)
 

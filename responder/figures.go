@@ -2,9 +2,9 @@ package responder
 
 import (
 	"context"
-	"fmt"
-	"net"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"riposte/responder/execute"
@@ -62,36 +62,34 @@ func (r *Responder) sources() figures.Sources {
 	return s
 }
 
-// listenMetrics takes the metrics' port at the beginning, as that of the API.
-func (r *Responder) listenMetrics(ctx context.Context) (net.Listener, error) {
+// startFigures has the parts counted that the figures are told of.
+func (r *Responder) startFigures() {
+	r.observers.figures = figures.New(slices.Collect(maps.Keys(r.actions)))
+	r.ready = r.newReadiness()
+}
+
+// listenMetrics takes the metrics' port, if they have one.
+func (r *Responder) listenMetrics(ctx context.Context) (err error) {
 	if r.o.MetricsListen == "" {
-		return nil, nil
+		return nil
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.o.MetricsListen)
-	if err != nil {
-		return nil, fmt.Errorf("the metrics cannot listen on %s: %w", r.o.MetricsListen, err)
+	if r.metricsPort, err = r.listen(ctx, "metrics", r.o.MetricsListen); err != nil {
+		return err
 	}
-	r.metricsAddr = l.Addr().String()
-	r.cleanups.add("the metrics' listener", closing(l))
-	return l, nil
+	r.metricsAddr = r.metricsPort.Addr().String()
+	return nil
 }
 
 // startMetrics serves them. The health checks are the API's.
-func (r *Responder) startMetrics(l net.Listener) {
-	if l == nil {
+func (r *Responder) startMetrics() {
+	if r.metricsPort == nil {
 		return
 	}
 	r.observers.figures.Read(r.sources())
 	s := figures.NewServer(r.observers.figures.Handler(), http.HandlerFunc(r.api.Healthz), http.HandlerFunc(r.api.Readyz), r.o.Log.With("component", "figures"))
-	s.Start(l)
+	s.Start(r.metricsPort)
 	r.cleanups.add("the metrics", s.Stop)
-	r.cleanups.add("the watch of the metrics", background(func(ctx context.Context) {
-		select {
-		case <-ctx.Done():
-		case err := <-s.Failed():
-			r.report(ctx, "serve the metrics", err)
-		}
-	}))
+	r.watch("metrics", s.Failed())
 }
 
 // MetricsAddr is the address of the metrics once Start has returned, empty without one.

@@ -25,8 +25,8 @@ func newGuard(o Options) (*guard.Guard, error) {
 
 // startGuard gives the guard what it counts in and whom it asks, and has it hear
 // what the other responders' people change.
-func (r *Responder) startGuard(ctx context.Context, actions action.Registry) error {
-	parts := guard.Parts{Store: r.store, Home: r.o.Cluster, Actions: actions, Enqueue: execute.Enqueuer(actions)}
+func (r *Responder) startGuard(ctx context.Context) error {
+	parts := guard.Parts{Store: r.store, Home: r.o.Cluster, Actions: r.actions, Enqueue: execute.Enqueuer(r.actions)}
 	if r.binder != nil {
 		parts.Cluster = r.binder
 	}

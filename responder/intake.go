@@ -2,7 +2,6 @@ package responder
 
 import (
 	"context"
-	"fmt"
 	"net"
 
 	"riposte/responder/ingest"
@@ -26,9 +25,9 @@ func (r *Responder) startHTTPIntake(ctx context.Context) error {
 		return err
 	}
 	r.counts.ingest["http"], r.counts.intake = in.Counts, s.Counts
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.o.IntakeListen)
+	l, err := r.listen(ctx, "intake", r.o.IntakeListen)
 	if err != nil {
-		return fmt.Errorf("the intake cannot listen on %s: %w", r.o.IntakeListen, err)
+		return err
 	}
 	r.intakeAddr = l.Addr().String()
 	if host, _, err := net.SplitHostPort(r.intakeAddr); err == nil && r.o.IntakeCert == "" && !net.ParseIP(host).IsLoopback() {
@@ -36,13 +35,7 @@ func (r *Responder) startHTTPIntake(ctx context.Context) error {
 	}
 	s.Start(l)
 	r.cleanups.add("the HTTP intake", s.Stop)
-	r.cleanups.add("the watch of the HTTP intake", background(func(ctx context.Context) {
-		select {
-		case <-ctx.Done():
-		case err := <-s.Failed():
-			r.report(ctx, "serve the intake", err)
-		}
-	}))
+	r.watch("intake", s.Failed())
 	return nil
 }
 

@@ -14,12 +14,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
 	"riposte/agent/order"
-	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder"
 	"riposte/responder/api/client"
 	"riposte/responder/store/storetest"
@@ -37,7 +36,7 @@ type rig struct {
 	options responder.Options
 	// node is this rig's one node as NATS sees it.
 	node *nats.Conn
-	bus  *natsd.Server
+	bus  *natsdtest.Server
 	// order is what orders are signed with.
 	order ed25519.PublicKey
 }
@@ -46,14 +45,7 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	responderKey, err := natsd.Key(file("responder.nk"))
-	require.NoError(t, err)
-	nodeKey, err := natsd.Key(file("node.nk"))
-	require.NoError(t, err)
-	server, err := natsd.Start(natsd.Options{Dir: dir, Responder: responderKey, Nodes: []natsd.Node{{Cluster: cluster, Name: node, Key: nodeKey}}})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-
+	server := natsdtest.Start(t, cluster, node)
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
@@ -61,18 +53,11 @@ func newRig(t testing.TB) *rig {
 	require.NoError(t, os.WriteFile(file("order.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
 	require.NoError(t, os.WriteFile(file("token"), []byte(token+"\n"), 0o600))
 
-	seed, err := os.ReadFile(file("node.nk"))
-	require.NoError(t, err)
-	pair, err := nkeys.FromSeed(seed)
-	require.NoError(t, err)
-	conn, err := nats.Connect(server.URL(), nats.Nkey(nodeKey, pair.Sign), nats.CustomInboxPrefix(alert.InboxPrefix(cluster, node)))
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
 	return &rig{
-		node: conn, bus: server, order: public,
+		node: server.Connect(t, node, alert.InboxPrefix(cluster, node)), bus: server, order: public,
 		options: responder.Options{
 			Cluster: cluster, Instance: "test-1", Version: "1.2.3", DatabaseURL: storetest.Empty(t), NATS: server.URL(),
-			NATSKeyFile: file("responder.nk"), OrderKeyFile: file("order.key"), TokenFile: file("token"), Listen: "127.0.0.1:0",
+			NATSKeyFile: server.SeedFile(natsdtest.Responder), OrderKeyFile: file("order.key"), TokenFile: file("token"), Listen: "127.0.0.1:0",
 			KillSwitchFile: file("kill-switch"),
 		},
 	}

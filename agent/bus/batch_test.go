@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/bus"
 	"riposte/agent/publish"
+	"riposte/deploy/logtest"
 )
 
 func packets(subject string, from, to int) (all []publish.Packet) {
@@ -35,8 +35,7 @@ func stored(t *testing.T, stream jetstream.Stream) uint64 {
 // All of a batch is stored at once. A batch with a message that is stored already
 // is refused whole, and the caller is told that it may try one by one.
 func TestABatchIsAllOrNothing(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, stream := s.responder(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -70,8 +69,7 @@ func TestABatchIsAllOrNothing(t *testing.T) {
 }
 
 func TestABatchOnItsWayFailsWhenTheBusGoes(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	opt := s.options()
 	opt.AckTimeout = time.Minute
 	c := connect(t, opt)
@@ -82,36 +80,17 @@ func TestABatchOnItsWayFailsWhenTheBusGoes(t *testing.T) {
 	require.NoError(t, nc.Flush())
 	acks := make(chan error, 1)
 	require.NoError(t, c.PublishBatch(packets(alert.HeartbeatSubject(cluster, node), 1, 2), func(err error) { acks <- err }))
-	s.stop()
+	s.Stop()
 	require.Error(t, wait(t, acks))
 	require.False(t, c.Batches())
 	require.Error(t, c.PublishBatch(packets("x", 1, 2), func(error) { t.Error("called") }))
 }
 
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // A forbidden publish is said clearly, once, and is not waited for.
 func TestAForbiddenPublishIsSaidClearly(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	_, stream := s.responder(t)
-	var log lines
+	var log logtest.Log
 	opt := s.options()
 	opt.AckTimeout = time.Minute
 	opt.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -135,8 +114,7 @@ func TestAForbiddenPublishIsSaidClearly(t *testing.T) {
 // What has no acknowledgement is bounded, and beyond the bound Publish says so at
 // once: it never waits for the server.
 func TestPublishNeverStalls(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, _ := s.responder(t)
 	subject := alert.HeartbeatSubject(cluster, node) // nobody acknowledges there
 	_, err := nc.Subscribe(subject, func(*nats.Msg) {})

@@ -4,14 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -22,6 +19,7 @@ import (
 	"riposte/agent/bus"
 	"riposte/agent/order"
 	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,51 +28,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const cluster, node = "lab", "n1.example"
 
 // server is a bus that can be stopped and started again in the same place.
-type server struct {
-	*natsd.Server
-	dir  string
-	port int
-}
+type server struct{ *natsdtest.Server }
 
-func (s *server) seed(name string) string { return filepath.Join(s.dir, name+".seed") }
-
-func newServer(t *testing.T) *server {
+func start(t *testing.T) server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &server{dir: t.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
-	require.NoError(t, l.Close())
-	t.Cleanup(func() { s.stop() })
-	return s
-}
-
-func (s *server) start(t *testing.T) {
-	t.Helper()
-	responder, err := natsd.Key(s.seed("responder"))
-	require.NoError(t, err)
-	agent, err := natsd.Key(s.seed("agent"))
-	require.NoError(t, err)
-	s.Server, err = natsd.Start(natsd.Options{
-		Dir: s.dir, Port: s.port, Responder: responder, Nodes: []natsd.Node{{Cluster: cluster, Name: node, Key: agent}},
-	})
-	require.NoError(t, err)
-}
-
-func (s *server) stop() {
-	if s.Server != nil {
-		s.Stop()
-		s.Server = nil
-	}
+	return server{natsdtest.Start(t, cluster, node)}
 }
 
 // responder connects as the other side and makes the stream.
-func (s *server) responder(t *testing.T) (*nats.Conn, jetstream.Stream) {
+func (s server) responder(t *testing.T) (*nats.Conn, jetstream.Stream) {
 	t.Helper()
-	key, err := nats.NkeyOptionFromSeed(s.seed("responder"))
-	require.NoError(t, err)
-	nc, err := nats.Connect(s.URL(), key, nats.CustomInboxPrefix(alert.ResponderInboxPrefix))
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
+	nc := s.Connect(t, natsdtest.Responder, alert.ResponderInboxPrefix)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: alert.Stream, Subjects: []string{"alerts.*.*.*"}})
@@ -82,10 +46,8 @@ func (s *server) responder(t *testing.T) (*nats.Conn, jetstream.Stream) {
 	return nc, stream
 }
 
-func (s *server) options() bus.Options {
-	return bus.Options{
-		URL: fmt.Sprintf("nats://127.0.0.1:%d", s.port), SeedFile: s.seed("agent"), Cluster: cluster, Node: node, AckTimeout: 2 * time.Second,
-	}
+func (s server) options() bus.Options {
+	return bus.Options{URL: s.URL(), SeedFile: s.SeedFile(node), Cluster: cluster, Node: node, AckTimeout: 2 * time.Second}
 }
 
 func connect(t *testing.T, opt bus.Options) *bus.Conn {
@@ -108,8 +70,7 @@ func wait[T any](t *testing.T, c <-chan T) T {
 }
 
 func TestPublishIsAcknowledgedOnceStored(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	_, stream := s.responder(t)
 	c := connect(t, s.options())
 	acks := make(chan error, 3)
@@ -124,7 +85,7 @@ func TestPublishIsAcknowledgedOnceStored(t *testing.T) {
 	info, err := stream.Info(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), info.State.Msgs, "a repeat is stored once")
-	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{})
+	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{InactiveThreshold: time.Hour})
 	require.NoError(t, err)
 	m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
 	require.NoError(t, err)
@@ -134,8 +95,7 @@ func TestPublishIsAcknowledgedOnceStored(t *testing.T) {
 }
 
 func TestPublishWithoutAStreamIsAnError(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	c := connect(t, s.options())
 	acks := make(chan error, 1)
 	require.NoError(t, c.Publish(alert.Subject(cluster, node, alert.Critical), "n1/b/1", []byte("one"), func(err error) { acks <- err }))
@@ -143,8 +103,7 @@ func TestPublishWithoutAStreamIsAnError(t *testing.T) {
 }
 
 func TestPublishForAnotherNodeIsNeverAcknowledged(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	_, stream := s.responder(t)
 	opt := s.options()
 	opt.AckTimeout = 100 * time.Millisecond
@@ -158,8 +117,7 @@ func TestPublishForAnotherNodeIsNeverAcknowledged(t *testing.T) {
 }
 
 func TestOrdersAreAnswered(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, _ := s.responder(t)
 	c := connect(t, s.options())
 	release := make(chan struct{})
@@ -196,8 +154,7 @@ func TestOrdersAreAnswered(t *testing.T) {
 }
 
 func TestCloseEndsAnOrderInWork(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, _ := s.responder(t)
 	c := connect(t, s.options())
 	began := make(chan struct{})
@@ -231,8 +188,7 @@ func TestCloseEndsAnOrderInWork(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, _ := s.responder(t)
 	beats := make(chan *nats.Msg, 16)
 	_, err := nc.ChanSubscribe(alert.HeartbeatSubject(cluster, node), beats)
@@ -254,14 +210,13 @@ func TestHeartbeat(t *testing.T) {
 }
 
 func TestItWaitsForTheBusAndComesBack(t *testing.T) {
-	s := newServer(t)
-	s.start(t) // makes the keys
-	s.stop()
+	s := start(t)
+	s.Stop()
 	c := connect(t, s.options())
 	require.Error(t, c.Publish(alert.Subject(cluster, node, alert.Critical), "1", nil, func(error) { t.Error("called") }))
 	require.NoError(t, c.HandleOrders(func(context.Context, []byte) []byte { return []byte("here") }))
 	for range 2 {
-		s.start(t)
+		s.Again(t)
 		wait(t, c.Up())
 		nc, _ := s.responder(t)
 		acks := make(chan error, 1)
@@ -271,7 +226,7 @@ func TestItWaitsForTheBusAndComesBack(t *testing.T) {
 			m, err := nc.Request(order.Subject(cluster, node), nil, 5*time.Second)
 			return err == nil && string(m.Data) == "here"
 		}, 10*time.Second, time.Millisecond, "orders come again after a return")
-		s.stop()
+		s.Stop()
 	}
 }
 
@@ -284,16 +239,9 @@ func TestItWaitsForWhomTheServerAsks(t *testing.T) {
 	require.NoError(t, err)
 	public, err := account.PublicKey()
 	require.NoError(t, err)
-	file := filepath.Join(dir, "nats-server.conf")
-	require.NoError(t, os.WriteFile(file, append(natsd.CalloutConfig(responder, public), "\nlisten: 127.0.0.1:-1\n"...), 0o600))
-	o, err := natsserver.ProcessConfigFile(file)
-	require.NoError(t, err)
-	o.NoSigs, o.NoLog = true, true
-	s, err := natsserver.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(20*time.Second))
+	auth := filepath.Join(dir, "nats-auth.conf")
+	require.NoError(t, os.WriteFile(auth, natsd.CalloutConfig(responder, public), 0o600))
+	s := natsdtest.Including(t, auth)
 
 	token := filepath.Join(dir, "token")
 	require.NoError(t, os.WriteFile(token, []byte("a pod's"), 0o600))
@@ -302,8 +250,7 @@ func TestItWaitsForWhomTheServerAsks(t *testing.T) {
 }
 
 func TestAMessageOnItsWayFailsWhenTheBusGoes(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	opt := s.options()
 	opt.AckTimeout = time.Minute
 	c := connect(t, opt)
@@ -314,24 +261,22 @@ func TestAMessageOnItsWayFailsWhenTheBusGoes(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
 	require.NoError(t, c.Publish(alert.HeartbeatSubject(cluster, node), "1", nil, func(err error) { acks <- err }))
-	s.stop()
+	s.Stop()
 	require.Error(t, wait(t, acks))
 }
 
 func TestWrongSettingsAreOneClearError(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
-	_, err := natsd.Key(s.seed("stranger"))
-	require.NoError(t, err)
-	junk := s.seed("junk")
+	s := start(t)
+	s.Key(t, "stranger")
+	junk := s.SeedFile("junk")
 	require.NoError(t, os.WriteFile(junk, []byte("hello\n"), 0o600))
 	for want, change := range map[string]func(*bus.Options){
-		"does not know the key":                func(o *bus.Options) { o.SeedFile = s.seed("stranger") },
+		"does not know the key":                func(o *bus.Options) { o.SeedFile = s.SeedFile("stranger") },
 		"does not hold an nkey seed":           func(o *bus.Options) { o.SeedFile = junk },
-		"no such file":                         func(o *bus.Options) { o.SeedFile = s.seed("missing") },
+		"no such file":                         func(o *bus.Options) { o.SeedFile = s.SeedFile("missing") },
 		`"localhost" is not like nats://`:      func(o *bus.Options) { o.URL = "localhost" },
 		`"nats://%zz" is not like nats://`:     func(o *bus.Options) { o.URL = "nats://%zz" },
-		"is it the key of node \"n1.example\"": func(o *bus.Options) { o.SeedFile = s.seed("stranger") },
+		"is it the key of node \"n1.example\"": func(o *bus.Options) { o.SeedFile = s.SeedFile("stranger") },
 	} {
 		opt := s.options()
 		change(&opt)

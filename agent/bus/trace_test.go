@@ -15,8 +15,7 @@ import (
 
 // Alone or in a batch, an alert names its trace.
 func TestAnAlertNamesItsTrace(t *testing.T) {
-	s := newServer(t)
-	s.start(t)
+	s := start(t)
 	nc, stream := s.responder(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -35,7 +34,7 @@ func TestAnAlertNamesItsTrace(t *testing.T) {
 	require.NoError(t, wait(t, acks))
 	require.NoError(t, c.PublishBatch([]publish.Packet{{Subject: subject, ID: "n1/b/2", Body: body}, {Subject: subject, ID: "n1/b/3", Body: []byte("{}")}}, done))
 	require.NoError(t, wait(t, acks))
-	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{})
+	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{InactiveThreshold: time.Hour})
 	require.NoError(t, err)
 	for _, want := range []string{alert.TraceParent(body), alert.TraceParent(body), ""} {
 		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))

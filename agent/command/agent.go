@@ -64,57 +64,60 @@ The flags of Falco that only print something work here too: -V, -L, -l, --list,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		SilenceUsage:      true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
-				return err
-			}
-			from, err := sources(cmd.Flags(), os.LookupEnv)
-			if err != nil {
-				return err
-			}
-			cfg, err := config.Load(from)
-			if err != nil {
-				return explain(err)
-			}
-			if done, err := answer(cmd, version, cfg); done {
-				return err
-			}
-			if cfg.Engine.Kind == config.EngineReplay {
-				return errors.New("engine.kind is replay, and the agent looks at this machine: use riposte replay")
-			}
-			var level slog.LevelVar
-			level.Set(slog.Level(cfg.LogLevel))
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: &level}))
-			var told string
-			complete := func(cfg *config.Config) agent.Options {
-				// It is read again whenever a rules file changes: what was odd still is.
-				if now := fmt.Sprint(cfg.Warnings); now != told {
-					told = now
-					for _, w := range cfg.Warnings {
-						log.Warn("the configuration is odd", "warning", w)
-					}
-				}
-				opt := options(cfg, cmd.OutOrStdout(), log)
-				opt.Version, opt.RuleFilesOptional, opt.SetLogLevel = version, !cmd.Flags().Changed("rules"), level.Set
-				return opt
-			}
-			opt := complete(cfg)
-			opt.Reconfigure = reconfigure(from, complete)
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			if n := seconds(cmd.Flags()); n > 0 {
-				var end context.CancelFunc
-				ctx, end = context.WithTimeout(ctx, n)
-				defer end()
-			}
-			if dry, _ := cmd.Flags().GetBool("dry-run"); dry { //nolint:errcheck // the flag is defined below
-				return dryRun(cmd.OutOrStdout(), opt)
-			}
-			return run(ctx, opt)
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runAgent(cmd, version) },
 	}
 	defineFlags(c)
 	return c
+}
+
+// runAgent does what the flags ask for, and else runs the agent until it is told to stop.
+func runAgent(cmd *cobra.Command, version string) error {
+	if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+		return err
+	}
+	from, err := sources(cmd.Flags(), os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(from)
+	if err != nil {
+		return explain(err)
+	}
+	if done, err := answer(cmd, version, cfg); done {
+		return err
+	}
+	if cfg.Engine.Kind == config.EngineReplay {
+		return errors.New("engine.kind is replay, and the agent looks at this machine: use riposte replay")
+	}
+	var level slog.LevelVar
+	level.Set(slog.Level(cfg.LogLevel))
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: &level}))
+	var told string
+	complete := func(cfg *config.Config) agent.Options {
+		// It is read again whenever a rules file changes: what was odd still is.
+		if now := fmt.Sprint(cfg.Warnings); now != told {
+			told = now
+			for _, w := range cfg.Warnings {
+				log.Warn("the configuration is odd", "warning", w)
+			}
+		}
+		opt := options(cfg, cmd.OutOrStdout(), log)
+		opt.Version, opt.RuleFilesOptional, opt.SetLogLevel = version, !cmd.Flags().Changed("rules"), level.Set
+		return opt
+	}
+	opt := complete(cfg)
+	opt.Reconfigure = reconfigure(from, complete)
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if n := seconds(cmd.Flags()); n > 0 {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, n)
+		defer end()
+	}
+	if dry, _ := cmd.Flags().GetBool("dry-run"); dry { //nolint:errcheck // the flag is defined below
+		return dryRun(cmd.OutOrStdout(), opt)
+	}
+	return run(ctx, opt)
 }
 
 // keys are the keys of the configuration that flags set.

@@ -101,7 +101,7 @@ func TestWhatAKilledProcessDroppedIsAnnounced(t *testing.T) {
 	last := killChild(t, dir, "65536")
 	b := newBus()
 	o, stop := open(t, publish.OutboxOptions{Bus: b, Dir: dir, Cluster: "c", Node: "n", MaxBytes: 65536})
-	require.Eventually(t, func() bool { return o.Waiting() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Waiting() == 0 }, time.Minute, time.Millisecond)
 	stop()
 	known := map[int]bool{}
 	for _, r := range said(t, b) {

@@ -55,10 +55,10 @@ func TestWhatIsDroppedIsAnnounced(t *testing.T) {
 	odd := makeAlert(all+2, alert.Critical)
 	odd.OutputFields["x"] = math.NaN()
 	require.Error(t, o.Put(odd))
-	require.Eventually(t, func() bool { return o.Queued() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Queued() == 0 }, time.Minute, time.Millisecond)
 	require.Positive(t, o.Waiting())
 	b.setAway(nil)
-	require.Eventually(t, func() bool { return o.Waiting() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Waiting() == 0 }, time.Minute, time.Millisecond)
 	lost := said(t, b)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,12 +133,12 @@ func TestAFullDisk(t *testing.T) {
 	for i := 1; i <= lesser; i++ {
 		require.NoError(t, o.Put(makeAlert(i, alert.Debug)))
 	}
-	require.Eventually(t, func() bool { return o.Queued() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Queued() == 0 }, time.Minute, time.Millisecond)
 	require.Positive(t, o.Lost()["spool_full"])
 	for i := 1; i <= severe; i++ {
 		require.NoError(t, o.Put(makeAlert(lesser+i, alert.Critical)))
 	}
-	require.Eventually(t, func() bool { return o.Queued() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Queued() == 0 }, time.Minute, time.Millisecond)
 	require.Zero(t, o.Lost()["spool_unsaved"])
 	stop()
 
@@ -148,7 +148,7 @@ func TestAFullDisk(t *testing.T) {
 	for i, id := range again.wait(t, left)[:severe] {
 		require.Equal(t, fmt.Sprintf("n/b/%d", lesser+1+i), id, "no severe alert was given up")
 	}
-	require.Eventually(t, func() bool { return o2.Waiting() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o2.Waiting() == 0 }, time.Minute, time.Millisecond)
 	require.EqualValues(t, o.Lost()["spool_full"], count(said(t, again)), "and what was is announced")
 	require.NoError(t, o2.Put(makeAlert(lesser+severe+1, alert.Error)))
 	again.wait(t, 1)
@@ -163,7 +163,7 @@ func TestABacklogGoesInBatches(t *testing.T) {
 	for i := 1; i <= 300; i++ {
 		require.NoError(t, o.Put(makeAlert(i, alert.Error)))
 	}
-	require.Eventually(t, func() bool { return o.Queued() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Queued() == 0 }, time.Minute, time.Millisecond)
 	refusals := 1
 	b.answer = func(string) error {
 		if refusals--; refusals >= 0 {
@@ -177,7 +177,7 @@ func TestABacklogGoesInBatches(t *testing.T) {
 		got[id]++
 	}
 	require.Len(t, got, 300)
-	require.Eventually(t, func() bool { return o.Waiting() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.Waiting() == 0 }, time.Minute, time.Millisecond)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	require.Len(t, b.batches[0], 64)

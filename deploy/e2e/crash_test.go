@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,9 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent"
+	"riposte/deploy/e2e/role"
 	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/child"
-	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/deploy/standalone/postgres"
 	"riposte/deploy/standalone/sandbox"
 	"riposte/responder/api/client"
@@ -28,7 +28,7 @@ import (
 type parts struct {
 	data   *standalone.Data
 	db     *postgres.Server
-	bus    *natsd.Server
+	bus    *natsdtest.Server
 	client *client.Client
 	listen string
 }
@@ -139,21 +139,11 @@ func startParts(t *testing.T) *parts {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.db.Stop() })
 
-	seed := func(name string) (file, public string) {
-		file = data.Path("keys", name+".nk")
-		public, err := natsd.Key(file)
-		require.NoError(t, err)
-		return file, public
-	}
-	agentSeed, agentKey := seed("agent")
-	_, responderKey := seed("responder")
 	_, orderPublic, err := data.OrderKey()
 	require.NoError(t, err)
 	_, err = data.Token()
 	require.NoError(t, err)
-	p.bus, err = natsd.Start(natsd.Options{Dir: data.Path("nats"), Responder: responderKey, Nodes: []natsd.Node{{Cluster: "c", Name: "n", Key: agentKey}}})
-	require.NoError(t, err)
-	t.Cleanup(p.bus.Stop)
+	p.bus = natsdtest.Start(t, "c", "n")
 	token, err := os.ReadFile(data.Path("token"))
 	require.NoError(t, err)
 	p.client, err = client.New("http://"+p.listen, strings.TrimSpace(string(token)))
@@ -161,7 +151,7 @@ func startParts(t *testing.T) *parts {
 	t.Cleanup(p.client.Close)
 
 	a, err := agent.New(agent.Options{
-		Cluster: "c", Node: "n", NATS: p.bus.URL(), NATSKeyFile: agentSeed, OrderKeyFile: orderPublic, DataDir: data.Path("agent"),
+		Cluster: "c", Node: "n", NATS: p.bus.URL(), NATSKeyFile: p.bus.SeedFile("n"), OrderKeyFile: orderPublic, DataDir: data.Path("agent"),
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -175,7 +165,7 @@ func startParts(t *testing.T) *parts {
 func (p *parts) startResponder(t *testing.T) *child.Process {
 	t.Helper()
 	cmd := exec.Command(binary(t), "responder", "--cluster", "c", "--instance", "one", "--listen", p.listen, "--nats", p.bus.URL(),
-		"--nats-key", p.data.Path("keys", "responder.nk"), "--order-key", p.data.Path("keys", "order.key"), "--token-file", p.data.Path("token"),
+		"--nats-key", p.bus.SeedFile(natsdtest.Responder), "--order-key", p.data.Path("keys", "order.key"), "--token-file", p.data.Path("token"),
 		"--kill-switch-file", p.data.Path("kill-switch"), "--database", p.db.URL())
 	log, err := os.OpenFile(filepath.Join(p.data.Path(), "responder.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
@@ -191,14 +181,7 @@ func (p *parts) startResponder(t *testing.T) *child.Process {
 			t.Logf("the responder's log:\n%s", text)
 		}
 	})
-	require.Eventually(t, func() bool {
-		answer, err := http.Get("http://" + p.listen + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	}, 30*time.Second, 20*time.Millisecond, "the responder is ready")
+	require.Eventually(t, func() bool { return role.Ready(p.listen) }, 30*time.Second, 20*time.Millisecond, "the responder is ready")
 	return process
 }
 

@@ -21,7 +21,7 @@ import (
 	"riposte/agent/bus"
 	"riposte/deploy/e2e/kubetest"
 	"riposte/deploy/standalone"
-	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/deploy/standalone/postgres"
 	"riposte/deploy/standalone/sandbox"
 	"riposte/responder"
@@ -127,17 +127,7 @@ func newWay(b *testing.B) *way {
 	db, err := postgres.Start(b.Context(), postgres.Options{Dir: data.Path("postgres")})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = db.Stop() })
-	key := func(name string) (file, public string) {
-		file = data.Path("keys", name+".nk")
-		public, err := natsd.Key(file)
-		require.NoError(b, err)
-		return file, public
-	}
-	agentFile, agentKey := key("agent")
-	responderFile, responderKey := key("responder")
-	nats, err := natsd.Start(natsd.Options{Dir: data.Path("nats"), Responder: responderKey, Nodes: []natsd.Node{{Cluster: "c", Name: "node-1", Key: agentKey}}})
-	require.NoError(b, err)
-	b.Cleanup(nats.Stop)
+	nats := natsdtest.Start(b, "c", "node-1")
 	order, _, err := data.OrderKey()
 	require.NoError(b, err)
 	token, err := data.Token()
@@ -147,13 +137,13 @@ func newWay(b *testing.B) *way {
 	w.cluster.CreateNode(b, "node-1")
 	w.cluster.CreateNamespace(b, "shop")
 	r, err := responder.New(responder.Options{
-		Cluster: "c", Instance: "one", DatabaseURL: db.URL(), NATS: nats.URL(), NATSKeyFile: responderFile, OrderKeyFile: order, TokenFile: token,
+		Cluster: "c", Instance: "one", DatabaseURL: db.URL(), NATS: nats.URL(), NATSKeyFile: nats.SeedFile(natsdtest.Responder), OrderKeyFile: order, TokenFile: token,
 		Listen: "127.0.0.1:0", Kubeconfig: w.cluster.Kubeconfig, GuardFile: data.Path("guard.yaml"),
 	})
 	require.NoError(b, err)
 	require.NoError(b, r.Start(b.Context()))
 	b.Cleanup(func() { require.NoError(b, r.Stop(context.Background())) })
-	w.agent, err = bus.Connect(bus.Options{URL: nats.URL(), SeedFile: agentFile, Cluster: "c", Node: "node-1"})
+	w.agent, err = bus.Connect(bus.Options{URL: nats.URL(), SeedFile: nats.SeedFile("node-1"), Cluster: "c", Node: "node-1"})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, w.agent.Close()) })
 	<-w.agent.Up()

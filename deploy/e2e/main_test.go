@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/enrich"
+	"riposte/deploy/logtest"
 	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/sandbox"
 )
@@ -58,7 +58,7 @@ func dataDir(t testing.TB) string {
 func start(t testing.TB, change func(*standalone.Options)) *standalone.Stack {
 	t.Helper()
 	needRoot(t)
-	log := &lines{}
+	log := &logtest.Log{}
 	o := standalone.Options{
 		Data: dataDir(t), Throwaway: true, Listen: "127.0.0.1:0", Version: "e2e",
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -76,24 +76,6 @@ func start(t testing.TB, change func(*standalone.Options)) *standalone.Stack {
 	})
 	require.Nil(t, s.Unavailable, "eBPF must load here")
 	return s
-}
-
-// lines keeps a log for the case that the test fails.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func cgroupRoot(t testing.TB) string {

@@ -1,15 +1,14 @@
 package e2e_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/deploy/logtest"
 	"riposte/deploy/standalone"
 )
 
@@ -24,24 +23,12 @@ const own = `
   priority: DEBUG
 `
 
-// printed are the lines of all alerts.
-type printed struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (p *printed) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
 // TestNothingOfItsOwnIsReported: PostgreSQL and NATS of `riposte up` store a drill's
 // alerts, and with a rule about their files that is an alert itself, if it is asked for.
 func TestNothingOfItsOwnIsReported(t *testing.T) {
 	for name, asked := range map[string]bool{"hidden": false, "asked for": true} {
 		t.Run(name, func(t *testing.T) {
-			out := &printed{}
+			out := &logtest.Log{}
 			s := start(t, func(o *standalone.Options) {
 				file := filepath.Join(t.TempDir(), "own.yaml")
 				only := ""
@@ -53,14 +40,12 @@ func TestNothingOfItsOwnIsReported(t *testing.T) {
 			})
 			drill(t, s)
 			drill(t, s) // what the first one caused is before the second one's alert
-			out.mu.Lock()
-			defer out.mu.Unlock()
 			if asked {
-				require.Contains(t, out.text.String(), "own=postgres")
+				require.Contains(t, out.String(), "own=postgres")
 				return
 			}
-			require.NotContains(t, out.text.String(), "own=")
-			require.Contains(t, out.text.String(), "/etc/shadow", "the drill is reported")
+			require.NotContains(t, out.String(), "own=")
+			require.Contains(t, out.String(), "/etc/shadow", "the drill is reported")
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -19,6 +18,7 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/order"
 	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/bus"
 )
 
@@ -36,17 +36,9 @@ func asking(t *testing.T) (url string, b *bus.Bus, account []byte) {
 	require.NoError(t, err)
 	public, err := pair.PublicKey()
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "nats-auth.conf"), natsd.CalloutConfig(user, public), 0o600))
-	file := filepath.Join(dir, "nats-server.conf")
-	require.NoError(t, os.WriteFile(file, []byte("listen: 127.0.0.1:-1\njetstream { store_dir: "+t.TempDir()+" }\ninclude nats-auth.conf\n"), 0o600))
-	o, err := server.ProcessConfigFile(file)
-	require.NoError(t, err)
-	o.NoSigs, o.NoLog = true, true
-	s, err := server.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(10*time.Second))
+	auth := filepath.Join(dir, "nats-auth.conf")
+	require.NoError(t, os.WriteFile(auth, natsd.CalloutConfig(user, public), 0o600))
+	s := natsdtest.Including(t, auth)
 	var sign [64]byte
 	b, err = bus.Connect(t.Context(), bus.Options{URL: s.ClientURL(), Seed: seed, OrderKey: sign[:], StreamBytes: 64 << 20, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	require.NoError(t, err)

@@ -12,12 +12,13 @@ import (
 	"go.uber.org/goleak"
 
 	"riposte/agent/alert"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/bus"
 )
 
 func TestConnectNamesTheTrouble(t *testing.T) {
 	b := start(t)
-	good := bus.Options{URL: b.URL(), Seed: b.seed("responder"), OrderKey: b.sign}
+	good := bus.Options{URL: b.URL(), Seed: b.Seed(t, natsdtest.Responder), OrderKey: b.sign}
 	for name, c := range map[string]struct {
 		edit func(*bus.Options)
 		want string
@@ -25,7 +26,7 @@ func TestConnectNamesTheTrouble(t *testing.T) {
 		"no key":      {func(o *bus.Options) { o.OrderKey = nil }, "the key that signs orders has 0 bytes"},
 		"a bad seed":  {func(o *bus.Options) { o.Seed = []byte("x") }, "the responder's NATS seed"},
 		"nobody":      {func(o *bus.Options) { o.URL = "nats://127.0.0.1:1" }, "connect to NATS at nats://127.0.0.1:1"},
-		"a node's":    {func(o *bus.Options) { o.Seed = b.seed("n.1") }, "set up the stream ALERTS"},
+		"a node's":    {func(o *bus.Options) { o.Seed = b.Seed(t, "n.1") }, "set up the stream ALERTS"},
 		"a short key": {func(o *bus.Options) { o.OrderKey = ed25519.PrivateKey("short") }, "has 5 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +121,6 @@ func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 
 func TestAlertsSurviveTheBroker(t *testing.T) {
 	b := start(t)
-	b.options.Port = portOf(t, b.URL())
 	c := b.bus()
 	b.publish(1)
 	got := make(chan string, 10)
@@ -135,7 +135,7 @@ func TestAlertsSurviveTheBroker(t *testing.T) {
 	})
 	take(t, got, "the first message")
 	b.Stop()
-	b.run()
+	b.Again(t)
 	b.publish(1)
 	take(t, got, "the message after the restart")
 	require.NotZero(t, c.Counts()["reconnects"])
@@ -157,7 +157,7 @@ func TestStreamIsBounded(t *testing.T) {
 func TestNothingIsLeftRunning(t *testing.T) {
 	b := start(t)
 	work := func() {
-		c, err := bus.Connect(t.Context(), bus.Options{URL: b.URL(), Seed: b.seed("responder"), OrderKey: b.sign, StreamBytes: 64 << 20})
+		c, err := bus.Connect(t.Context(), bus.Options{URL: b.URL(), Seed: b.Seed(t, natsdtest.Responder), OrderKey: b.sign, StreamBytes: 64 << 20})
 		require.NoError(t, err)
 		stopAlerts := background(t, func(ctx context.Context) error { return c.Alerts(ctx, func(context.Context, []*bus.Message) {}) })
 		stopBeats := background(t, func(ctx context.Context) error {

@@ -5,8 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,16 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
-	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/bus"
 )
 
 // broker is a real server with a node "n.1" in the cluster "prod".
 type broker struct {
-	*natsd.Server
-	options natsd.Options
-	dir     string
-	t       testing.TB
+	*natsdtest.Server
+	t testing.TB
 	// verify is the public half of the key that signs orders.
 	verify ed25519.PublicKey
 	sign   ed25519.PrivateKey
@@ -32,42 +28,17 @@ type broker struct {
 
 func start(t testing.TB) *broker {
 	t.Helper()
-	b := &broker{dir: t.TempDir(), t: t}
-	public := func(name string) string {
-		key, err := natsd.Key(b.seedFile(name))
-		require.NoError(t, err)
-		return key
-	}
-	b.options = natsd.Options{Dir: t.TempDir(), Responder: public("responder"), Nodes: []natsd.Node{{Cluster: "prod", Name: "n.1", Key: public("n.1")}}}
-	b.run()
-	t.Cleanup(func() { b.Stop() })
+	b := &broker{Server: natsdtest.Start(t, "prod", "n.1"), t: t}
 	var err error
 	b.verify, b.sign, err = ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	return b
 }
 
-// run starts the server, again at the same place.
-func (b *broker) run() {
-	b.t.Helper()
-	s, err := natsd.Start(b.options)
-	require.NoError(b.t, err)
-	b.Server = s
-}
-
-func (b *broker) seedFile(name string) string { return filepath.Join(b.dir, name+".nk") }
-
-func (b *broker) seed(name string) []byte {
-	b.t.Helper()
-	seed, err := os.ReadFile(b.seedFile(name))
-	require.NoError(b.t, err)
-	return seed
-}
-
 func (b *broker) bus() *bus.Bus {
 	b.t.Helper()
 	c, err := bus.Connect(b.t.Context(), bus.Options{
-		URL: b.URL(), Seed: b.seed("responder"), OrderKey: b.sign, StreamBytes: 64 << 20,
+		URL: b.URL(), Seed: b.Seed(b.t, natsdtest.Responder), OrderKey: b.sign, StreamBytes: 64 << 20,
 		Log: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
 	})
 	require.NoError(b.t, err)
@@ -78,12 +49,7 @@ func (b *broker) bus() *bus.Bus {
 // node is a connection with the node's key, as the agent's is.
 func (b *broker) node() *nats.Conn {
 	b.t.Helper()
-	opt, err := nats.NkeyOptionFromSeed(b.seedFile("n.1"))
-	require.NoError(b.t, err)
-	c, err := nats.Connect(b.URL(), opt, nats.CustomInboxPrefix(alert.InboxPrefix("prod", "n.1")), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	require.NoError(b.t, err)
-	b.t.Cleanup(c.Close)
-	return c
+	return b.Connect(b.t, "n.1", alert.InboxPrefix("prod", "n.1"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 }
 
 // publish writes n messages into the stream and waits for the acknowledgements.

@@ -3,9 +3,6 @@ package bus_test
 import (
 	"context"
 	"encoding/json"
-	"net"
-	"net/url"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,31 +13,16 @@ import (
 
 	"riposte/agent/alert"
 	"riposte/agent/order"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/bus"
 )
 
 type assertions = assert.CollectT
 
-func portOf(t *testing.T, server string) int {
-	t.Helper()
-	u, err := url.Parse(server)
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(u.Host)
-	require.NoError(t, err)
-	n, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	return n
-}
-
 // observer reads the stream's state with the responder's key.
 func (b *broker) observer(t testing.TB) jetstream.JetStream {
 	t.Helper()
-	opt, err := nats.NkeyOptionFromSeed(b.seedFile("responder"))
-	require.NoError(t, err)
-	c, err := nats.Connect(b.URL(), opt, nats.CustomInboxPrefix(alert.ResponderInboxPrefix))
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	js, err := jetstream.New(c)
+	js, err := jetstream.New(b.Connect(t, natsdtest.Responder, alert.ResponderInboxPrefix))
 	require.NoError(t, err)
 	return js
 }

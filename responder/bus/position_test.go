@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/bus"
 )
 
@@ -73,10 +74,9 @@ func TestHearing(t *testing.T) {
 	})
 	require.Eventually(t, func() bool { return !c.Hearing().IsZero() }, 10*time.Second, time.Millisecond)
 	since := c.Hearing()
-	b.options.Port = portOf(t, b.URL())
 	b.Stop()
 	require.Eventually(t, func() bool { return c.Hearing().IsZero() }, 10*time.Second, time.Millisecond)
-	b.run()
+	b.Again(t)
 	require.Eventually(t, func() bool { return c.Hearing().After(since) }, 10*time.Second, time.Millisecond)
 	stop()
 	require.True(t, c.Hearing().IsZero())
@@ -111,7 +111,7 @@ func TestTheStreamTakesBatches(t *testing.T) {
 // Replicas beyond what the server has are one clear error.
 func TestReplicasThatThereAreNot(t *testing.T) {
 	b := start(t)
-	_, err := bus.Connect(t.Context(), bus.Options{URL: b.URL(), Seed: b.seed("responder"), OrderKey: b.sign, StreamReplicas: 3})
+	_, err := bus.Connect(t.Context(), bus.Options{URL: b.URL(), Seed: b.Seed(t, natsdtest.Responder), OrderKey: b.sign, StreamReplicas: 3})
 	require.ErrorContains(t, err, "set up the stream ALERTS")
 	require.ErrorContains(t, err, "replicas")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"riposte/deploy/logtest"
 	"riposte/responder/api/apitest"
 	"riposte/responder/store"
 	"riposte/responder/store/storetest"
@@ -196,6 +197,7 @@ func TestErrors(t *testing.T) {
 		"no id":                      {"actions show --data " + good, []string{"accepts 1 arg"}},
 		"responder without anything": {"responder", []string{"database URL"}},
 		"password in a flag":         {"responder --database postgres://u:secret@db/x", []string{"--database-file"}},
+		"password in another flag":   {"responder --migrate-url postgres://u:secret@db/x", []string{"--migrate-url: ", "--migrate-url-file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, _, err := run(t, strings.Fields(tc.line)...)
@@ -226,23 +228,8 @@ func TestEnvironmentNamesTheServer(t *testing.T) {
 	c.Close()
 }
 
-// lines is a writer whose lines a test waits for.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+// lines is output of which a test waits for whole lines.
+type lines struct{ logtest.Log }
 
 func (l *lines) await(t *testing.T, n int) []string {
 	t.Helper()

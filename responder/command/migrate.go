@@ -30,7 +30,7 @@ Run it before a new version's responders start; those of the version before go o
 			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 				return err
 			}
-			owner, err := database(url, file)
+			owner, err := connection("database", url, file)
 			if err != nil {
 				return err
 			}

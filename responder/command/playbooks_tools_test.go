@@ -1,19 +1,17 @@
 package command_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/deploy/logtest"
 	"riposte/responder/command"
 )
 
@@ -155,7 +153,7 @@ func TestPlaybooksTestForms(t *testing.T) {
 // A changed file runs the tests again.
 func TestPlaybooksTestWatch(t *testing.T) {
 	d := dir(t, "web.rego", goodPlaybook, "web_test.rego", goodTest)
-	var out output
+	var out logtest.Log
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	c := command.NewPlaybooks()
@@ -165,32 +163,11 @@ func TestPlaybooksTestWatch(t *testing.T) {
 	c.SetArgs([]string{"test", "--watch", d})
 	done := make(chan error, 1)
 	go func() { done <- c.ExecuteContext(ctx) }()
-	out.await(t, "1 of 1 test passed")
+	out.Await(t, "1 of 1 test passed")
 	write(t, d, "web_test.rego", strings.Replace(goodTest, "== 1", "== 2", 1))
-	out.await(t, "1 test of 1 failed")
+	out.Await(t, "1 test of 1 failed")
 	cancel()
 	require.NoError(t, <-done)
-}
-
-// output is what a command has printed until now.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) await(t *testing.T, text string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return strings.Contains(o.b.String(), text)
-	}, time.Minute, 10*time.Millisecond, text)
 }
 
 func TestPlaybooksCoverage(t *testing.T) {

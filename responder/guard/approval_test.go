@@ -9,24 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/responder/guard"
+	"riposte/responder/store/storetest"
 )
 
 func (d *desk) answer(id, who string, agrees bool) error {
 	return d.Answer(d.t.Context(), id, guard.Answer{Actor: "user:" + who, Agrees: agrees, Comment: "so says " + who})
 }
 
-func (d *desk) entries(id string) (all []string) {
+func (d *desk) entries(id string) []string {
 	d.t.Helper()
-	rows, err := d.store.Pool().Query(d.t.Context(), `SELECT kind || ' ' || result || ' ' || actor FROM audit WHERE action_id = $1 ORDER BY seq`, id)
-	require.NoError(d.t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var s string
-		require.NoError(d.t, rows.Scan(&s))
-		all = append(all, s)
-	}
-	require.NoError(d.t, rows.Err())
-	return all
+	return storetest.Texts(d.t, d.store, `SELECT kind || ' ' || result || ' ' || actor FROM audit WHERE action_id = $1 ORDER BY seq`, id)
 }
 
 func (d *desk) jobs(id string) string {

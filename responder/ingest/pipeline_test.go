@@ -8,20 +8,18 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
 	agentbus "riposte/agent/bus"
 	"riposte/agent/publish"
-	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/deploy/standalone/postgres"
 	"riposte/responder/bus"
 	"riposte/responder/execute"
@@ -47,16 +45,8 @@ func newLine(t testing.TB, url string) *line {
 	t.Helper()
 	l := &line{t: t}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	dir := t.TempDir()
-	seed := func(name string) string { return filepath.Join(dir, name+".nk") }
-	responder, err := natsd.Key(seed("responder"))
-	require.NoError(t, err)
-	node, err := natsd.Key(seed("n1"))
-	require.NoError(t, err)
-	server, err := natsd.Start(natsd.Options{Dir: t.TempDir(), Responder: responder, Nodes: []natsd.Node{{Cluster: "prod", Name: "n1", Key: node}}})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-
+	server := natsdtest.Start(t, "prod", "n1")
+	var err error
 	l.store, err = store.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(l.store.Close)
@@ -64,21 +54,14 @@ func newLine(t testing.TB, url string) *line {
 		Store: l.store, Playbooks: propose(killOwn), Guard: always(guard.Watch), Actions: actions{"kill_container": "container"},
 		Enqueue: execute.Enqueue, Cluster: "prod", Log: log,
 	})
-	l.url, l.seed = server.URL(), seed("n1")
-	secret, err := os.ReadFile(seed("responder"))
-	require.NoError(t, err)
+	l.url, l.seed = server.URL(), server.SeedFile("n1")
 	_, sign, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	l.bus, err = bus.Connect(t.Context(), bus.Options{URL: server.URL(), Seed: secret, OrderKey: sign, StreamBytes: 256 << 20, Log: log})
+	l.bus, err = bus.Connect(t.Context(), bus.Options{URL: server.URL(), Seed: server.Seed(t, natsdtest.Responder), OrderKey: sign, StreamBytes: 256 << 20, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(l.bus.Close)
 
-	opt, err := nats.NkeyOptionFromSeed(seed("n1"))
-	require.NoError(t, err)
-	agent, err := nats.Connect(server.URL(), opt, nats.CustomInboxPrefix(alert.InboxPrefix("prod", "n1")))
-	require.NoError(t, err)
-	t.Cleanup(agent.Close)
-	l.js, err = jetstream.New(agent)
+	l.js, err = jetstream.New(server.Connect(t, "n1", alert.InboxPrefix("prod", "n1")))
 	require.NoError(t, err)
 	return l
 }

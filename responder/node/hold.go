@@ -15,12 +15,20 @@ const DefaultLease = time.Hour
 // minLease leaves time to renew.
 const minLease = 10 * time.Second
 
-// CheckLease refuses what no agent would take.
-func CheckLease(d time.Duration) error {
-	if d < minLease || d > order.MaxLease {
-		return fmt.Errorf("params.lease: %s is not from %s to %s", d, minLease, order.MaxLease)
+// ReadLease reads the parameter, whose default is DefaultLease, and refuses what no
+// agent would take.
+func ReadLease(text string) (time.Duration, error) {
+	if text == "" {
+		return DefaultLease, nil
 	}
-	return nil
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("params.lease: %w", err)
+	}
+	if d < minLease || d > order.MaxLease {
+		return 0, fmt.Errorf("params.lease: %s is not from %s to %s", d, minLease, order.MaxLease)
+	}
+	return d, nil
 }
 
 // LeaseParam describes the parameter.

@@ -1,13 +1,11 @@
 package trace_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"riposte/agent/alert"
+	"riposte/deploy/logtest"
 	"riposte/responder/audit"
 	"riposte/responder/execute"
 	"riposte/responder/ingest"
@@ -146,27 +145,10 @@ func TestAFullQueueDrops(t *testing.T) {
 	require.Equal(t, map[string]uint64{"exported": 3, "dropped": 7, "failed": 0}, tr.Counts())
 }
 
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func TestACollectorThatRefuses(t *testing.T) {
 	c := tracetest.New(t)
 	c.Refuse(http.StatusBadRequest)
-	var log lines
+	var log logtest.Log
 	tr := newTracer(t, c.URL, trace.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	tr.Start()
 	tr.Stored(stored(uuid.Must(uuid.NewV7()).String()))

@@ -1,7 +1,6 @@
 package pod
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -26,6 +25,7 @@ import (
 
 	"riposte/agent/event"
 	"riposte/deploy/e2e/kubetest"
+	"riposte/deploy/logtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
@@ -90,7 +90,7 @@ func TestLookup(t *testing.T) {
 
 func TestAPIServerAway(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	var log lines
+	var log logtest.Log
 	l, err := New(config(t, "https://127.0.0.1:1"), "node-1", slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	stop := run(t, l)
@@ -109,7 +109,7 @@ func TestAPIServerComesAndGoes(t *testing.T) {
 	cluster := kubetest.Shared(t)
 	first := cluster.CreatePod(t, "away", "first", "away-1")
 	door := newDoor(t, cluster.Kubeconfig)
-	var log lines
+	var log logtest.Log
 	l, err := New(door.kubeconfig, "away-1", slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	run(t, l)
@@ -249,22 +249,4 @@ func config(t *testing.T, server string) string {
 	file := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(file, []byte(kubeconfig(server)), 0o600))
 	return file
-}
-
-// lines is a log that may be read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

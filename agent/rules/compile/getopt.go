@@ -23,8 +23,15 @@ var argumentList = source{typ: field.Texts, read: func(e *event.Event, _ int) fi
 // "--" is passed over; "--" itself, or the first word that is no option, is the end.
 // With an option in brackets the result is the last such option's value, or its letter
 // if it takes none, and NULL if it is not there.
-func (c *Compiler) getopt(call *syntax.Call, list source, options string) (source, error) {
-	options = strings.TrimPrefix(options, ":")
+func (c *Compiler) getopt(call *syntax.Call, args []source) (source, error) {
+	if err := c.want(call, args, field.Texts, field.Text); err != nil {
+		return source{}, err
+	}
+	literal, ok := call.Args[1].(*syntax.Value)
+	if !ok {
+		return source{}, c.errorAt(call.Args[1].Start(), "the options of getopt() must be a quoted text")
+	}
+	list, options := args[0], strings.TrimPrefix(literal.Text, ":")
 	if !call.HasArg {
 		return source{typ: field.Texts, read: func(e *event.Event, _ int) field.Value {
 			v := list.read(e, 0)

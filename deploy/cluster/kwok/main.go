@@ -29,13 +29,7 @@ func main() {
 	kubeconfig := flag.String("kubeconfig", "", "cluster whose nodes and pods to play")
 	dir := flag.String("dir", "", "folder for the configuration")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
-	if err := run(ctx, *kubeconfig, *dir); err != nil {
+	if err := run(*kubeconfig, *dir); err != nil {
 		fmt.Fprintln(os.Stderr, "kwok:", err)
 		os.Exit(1)
 	}
@@ -54,7 +48,14 @@ options:
   nodeLeaseDurationSeconds: 200
 `
 
-func run(ctx context.Context, kubeconfig, dir string) error {
+// run plays until a signal, or until standard input ends, as it does with the test.
+func run(kubeconfig, dir string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
 	parts := []string{options, nodefast.DefaultNodeInit, heartbeat.DefaultNodeHeartbeatWithLease, podfast.DefaultPodReady, podfast.DefaultPodComplete, podfast.DefaultPodDelete}
 	file := filepath.Join(dir, "kwok.yaml")
 	if err := os.WriteFile(file, []byte(strings.Join(parts, "\n---\n")), 0o600); err != nil {

@@ -20,7 +20,6 @@ import (
 
 	"riposte/deploy/e2e/kubetest"
 	"riposte/deploy/e2e/role"
-	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/natsd"
 	"riposte/deploy/standalone/postgres"
 )
@@ -37,15 +36,8 @@ const (
 // smallSpool is the agent that has to drop alerts when the bus is away for long.
 const smallSpool = "agent-2"
 
-// guardFile lifts the budgets: the campaign is about what happens to many effects, not
-// about how many there may be.
-const guardFile = `budgets:
-  playbook: {count: 100000}
-  workload: {count: 100000}
-  namespace: {count: 100000}
-  node: {count: 100000}
-  cluster: {count: 100000}
-cooldown: 0s
+// guardFile lifts every limit.
+const guardFile = role.Unlimited + `cooldown: 0s
 errors: {actions: 100000}
 `
 
@@ -53,8 +45,7 @@ errors: {actions: 100000}
 type campaign struct {
 	seed   uint64
 	length time.Duration
-	dir    string
-	data   *standalone.Data
+	folder *role.Folder
 	pods   *pods
 	// attacked are to be ended; spared, like every successor, are not.
 	attacked, spared []podTarget
@@ -118,20 +109,7 @@ func dialer(network, address string) func() (net.Conn, error) {
 // start brings everything up, in order, with good links.
 func start(t *testing.T, seed uint64, length time.Duration) *campaign {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "riposte-campaign-")
-	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o711)) // PostgreSQL's user goes through it
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what the parts said is in %s", dir)
-			return
-		}
-		_ = os.RemoveAll(dir)
-	})
-	c := &campaign{seed: seed, length: length, dir: dir, parts: map[string]*part{}, links: map[string]*link{}}
-	c.data, err = standalone.OpenData(filepath.Join(dir, "data"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.data.Close()) })
+	c := &campaign{seed: seed, length: length, folder: role.NewFolder(t, "campaign"), parts: map[string]*part{}, links: map[string]*link{}}
 	cluster := kubetest.Start(t)
 	c.pods = newPods(t, cluster)
 	c.startPostgres(t)
@@ -147,7 +125,7 @@ func (c *campaign) startPostgres(t *testing.T) {
 	t.Helper()
 	var at string
 	c.parts["postgres"] = supervise(t, "postgres", func() (process, error) {
-		s, err := postgres.Start(t.Context(), postgres.Options{Dir: filepath.Join(c.dir, "postgres")})
+		s, err := postgres.Start(t.Context(), postgres.Options{Dir: c.folder.Path("postgres")})
 		if err != nil {
 			return nil, err
 		}
@@ -173,31 +151,18 @@ func (c *campaign) startNATS(t *testing.T) {
 		return public
 	}
 	o := natsd.Options{
-		Dir: filepath.Join(c.dir, "nats"), Port: role.FreePort(t), Responder: key("responder"),
+		Dir: c.folder.Path("nats"), Port: role.FreePort(t), Responder: key("responder"),
 		Nodes: []natsd.Node{{Cluster: clusterName, Name: "agent-1", Key: key("agent-1")}, {Cluster: clusterName, Name: "agent-2", Key: key("agent-2")}},
 	}
-	file := c.write(t, "nats.json", o)
+	file := c.folder.Write(t, "nats.json", o)
 	c.nats = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port))
-	c.parts["nats"] = supervise(t, "nats", func() (process, error) { return startOwn(c.dir, "nats", "nats", file) })
+	c.parts["nats"] = supervise(t, "nats", func() (process, error) { return c.startOwn("nats", "nats", file) })
 	for _, who := range []string{"responder-1", "responder-2", "agent-1", "agent-2"} {
 		c.links[who+"/nats"] = newLink(t, dialer("tcp", c.nats))
 	}
 }
 
-func (c *campaign) key(name string) string { return filepath.Join(c.dir, "keys", name+".nk") }
-
-func (c *campaign) write(t *testing.T, name string, v any) string {
-	t.Helper()
-	b, ok := v.(string)
-	if !ok {
-		encoded, err := json.MarshalIndent(v, "", "  ")
-		require.NoError(t, err)
-		b = string(encoded)
-	}
-	file := filepath.Join(c.dir, name)
-	require.NoError(t, os.WriteFile(file, []byte(b), 0o600))
-	return file
-}
+func (c *campaign) key(name string) string { return c.folder.Path("keys", name+".nk") }
 
 func (c *campaign) startResponder(t *testing.T, i int, cluster *kubetest.Cluster) {
 	t.Helper()
@@ -205,26 +170,19 @@ func (c *campaign) startResponder(t *testing.T, i int, cluster *kubetest.Cluster
 	g := newGate(t, cluster.Kubeconfig, c.seed, uint64(10+i))
 	c.gates = append(c.gates, g)
 	c.links[name+"/kube"] = g.link
-	order, _, err := c.data.OrderKey()
-	require.NoError(t, err)
-	token, err := c.data.Token()
-	require.NoError(t, err)
-	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(role.FreePort(t)))
-	args := []string{
-		"--cluster", clusterName, "--instance", name, "--listen", listen, "--nats", "nats://" + c.links[name+"/nats"].addr(), "--nats-key", c.key("responder"),
-		"--order-key", order, "--token-file", token, "--kill-switch-file", filepath.Join(c.dir, name+".switch"), "--kubeconfig", g.kubeconfig,
-		"--guard-file", c.write(t, "guard.yaml", guardFile),
-		"--database", "postgres://riposte@" + c.links[name+"/postgres"].addr() + "/riposte?sslmode=disable",
-	}
-	c.parts[name] = supervise(t, name, func() (process, error) { return startOwn(c.dir, name, "responder", args...) })
+	listen := role.FreeAddress(t)
+	args := c.folder.ResponderFlags(t, role.Surroundings{
+		Cluster: clusterName, Instance: name, Listen: listen, NATS: "nats://" + c.links[name+"/nats"].addr(), NATSKey: c.key("responder"),
+		Database:   "postgres://riposte@" + c.links[name+"/postgres"].addr() + "/riposte?sslmode=disable",
+		Kubeconfig: g.kubeconfig, Guard: guardFile,
+	})
+	c.parts[name] = supervise(t, name, func() (process, error) { return c.startOwn(name, "responder", args...) })
 	// The first makes the stream that agents publish to; who comes before it waits.
-	require.Eventually(t, func() bool { return c.ready(listen) }, time.Minute, 50*time.Millisecond, name)
+	require.Eventually(t, func() bool { return role.Ready(listen) }, time.Minute, 50*time.Millisecond, name)
 }
 
 func (c *campaign) startAgents(t *testing.T, cluster *kubetest.Cluster) {
 	t.Helper()
-	_, public, err := c.data.OrderKey()
-	require.NoError(t, err)
 	c.perAgent = int(c.length.Seconds() * alertsPerSecond)
 	n := max(int(c.length.Minutes()*podsPerMinute), 8)
 	n = min(n, c.perAgent/podEach/2)
@@ -244,16 +202,16 @@ func (c *campaign) startAgents(t *testing.T, cluster *kubetest.Cluster) {
 		}
 		c.killed = append(c.killed, own...)
 		s := agentSettings{
-			Cluster: clusterName, Node: node, NATS: "nats://" + c.links[node+"/nats"].addr(), Seed: c.key(node), OrderKey: public,
-			Dir: filepath.Join(c.dir, node), Count: c.perAgent, Every: time.Second / alertsPerSecond, Pods: made[node],
+			Cluster: clusterName, Node: node, NATS: "nats://" + c.links[node+"/nats"].addr(), Seed: c.key(node), OrderKey: c.folder.OrderPublic(),
+			Dir: c.folder.Path(node), Count: c.perAgent, Every: time.Second / alertsPerSecond, Pods: made[node],
 			Forged: c.spared[3-3*i : 3-3*i+2], Containers: targets(own), Spared: targets(c.left),
 		}
 		if node == smallSpool {
 			s.SpoolBytes = 32 << 10 // it has to drop some, and to say so
 		}
 		require.NoError(t, os.MkdirAll(s.Dir, 0o700))
-		file := c.write(t, node+".json", s)
-		c.parts[node] = supervise(t, node, func() (process, error) { return startOwn(c.dir, node, "agent", file) })
+		file := c.folder.Write(t, node+".json", s)
+		c.parts[node] = supervise(t, node, func() (process, error) { return c.startOwn(node, "agent", file) })
 	}
 }
 

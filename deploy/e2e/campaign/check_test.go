@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -58,15 +56,6 @@ type figures struct {
 	Entries int `json:"audit_entries"`
 }
 
-func (c *campaign) ready(listen string) bool {
-	answer, err := http.Get("http://" + listen + "/readyz") //nolint:noctx // a poll of a local port
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
-}
-
 // settle waits until the agents have published all, and nothing is under way.
 func (c *campaign) settle(t *testing.T) {
 	t.Helper()
@@ -81,7 +70,7 @@ func (c *campaign) settle(t *testing.T) {
 // unsettled says what is still under way.
 func (c *campaign) unsettled(ctx context.Context) string {
 	for _, node := range []string{"agent-1", "agent-2"} {
-		if _, err := os.Stat(filepath.Join(c.dir, node, idleFile)); err != nil {
+		if _, err := os.Stat(c.folder.Path(node, idleFile)); err != nil {
 			return node + " has not published all"
 		}
 	}
@@ -141,7 +130,7 @@ func (c *campaign) checkAlerts(t *testing.T, f *figures) {
 	type run struct{ node, boot string }
 	taken := map[run]map[int64]bool{}
 	for _, node := range []string{"agent-1", "agent-2"} {
-		journal, err := os.Open(filepath.Join(c.dir, node, journalFile))
+		journal, err := os.Open(c.folder.Path(node, journalFile))
 		require.NoError(t, err)
 		defer journal.Close()
 		for lines := bufio.NewScanner(journal); lines.Scan(); {
@@ -257,7 +246,7 @@ func (c *campaign) checkContainers(t *testing.T, f *figures) {
 	t.Helper()
 	ends := map[string]int{}
 	for _, node := range []string{"agent-1", "agent-2"} {
-		ledger, err := os.Open(filepath.Join(c.dir, node, "orders", "orders.jsonl"))
+		ledger, err := os.Open(c.folder.Path(node, "orders", "orders.jsonl"))
 		require.NoError(t, err)
 		defer ledger.Close()
 		receipts := map[string]int{}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"riposte/deploy/e2e/role"
 	"riposte/deploy/standalone/child"
 )
 
@@ -157,8 +156,8 @@ type own struct{ *child.Process }
 func (o own) PID() int { return o.Pid }
 
 // startOwn starts this test binary as a part.
-func startOwn(dir, name, as string, args ...string) (process, error) {
-	p, err := role.Start(dir, name, as, args...)
+func (c *campaign) startOwn(name, as string, args ...string) (process, error) {
+	p, err := c.folder.Start(name, as, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -42,10 +42,9 @@ func Main(tests func() int, roles map[string]func() error) int {
 	return 0
 }
 
-// Start starts this test binary in a role; what it says is appended to DIR/NAME.log.
-// It is killed when this process ends.
-func Start(dir, name, role string, args ...string) (*child.Process, error) {
-	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// start starts this test binary in a role; what it says is appended to the file logFile.
+func start(logFile, name, role string, args ...string) (*child.Process, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -90,4 +89,10 @@ func FreePort(t testing.TB) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// FreeAddress is FreePort on this host.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t)))
 }

@@ -5,13 +5,12 @@ import (
 	"testing"
 
 	"riposte/deploy/e2e/role"
-	"riposte/responder/command"
 )
 
 func TestMain(m *testing.M) {
 	os.Exit(role.Main(m.Run, map[string]func() error{
 		"nats":      role.NATS,
 		"agents":    runAgents,
-		"responder": func() error { return command.NewResponder("scale", nil).Execute() },
+		"responder": role.Responder,
 	}))
 }

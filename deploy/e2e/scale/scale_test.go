@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,7 +19,6 @@ import (
 
 	"riposte/deploy/e2e/kubetest"
 	"riposte/deploy/e2e/role"
-	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/child"
 	"riposte/deploy/standalone/natsd"
 	"riposte/deploy/standalone/nodes"
@@ -28,16 +26,6 @@ import (
 )
 
 const clusterName = "scale"
-
-// guardFile lifts the budgets: the run is about many effects, not about how many there
-// may be.
-const guardFile = `budgets:
-  playbook: {count: 100000}
-  workload: {count: 100000}
-  namespace: {count: 100000}
-  node: {count: 100000}
-  cluster: {count: 100000}
-`
 
 // size is how large the run is.
 type size struct {
@@ -73,10 +61,9 @@ func sizeOfRun(t *testing.T) (s size) {
 // rig is everything that runs.
 type rig struct {
 	size
-	dir   string
-	data  *standalone.Data
-	fleet *fleet
-	db    *pgxpool.Pool
+	folder *role.Folder
+	fleet  *fleet
+	db     *pgxpool.Pool
 	// pids are the parts' processes by name.
 	pids map[string]int
 	nats string
@@ -94,7 +81,7 @@ func TestScale(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes most of a minute")
 	}
-	r := newRig(t, sizeOfRun(t))
+	r := &rig{size: sizeOfRun(t), folder: role.NewFolder(t, "scale"), pids: map[string]int{}}
 	table := newTable(r)
 	cluster := kubetest.Start(t)
 	kwok := cluster.Kwok(t)
@@ -104,7 +91,7 @@ func TestScale(t *testing.T) {
 	t.Logf("%d nodes and %d pods after %s; a pod is %d bytes of JSON", r.nodes, r.fleet.runs(), time.Since(began).Round(time.Second), r.fleet.podSize)
 	r.startDatabase(t)
 	registry := r.startNATS(t)
-	table.start = r.startResponder(t, cluster)
+	table.start = r.startResponder(t, cluster, registry)
 	r.startAgents(t, cluster, registry)
 
 	table.measure(t, "at rest", func() { time.Sleep(r.each) }) // the phase's length
@@ -120,28 +107,9 @@ func TestScale(t *testing.T) {
 	table.print(t)
 }
 
-func newRig(t *testing.T, s size) *rig {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "riposte-scale-")
-	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o711)) // PostgreSQL's user goes through it
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what the parts said is in %s", dir)
-			return
-		}
-		_ = os.RemoveAll(dir)
-	})
-	r := &rig{size: s, dir: dir, pids: map[string]int{}}
-	r.data, err = standalone.OpenData(filepath.Join(dir, "data"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.data.Close()) })
-	return r
-}
-
 func (r *rig) startDatabase(t *testing.T) {
 	t.Helper()
-	s, err := postgres.Start(t.Context(), postgres.Options{Dir: filepath.Join(r.dir, "postgres")})
+	s, err := postgres.Start(t.Context(), postgres.Options{Dir: r.folder.Path("postgres")})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Stop() })
 	r.pids["PostgreSQL"] = s.PID()
@@ -153,7 +121,7 @@ func (r *rig) startDatabase(t *testing.T) {
 // start starts a part and ends it with the test; that it did not end by itself is checked then.
 func (r *rig) start(t *testing.T, name string, args ...string) {
 	t.Helper()
-	p, err := role.Start(r.dir, name, name, args...)
+	p, err := r.folder.Start(name, name, args...)
 	require.NoError(t, err)
 	r.pids[name] = p.Pid
 	t.Cleanup(func() { end(t, name, p) })
@@ -170,33 +138,24 @@ func end(t *testing.T, name string, p *child.Process) {
 	}
 }
 
-func (r *rig) write(t *testing.T, name string, v any) (file string) {
-	t.Helper()
-	b, err := json.Marshal(v)
-	require.NoError(t, err)
-	file = filepath.Join(r.dir, name)
-	require.NoError(t, os.WriteFile(file, b, 0o600))
-	return file
-}
-
 // startNATS issues a key to each node and starts the server with them.
 func (r *rig) startNATS(t *testing.T) *nodes.Registry {
 	t.Helper()
-	registry, err := nodes.Open(filepath.Join(r.dir, "keys"), time.Now)
+	registry, err := nodes.Open(r.folder.Path("keys"), time.Now)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, registry.Close()) })
 	began := time.Now()
 	_, err = registry.Issue(clusterName, false, r.fleet.nodes...)
 	require.NoError(t, err)
 	t.Logf("%d keys issued after %s", r.nodes, time.Since(began).Round(time.Millisecond))
-	o := natsd.Options{Dir: filepath.Join(r.dir, "nats"), Port: role.FreePort(t)}
+	o := natsd.Options{Dir: r.folder.Path("nats"), Port: role.FreePort(t)}
 	o.Responder, err = natsd.Key(registry.ResponderFile())
 	require.NoError(t, err)
 	for _, n := range registry.Nodes() {
 		o.Nodes = append(o.Nodes, natsd.Node{Cluster: n.Cluster, Name: n.Name, Key: n.Live()[0].Public})
 	}
 	r.nats = "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port))
-	r.start(t, "nats", r.write(t, "nats.json", o))
+	r.start(t, "nats", r.folder.Write(t, "nats.json", o))
 	r.await(t, "NATS", func() bool {
 		c, err := net.Dial("tcp", strings.TrimPrefix(r.nats, "nats://"))
 		if err == nil {
@@ -219,37 +178,24 @@ type started struct {
 	usage
 }
 
-func (r *rig) startResponder(t *testing.T, cluster *kubetest.Cluster) started {
+func (r *rig) startResponder(t *testing.T, cluster *kubetest.Cluster, registry *nodes.Registry) started {
 	t.Helper()
-	order, _, err := r.data.OrderKey()
-	require.NoError(t, err)
-	token, err := r.data.Token()
-	require.NoError(t, err)
-	guard := filepath.Join(r.dir, "guard.yaml")
-	require.NoError(t, os.WriteFile(guard, []byte(guardFile), 0o600))
-	address := func() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(role.FreePort(t))) }
-	r.metrics, r.own = address(), newMeter(t, cluster.Kubeconfig)
-	began := time.Now()
-	r.start(t, "responder",
-		"--cluster", clusterName, "--instance", "one", "--listen", address(), "--metrics-listen", r.metrics, "--nats", r.nats,
-		"--nats-key", filepath.Join(r.dir, "keys", "responder.nk"), "--order-key", order, "--token-file", token, "--kubeconfig", r.own.kubeconfig,
-		"--guard-file", guard, "--database", r.db.Config().ConnString())
-	r.await(t, "the responder", func() bool {
-		answer, err := http.Get("http://" + r.metrics + "/readyz") //nolint:noctx // a poll of a local port
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
+	r.metrics, r.own = role.FreeAddress(t), newMeter(t, cluster.Kubeconfig)
+	flags := r.folder.ResponderFlags(t, role.Surroundings{
+		Cluster: clusterName, Instance: "one", Listen: role.FreeAddress(t), NATS: r.nats, NATSKey: registry.ResponderFile(),
+		Database: r.db.Config().ConnString(), Kubeconfig: r.own.kubeconfig, Guard: role.Unlimited,
 	})
+	began := time.Now()
+	r.start(t, "responder", append(flags, "--metrics-listen", r.metrics)...)
+	r.await(t, "the responder", func() bool { return role.Ready(r.metrics) })
 	return started{time.Since(began), r.own.down.Load(), used(t, r.pids["responder"])}
 }
 
 // startAgents returns when each agent's heartbeat is written down.
 func (r *rig) startAgents(t *testing.T, cluster *kubetest.Cluster, registry *nodes.Registry) {
 	t.Helper()
-	r.agents = net.JoinHostPort("127.0.0.1", strconv.Itoa(role.FreePort(t)))
-	s := agentsSettings{Cluster: clusterName, NATS: r.nats, Dir: r.dir, Listen: r.agents}
+	r.agents = role.FreeAddress(t)
+	s := agentsSettings{Cluster: clusterName, NATS: r.nats, Dir: r.folder.Path(), Listen: r.agents}
 	for i, node := range r.fleet.nodes {
 		a := agentSettings{Node: node, Seed: registry.SeedFile(clusterName, node), Victim: r.fleet.pods[i][0], Pods: r.fleet.pods[i][2:]}
 		if i < r.sample {
@@ -260,7 +206,7 @@ func (r *rig) startAgents(t *testing.T, cluster *kubetest.Cluster, registry *nod
 		s.Agents = append(s.Agents, a)
 	}
 	began := time.Now()
-	r.start(t, "agents", r.write(t, "agents.json", s))
+	r.start(t, "agents", r.folder.Write(t, "agents.json", s))
 	r.await(t, "the agents", func() bool {
 		var n int
 		require.NoError(t, r.db.QueryRow(t.Context(), "SELECT count(*) FROM agents").Scan(&n))

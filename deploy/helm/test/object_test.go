@@ -160,11 +160,11 @@ func TestTheSchemaIsTheDefaults(t *testing.T) {
 
 // The alerts and the dashboard name metrics that there are.
 func TestMetricsAreThere(t *testing.T) {
-	known := ""
+	var known strings.Builder
 	for _, page := range []string{"metrics.md", "agent-configuration.md"} {
 		b, err := os.ReadFile("../../../docs/" + page)
 		require.NoError(t, err)
-		known += string(b)
+		known.Write(b)
 	}
 	name := regexp.MustCompile(`\b(riposte|falcosecurity)_[a-z_]+`)
 	for _, file := range []string{"alerts.yaml", "dashboard.json"} {
@@ -176,7 +176,7 @@ func TestMetricsAreThere(t *testing.T) {
 		for _, metric := range found {
 			metric = strings.TrimSuffix(metric, "_bucket")
 			// Some of the agent's are written there as _limit_bytes, behind the name before.
-			require.True(t, strings.Contains(known, metric) || metric == "riposte_agent_spool_limit_bytes" && strings.Contains(known, "`_limit_bytes`"), "%s: %s", file, metric)
+			require.True(t, strings.Contains(known.String(), metric) || metric == "riposte_agent_spool_limit_bytes" && strings.Contains(known.String(), "`_limit_bytes`"), "%s: %s", file, metric)
 		}
 	}
 }

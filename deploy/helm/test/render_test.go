@@ -75,7 +75,7 @@ func objects(t *testing.T, values map[string]any) []map[string]any {
 		if !strings.HasSuffix(name, ".yaml") {
 			continue
 		}
-		for _, text := range strings.Split("\n"+files[name], "\n---\n") {
+		for text := range strings.SplitSeq("\n"+files[name], "\n---\n") {
 			object := map[string]any{}
 			require.NoError(t, yaml.UnmarshalStrict([]byte(text), &object), "%s:\n%s", name, text)
 			if len(object) > 0 {

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -24,6 +23,7 @@ import (
 	agentbus "riposte/agent/bus"
 	"riposte/deploy/e2e/kubetest"
 	"riposte/deploy/standalone/keyset"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/responder/bus"
 	"riposte/responder/kube"
 )
@@ -222,17 +222,7 @@ func TestAllAgentsAtOnce(t *testing.T) {
 // serve runs a NATS server with this file beside its configuration.
 func serve(t *testing.T, auth string) (url string) {
 	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "nats-auth.conf"), []byte(auth), 0o600))
-	file := filepath.Join(dir, "nats-server.conf")
-	require.NoError(t, os.WriteFile(file, []byte("listen: 127.0.0.1:-1\njetstream { store_dir: "+t.TempDir()+" }\ninclude nats-auth.conf\n"), 0o600))
-	o, err := server.ProcessConfigFile(file)
-	require.NoError(t, err)
-	o.NoSigs, o.NoLog = true, true
-	s, err := server.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(10*time.Second))
-	return s.ClientURL()
+	file := filepath.Join(t.TempDir(), "nats-auth.conf")
+	require.NoError(t, os.WriteFile(file, []byte(auth), 0o600))
+	return natsdtest.Including(t, file).ClientURL()
 }

@@ -14,57 +14,34 @@ import (
 	"riposte/agent/alert"
 	"riposte/agent/order"
 	"riposte/deploy/standalone/natsd"
+	"riposte/deploy/standalone/natsd/natsdtest"
 )
 
-type keys struct{ dir string }
-
-func (k keys) file(name string) string { return filepath.Join(k.dir, name+".nk") }
-
-func (k keys) public(t *testing.T, name string) string {
+func start(t *testing.T) *natsdtest.Server {
 	t.Helper()
-	public, err := natsd.Key(k.file(name))
-	require.NoError(t, err)
-	return public
+	return natsdtest.Start(t, "c", "a", "a.b")
 }
 
-func start(t *testing.T) (*natsd.Server, keys) {
+func connect(t *testing.T, s *natsdtest.Server, name, inbox string) (*nats.Conn, chan error) {
 	t.Helper()
-	k := keys{t.TempDir()}
-	s, err := natsd.Start(natsd.Options{
-		Dir: t.TempDir(), Responder: k.public(t, "responder"),
-		Nodes: []natsd.Node{{Cluster: "c", Name: "a", Key: k.public(t, "a")}, {Cluster: "c", Name: "a.b", Key: k.public(t, "a.b")}},
-	})
-	require.NoError(t, err)
-	t.Cleanup(s.Stop)
-	return s, k
-}
-
-func connect(t *testing.T, s *natsd.Server, seed, inbox string) (*nats.Conn, chan error) {
-	t.Helper()
-	opt, err := nats.NkeyOptionFromSeed(seed)
-	require.NoError(t, err)
 	refused := make(chan error, 8)
-	c, err := nats.Connect(s.URL(), opt, nats.CustomInboxPrefix(inbox), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	return c, refused
+	return s.Connect(t, name, inbox, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err })), refused
 }
 
 func TestNobodyEntersWithoutAKey(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	_, err := nats.Connect(s.URL())
 	require.ErrorIs(t, err, nats.ErrAuthorization)
-	stranger := keys{t.TempDir()}
-	stranger.public(t, "x")
-	opt, err := nats.NkeyOptionFromSeed(stranger.file("x"))
+	s.Key(t, "stranger")
+	opt, err := nats.NkeyOptionFromSeed(s.SeedFile("stranger"))
 	require.NoError(t, err)
 	_, err = nats.Connect(s.URL(), opt)
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 }
 
 func TestANodeSpeaksOnlyForItself(t *testing.T) {
-	s, k := start(t)
-	responder, _ := connect(t, s, k.file("responder"), alert.ResponderInboxPrefix)
+	s := start(t)
+	responder, _ := connect(t, s, natsdtest.Responder, alert.ResponderInboxPrefix)
 	js, err := jetstream.New(responder)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -72,7 +49,7 @@ func TestANodeSpeaksOnlyForItself(t *testing.T) {
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{Name: alert.Stream, Subjects: []string{"alerts.>"}})
 	require.NoError(t, err)
 
-	node, refused := connect(t, s, k.file("a"), alert.InboxPrefix("c", "a"))
+	node, refused := connect(t, s, "a", alert.InboxPrefix("c", "a"))
 	own, err := jetstream.New(node)
 	require.NoError(t, err)
 	_, err = own.Publish(ctx, alert.Subject("c", "a", alert.Critical), []byte("{}"))
@@ -106,9 +83,9 @@ func TestANodeSpeaksOnlyForItself(t *testing.T) {
 }
 
 func TestANodeAnswersItsOrder(t *testing.T) {
-	s, k := start(t)
-	responder, _ := connect(t, s, k.file("responder"), alert.ResponderInboxPrefix)
-	node, _ := connect(t, s, k.file("a.b"), alert.InboxPrefix("c", "a.b"))
+	s := start(t)
+	responder, _ := connect(t, s, natsdtest.Responder, alert.ResponderInboxPrefix)
+	node, _ := connect(t, s, "a.b", alert.InboxPrefix("c", "a.b"))
 	_, err := node.Subscribe(order.Subject("c", "a.b"), func(m *nats.Msg) { _ = m.Respond([]byte("receipt")) })
 	require.NoError(t, err)
 	require.NoError(t, node.Flush())
@@ -118,9 +95,9 @@ func TestANodeAnswersItsOrder(t *testing.T) {
 }
 
 func TestANodeHearsWhatStandsInItsClusterAlone(t *testing.T) {
-	s, k := start(t)
-	responder, _ := connect(t, s, k.file("responder"), alert.ResponderInboxPrefix)
-	node, refused := connect(t, s, k.file("a"), alert.InboxPrefix("c", "a"))
+	s := start(t)
+	responder, _ := connect(t, s, natsdtest.Responder, alert.ResponderInboxPrefix)
+	node, refused := connect(t, s, "a", alert.InboxPrefix("c", "a"))
 	for _, subject := range []string{order.StandingSubject("c"), order.SwitchSubject("c")} {
 		got, err := node.SubscribeSync(subject)
 		require.NoError(t, err)
@@ -146,7 +123,8 @@ func TestABusyPortIsNamed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	k := keys{t.TempDir()}
-	_, err = natsd.Start(natsd.Options{Dir: t.TempDir(), Port: l.Addr().(*net.TCPAddr).Port, Responder: k.public(t, "r")})
+	responder, err := natsd.Key(filepath.Join(t.TempDir(), "responder.nk"))
+	require.NoError(t, err)
+	_, err = natsd.Start(natsd.Options{Dir: t.TempDir(), Port: l.Addr().(*net.TCPAddr).Port, Responder: responder})
 	require.ErrorContains(t, err, "NATS cannot listen on "+l.Addr().String())
 }

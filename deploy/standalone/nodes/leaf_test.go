@@ -20,6 +20,7 @@ import (
 	agentbus "riposte/agent/bus"
 	"riposte/agent/order"
 	"riposte/agent/publish"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/deploy/standalone/nodes"
 	"riposte/docs/doctest"
 	"riposte/responder/bus"
@@ -30,15 +31,8 @@ func configured(t *testing.T, dir, text string) (*server.Server, *server.Options
 	t.Helper()
 	file := filepath.Join(dir, "nats-server.conf")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	o, err := server.ProcessConfigFile(file)
-	require.NoError(t, err)
+	s, o := natsdtest.Configured(t, file)
 	require.Equal(t, o.JetStream, o.SyncAlways, "what is acknowledged is on disk")
-	o.NoSigs, o.NoLog = true, true
-	s, err := server.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(10*time.Second))
 	return s, o
 }
 

@@ -2,7 +2,6 @@ package nodes_test
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
+	"riposte/deploy/standalone/natsd/natsdtest"
 	"riposte/deploy/standalone/nodes"
 )
 
@@ -41,8 +41,7 @@ func must(t *testing.T, dir string, args ...string) string {
 // command wrote, as docs/nats.md says.
 func start(t *testing.T, dir string) *server.Server {
 	t.Helper()
-	s, _ := configured(t, dir, fmt.Sprintf("listen: 127.0.0.1:-1\njetstream { store_dir: %q, sync_interval: always }\ninclude users.conf\n", t.TempDir()))
-	return s
+	return natsdtest.Including(t, filepath.Join(dir, "users.conf"))
 }
 
 func connect(t *testing.T, s *server.Server, seed, inbox string) (*nats.Conn, error) {

@@ -52,13 +52,8 @@ func (a *Action) read(raw json.RawMessage) (lease time.Duration, loopback bool, 
 	if err := a.Spec().Decode(raw, &p); err != nil {
 		return 0, false, err
 	}
-	lease = node.DefaultLease
-	if p.Lease != "" {
-		if lease, err = time.ParseDuration(p.Lease); err != nil {
-			return 0, false, fmt.Errorf("params.lease: %w", err)
-		}
-	}
-	return lease, p.Loopback, node.CheckLease(lease)
+	lease, err = node.ReadLease(p.Lease)
+	return lease, p.Loopback, err
 }
 
 // Check demands the container's whole identity.

@@ -222,19 +222,7 @@ func (a *Action) Verify(ctx context.Context, r action.Request) (time.Time, error
 // Undo lifts the cordon, unless somebody else has put one on the node since. What
 // was evicted runs elsewhere.
 func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, error) {
-	ref, err := kubeobject.RefOf(r.Target)
-	if err != nil {
-		return action.Result{}, err
-	}
-	note := ""
-	_, _, err = a.client.Change(ctx, ref, kubeobject.Real, func(o *unstructured.Unstructured) error {
-		var err error
-		note, err = kubeobject.Lift(o, Type, r, kubeobject.These(closed))
-		return err
-	})
-	if gone, ok := kubeobject.GoneResult(err); ok {
-		return gone, nil
-	}
+	note, _, err := a.client.Lift(ctx, Type, r, kubeobject.These(closed))
 	if err != nil {
 		return action.Result{}, err
 	}

@@ -42,19 +42,13 @@ type params struct {
 	Lease string `json:"lease"`
 }
 
-// read returns the params that are given or the defaults.
-func (a *Action) read(raw json.RawMessage) (lease time.Duration, err error) {
+// read returns the lease that is given or the default.
+func (a *Action) read(raw json.RawMessage) (time.Duration, error) {
 	var p params
 	if err := a.Spec().Decode(raw, &p); err != nil {
 		return 0, err
 	}
-	lease = node.DefaultLease
-	if p.Lease != "" {
-		if lease, err = time.ParseDuration(p.Lease); err != nil {
-			return 0, fmt.Errorf("params.lease: %w", err)
-		}
-	}
-	return lease, node.CheckLease(lease)
+	return node.ReadLease(p.Lease)
 }
 
 // Check demands the container's whole identity.

@@ -225,19 +225,7 @@ func (a *Action) Verify(ctx context.Context, r action.Request) (time.Time, error
 // deletes the policy. With its labels the pod comes back to its Services; its
 // controller may then delete it, as one too many.
 func (a *Action) Undo(ctx context.Context, r action.Request) (action.Result, error) {
-	ref, err := kubeobject.RefOf(r.Target)
-	if err != nil {
-		return action.Result{}, err
-	}
-	note := ""
-	_, pod, err := a.client.Change(ctx, ref, kubeobject.Real, func(o *unstructured.Unstructured) error {
-		var err error
-		note, err = kubeobject.Lift(o, Type, r, labelsAlone)
-		return err
-	})
-	if gone, ok := kubeobject.GoneResult(err); ok {
-		note, err = gone.Note, nil
-	}
+	note, pod, err := a.client.Lift(ctx, Type, r, labelsAlone)
 	if err != nil {
 		return action.Result{}, err
 	}

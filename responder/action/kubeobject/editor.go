@@ -137,39 +137,39 @@ func (e *Editor) Verify(ctx context.Context, r action.Request) (time.Time, error
 
 // Undo gives the fields back what they held; what others have changed since stays.
 func (e *Editor) Undo(ctx context.Context, r action.Request) (action.Result, error) {
-	ref, err := RefOf(r.Target)
+	own, err := e.own(r)
 	if err != nil {
 		return action.Result{}, err
 	}
-	note := ""
-	_, _, err = e.Client.Change(ctx, ref, Real, func(o *unstructured.Unstructured) error {
-		own, err := e.own(r)
-		if err != nil {
-			return err
-		}
-		note, err = Lift(o, e.Of.Type, r, own)
-		return err
-	})
-	if done, ok := GoneResult(err); ok {
-		return done, nil
-	}
+	note, _, err := e.Client.Lift(ctx, e.Of.Type, r, own)
 	if err != nil {
 		return action.Result{}, err
 	}
 	return Now(note), nil
 }
 
-// Lift gives an object's fields back what they held, as an Undo does, and says so.
-func Lift(o *unstructured.Unstructured, kind string, r action.Request, own Own) (note string, err error) {
-	image, err := readImage(o, kind, r, own)
+// Lift gives the target's fields back what they held, as an Undo does, and says so. The
+// object is the target as it is then; of one that is gone it is nil, and that is no error.
+func (c *Client) Lift(ctx context.Context, kind string, r action.Request, own Own) (note string, now *unstructured.Unstructured, err error) {
+	ref, err := RefOf(r.Target)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	left, err := Restore(o, kind, image)
-	if note = restored(image.Fields, left); note == "" {
-		note = "nothing to bring back"
+	_, now, err = c.Change(ctx, ref, Real, func(o *unstructured.Unstructured) error {
+		image, err := readImage(o, kind, r, own)
+		if err != nil {
+			return err
+		}
+		left, err := Restore(o, kind, image)
+		if note = restored(image.Fields, left); note == "" {
+			note = "nothing to bring back"
+		}
+		return err
+	})
+	if gone, ok := errors.AsType[*Gone](err); ok {
+		return gone.Error(), nil, nil
 	}
-	return note, err
+	return note, now, err
 }
 
 // readImage is what an action of this type recorded, or, if a crash kept it from

@@ -183,20 +183,8 @@ func (p *PodPolicy) Verify(ctx context.Context, r action.Request) (time.Time, er
 
 // Undo takes the label away and deletes the policy, unless others have a part in it.
 func (p *PodPolicy) Undo(ctx context.Context, r action.Request) (action.Result, error) {
-	ref, err := RefOf(r.Target)
-	if err != nil {
-		return action.Result{}, err
-	}
 	n := p.names(r.Target, r.Params)
-	note := ""
-	_, pod, err := p.Client.Change(ctx, ref, Real, func(o *unstructured.Unstructured) error {
-		var err error
-		note, err = Lift(o, p.Of.Type, r, n.own())
-		return err
-	})
-	if gone, ok := GoneResult(err); ok {
-		note, err = gone.Note, nil
-	}
+	note, pod, err := p.Client.Lift(ctx, p.Of.Type, r, n.own())
 	if err != nil {
 		return action.Result{}, err
 	}

@@ -88,18 +88,9 @@ func (b *bench) announce(first, last uint64) {
 	}))
 }
 
-func (b *bench) texts(sql string) (all []string) {
+func (b *bench) texts(sql string) []string {
 	b.t.Helper()
-	rows, err := b.store.Pool().Query(b.t.Context(), sql)
-	require.NoError(b.t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var s string
-		require.NoError(b.t, rows.Scan(&s))
-		all = append(all, s)
-	}
-	require.NoError(b.t, rows.Err())
-	return all
+	return storetest.Texts(b.t, b.store, sql)
 }
 
 func (b *bench) incidents() []string {

@@ -3,6 +3,7 @@ package synth
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -73,50 +74,55 @@ func (s *stream) emit(name string) {
 	}
 }
 
-// idle finds a thread that no processor runs: mostly a few busy ones.
+// idle finds a thread that no processor runs: mostly a few busy ones. On a small node
+// it may be that nobody suits, and it is nil.
 func (s *stream) idle(suits func(*task) bool) *task {
+	free := func(t *task) bool { return !t.busy && suits(t) }
+	if !slices.ContainsFunc(s.listed, free) && !slices.ContainsFunc(s.born, free) {
+		return nil
+	}
 	for {
 		list := s.listed
 		if len(s.born) > 0 && s.rand.IntN(5) == 0 {
 			list = s.born
 		}
 		x := s.rand.Float64()
-		t := list[int(x*x*float64(len(list)))]
-		if !t.busy && suits(t) {
+		if t := list[int(x*x*float64(len(list)))]; free(t) {
 			t.busy = true
 			return t
 		}
 	}
 }
 
-// The shares of what a turn does, of a thousand.
-const (
-	shareClient = 122
-	shareServer = 97
-	shareStart  = 62
-	shareOther  = 118
-)
+// kinds are the turns that not every thread takes, with their shares of a thousand.
+var kinds = []struct {
+	share int
+	suits func(*task) bool
+	do    func(*stream, *turn)
+}{
+	{122, func(t *task) bool { return t.p.calls }, (*stream).connects},
+	{97, func(t *task) bool { return t.p.serves }, (*stream).accepts},
+	{62, func(t *task) bool { return t.p.starts && t.pid == t.tid }, (*stream).starts},
+	{118, func(t *task) bool { return t.c != nil }, (*stream).other},
+}
 
-// next decides what a processor does.
+// next decides what a processor does: what nobody can do now, and all the rest, is a
+// file that is opened. There are more threads than processors for that.
 func (s *stream) next() turn {
-	u := turn{}
-	switch n := s.rand.IntN(1000); {
-	case n < shareClient:
-		u.who = s.idle(func(t *task) bool { return t.p.calls })
-		s.connects(&u)
-	case n < shareClient+shareServer:
-		u.who = s.idle(func(t *task) bool { return t.p.serves })
-		s.accepts(&u)
-	case n < shareClient+shareServer+shareStart:
-		u.who = s.idle(func(t *task) bool { return t.p.starts && t.pid == t.tid })
-		s.starts(&u)
-	case n < shareClient+shareServer+shareStart+shareOther:
-		u.who = s.idle(func(t *task) bool { return t.c != nil })
-		s.other(&u)
-	default:
-		u.who = s.idle(func(*task) bool { return true })
-		s.file(&u, s.path(u.who))
+	var u turn
+	n := s.rand.IntN(1000)
+	for _, k := range kinds {
+		if n -= k.share; n >= 0 {
+			continue
+		}
+		if u.who = s.idle(k.suits); u.who != nil {
+			k.do(s, &u)
+			return u
+		}
+		break
 	}
+	u.who = s.idle(func(*task) bool { return true })
+	s.file(&u, s.path(u.who))
 	return u
 }
 

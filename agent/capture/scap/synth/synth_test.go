@@ -47,6 +47,22 @@ func TestReadBack(t *testing.T) {
 	require.InDelta(t, 0.515, float64(sum.Exits)/float64(sum.Events), 0.01)
 }
 
+// TestSmall: a node so small that all who could take a turn are at work ends, too.
+func TestSmall(t *testing.T) {
+	for _, events := range []int{1, 100, 1000, 5000} {
+		for seed := range uint64(20) {
+			var b bytes.Buffer
+			sum, err := synth.Write(&b, synth.Options{Events: events, Seed: 1 + seed})
+			require.NoError(t, err)
+			require.Equal(t, events, sum.Events)
+			s, err := scap.Open(&b, scap.Options{})
+			require.NoError(t, err)
+			require.NoError(t, s.Run(t.Context(), func(*event.Event) {}))
+			require.Equal(t, uint64(events), s.Read())
+		}
+	}
+}
+
 // TestSame makes the same file twice.
 func TestSame(t *testing.T) {
 	hash := func(seed uint64) uint64 {
