@@ -9,12 +9,12 @@ import (
 	"riposte/responder/store"
 )
 
-// Texts are the rows of a query for one text.
+// Texts are the rows of a query for one text, nil if there are none.
 func Texts(t testing.TB, s *store.Store, sql string, args ...any) []string {
 	t.Helper()
 	rows, err := s.Pool().Query(t.Context(), sql, args...)
 	require.NoError(t, err)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	all, err := pgx.AppendRows([]string(nil), rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	return all
 }
