@@ -266,7 +266,7 @@ func BenchmarkAppend(b *testing.B) {
 		name    string
 		entries func(cluster string, n int) []audit.Entry
 		batch   int
-	}{{"batch=1", actions, 1}, {"batch=100", actions, 100}, {"mixed/batch=99", mixed, 99}} {
+	}{{"batch=1", actions, 1}, {"batch=4", actions, 4}, {"batch=16", actions, 16}, {"batch=100", actions, 100}, {"mixed/batch=99", mixed, 99}} {
 		b.Run(x.name, func(b *testing.B) {
 			s := storetest.New(b)
 			entries := x.entries("c", x.batch)
