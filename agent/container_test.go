@@ -114,9 +114,9 @@ func TestFirstProgramOfAContainer(t *testing.T) {
 
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	for _, a := range out.all {
+	for _, a := range out.all { // of other containers of this machine nothing is promised
 		if a.Rule == "Program in a foreign image" {
-			require.Equal(t, pod.ID, a.Riposte.Container.ID, "no program of a container was looked at without its image: %s", a.Output)
+			require.NotContains(t, []string{first, web, id, "by-hand"}, a.Riposte.Container.ID, "no program of a container was looked at without its image: %s", a.Output)
 		}
 	}
 	docker.Docker("rm", "-f", first, web)
@@ -165,11 +165,10 @@ func TestRuntimeThatHangs(t *testing.T) {
 	require.True(t, out.of(t, "Program in a foreign image", id, 1)[0].Riposte.Container.MetadataMissing)
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	at := func(rule string) int {
-		return slices.IndexFunc(out.all, func(a alert.Alert) bool { return a.Rule == rule })
-	}
-	require.GreaterOrEqual(t, at("On the host"), 0)
-	require.Less(t, at("On the host"), at("Program in a foreign image"), "the host's comes first, though it happened later")
+	onHost := slices.IndexFunc(out.all, func(a alert.Alert) bool { return a.Rule == "On the host" })
+	inContainer := slices.IndexFunc(out.all, func(a alert.Alert) bool { return a.Riposte.Container != nil && a.Riposte.Container.ID == id })
+	require.GreaterOrEqual(t, onHost, 0)
+	require.Less(t, onHost, inContainer, "the host's comes first, though it happened later")
 }
 
 func skipWithoutCapture(t *testing.T) {
