@@ -44,8 +44,8 @@ func (r *Responder) checkpointCounts() map[string]uint64 {
 	return r.signer.Counts()
 }
 
-// evidence is what the record is compared with: the newest checkpoint of each place,
-// whatever the database says. It must be read before the record is.
+// evidence is what the record is compared with: what the places have, whatever the
+// database says. It must be read before the record is.
 func (r *Responder) evidence(ctx context.Context) (e audit.Evidence, err error) {
 	if r.signer == nil {
 		return e, nil
@@ -55,7 +55,7 @@ func (r *Responder) evidence(ctx context.Context) (e audit.Evidence, err error) 
 			e.Keys = append(e.Keys, key.Public().(ed25519.PublicKey))
 		}
 	}
-	e.Checkpoints, err = r.signer.Newest(ctx)
+	e.Checkpoints, err = r.signer.Published(ctx)
 	return e, err
 }
 

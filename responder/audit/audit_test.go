@@ -233,21 +233,50 @@ func TestKindsAreKnownOnce(t *testing.T) {
 	}
 }
 
+// mixed are entries as alerts cause them: of each three one is about the alert, one
+// about a decision and one about an action.
+func mixed(cluster string, n int) []audit.Entry {
+	all := make([]audit.Entry, n)
+	for i := range all {
+		e := entry(cluster, i)
+		switch i % 3 {
+		case 0:
+			e.Kind, e.Actor, e.Result = audit.Alert, "system:agent on n", "stored"
+		case 1:
+			e.Kind, e.Result = audit.Decision, "decided"
+		}
+		if i%3 != 2 {
+			e.Note, e.Why.Reason = "", ""
+			e.What = audit.What{Node: "n", Kind: "pod", Namespace: "shop", Name: "cart", UID: e.What.UID}
+		}
+		all[i] = e
+	}
+	return all
+}
+
 func BenchmarkAppend(b *testing.B) {
-	for _, batch := range []int{1, 100} {
-		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+	actions := func(cluster string, n int) []audit.Entry {
+		all := make([]audit.Entry, n)
+		for i := range all {
+			all[i] = entry(cluster, i)
+		}
+		return all
+	}
+	for _, x := range []struct {
+		name    string
+		entries func(cluster string, n int) []audit.Entry
+		batch   int
+	}{{"batch=1", actions, 1}, {"batch=4", actions, 4}, {"batch=16", actions, 16}, {"batch=100", actions, 100}, {"mixed/batch=99", mixed, 99}} {
+		b.Run(x.name, func(b *testing.B) {
 			s := storetest.New(b)
-			entries := make([]audit.Entry, batch)
-			for i := range entries {
-				entries[i] = entry("c", i)
-			}
+			entries := x.entries("c", x.batch)
 			b.ReportAllocs()
 			report := storetest.Cost(b)
 			for b.Loop() {
 				require.NoError(b, s.InTx(context.Background(), func(tx store.Tx) error { return audit.Append(context.Background(), tx, entries...) }))
 			}
-			b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "entries/s")
-			report(b.N * batch)
+			b.ReportMetric(float64(b.N*x.batch)/b.Elapsed().Seconds(), "entries/s")
+			report(b.N * x.batch)
 		})
 	}
 }

@@ -29,7 +29,7 @@ func (e Entry) prepare(salt []byte) (writing, error) {
 			w.seals[i] = Seal{Salt: salt[i*saltSize : (i+1)*saltSize : (i+1)*saltSize], Value: value}
 		}
 	}
-	w.body = w.encode(make([]byte, 0, 512))
+	w.body = w.encode(make([]byte, 0, 1024))
 	return w, nil
 }
 

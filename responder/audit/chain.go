@@ -13,6 +13,7 @@ type chain struct {
 	Chain
 	head      *Head
 	trail     trail
+	lost      *Point // the first checkpoint that the database should have and has not
 	seq       int64
 	hash      Hash
 	writtenNS int64
@@ -118,6 +119,8 @@ func (c *chain) end() {
 		c.bad(c.head.Seq+1, "the head ends at %d: what follows was put in, or the head was set back", c.head.Seq)
 	case !bytes.Equal(c.head.Hash, c.hash[:]):
 		c.bad(c.seq, "the head has another hash than the last entry: one of the two was changed")
+	case c.lost != nil:
+		c.bad(c.lost.Seq, "its checkpoint, signed at %s, is not in the database any more: it was removed. The entries are those that were signed", stamp(c.lost.AtNS))
 	}
 }
 

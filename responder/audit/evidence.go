@@ -18,6 +18,21 @@ type Evidence struct {
 	Checkpoints []Point
 	// Progress is told now and then how many entries were read, if it is not nil.
 	Progress func(entries int64)
+	// lost is, by cluster, the first of Checkpoints that the database should have and has not.
+	lost map[string]Point
+}
+
+// miss finds what is lost, given what the database has.
+func (e *Evidence) miss(stored map[Hash]bool) {
+	e.lost = map[string]Point{}
+	for _, p := range e.Checkpoints {
+		if p.Kind != PointCheckpoint || stored[p.Digest()] {
+			continue
+		}
+		if first, some := e.lost[p.Cluster]; !some || p.Seq < first.Seq {
+			e.lost[p.Cluster] = p
+		}
+	}
 }
 
 func (e *Evidence) clusters() map[string]bool {

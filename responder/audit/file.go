@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -22,18 +23,47 @@ type File struct {
 // Name is the file's path.
 func (f *File) Name() string { return "the file " + f.Path }
 
-// Last reads the file: it is asked for at a start and at a verification.
-func (f *File) Last(_ context.Context, cluster string) (last *Point, err error) {
+// Last reads the file: it is asked for at a start.
+func (f *File) Last(ctx context.Context, cluster string) (*Point, error) {
+	all, err := f.Newest(ctx)
+	for i := range all {
+		if all[i].Cluster == cluster {
+			return &all[i], nil
+		}
+	}
+	return nil, err
+}
+
+// Newest reads the file.
+func (f *File) Newest(context.Context) (newest []Point, err error) {
+	all, err := f.read()
+	at := map[string]int{}
+	for _, p := range all {
+		i, seen := at[p.Cluster]
+		switch {
+		case !seen:
+			at[p.Cluster] = len(newest)
+			newest = append(newest, p)
+		case p.Seq > newest[i].Seq:
+			newest[i] = p
+		}
+	}
+	return newest, err
+}
+
+// All reads the file.
+func (f *File) All(_ context.Context, cluster string) ([]Point, error) {
+	all, err := f.read()
+	return slices.DeleteFunc(all, func(p Point) bool { return p.Cluster != cluster }), err
+}
+
+// read leaves out what is no checkpoint, and anchors: none are put here.
+func (f *File) read() ([]Point, error) {
 	all, _, err := ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	for i, p := range all {
-		if p.Cluster == cluster && p.Kind == PointCheckpoint && (last == nil || p.Seq > last.Seq) {
-			last = &all[i]
-		}
-	}
-	return last, nil
+	return slices.DeleteFunc(all, func(p Point) bool { return p.Kind != PointCheckpoint }), nil
 }
 
 // Put appends a line and syncs the disk. A line that a crash cut off is ended first.

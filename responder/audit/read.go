@@ -19,6 +19,9 @@ const selectRows = `SELECT cluster, seq, month, at, kind, actor, result, alert_i
 
 const rowColumns = 30
 
+// rowOrder is the order in which verify wants them.
+const rowOrder = " ORDER BY cluster, seq, month"
+
 // batchBytes bounds a batch of long rows.
 const batchBytes = 1 << 20
 
@@ -44,12 +47,22 @@ func (p Part) where() (condition string, args []any) {
 	return " WHERE " + strings.Join(all, " AND "), args
 }
 
+// inOrder has the rows read along the primary key, which is in the order that is asked
+// for. A planner that knows little of the table, or that clusters alternate in it, would
+// rather read it whole and sort it, on disk, before the first row comes: that costs three
+// times as much, and as much space as the record.
+const inOrder = `SET LOCAL enable_sort = off`
+
 // batches yields a part of the table in the order that verify wants. All texts of a batch
 // are parts of one: a row costs no allocation of its own.
 func batches(ctx context.Context, tx pgx.Tx, p Part) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
+		if _, err := tx.Exec(ctx, inOrder); err != nil {
+			yield(nil, err)
+			return
+		}
 		where, args := p.where()
-		rows, err := tx.Query(ctx, selectRows+where+" ORDER BY cluster, seq, month", append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
+		rows, err := tx.Query(ctx, selectRows+where+rowOrder, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 		if err != nil {
 			yield(nil, err)
 			return

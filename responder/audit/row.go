@@ -3,10 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"riposte/responder/store"
@@ -48,11 +45,13 @@ func (r *Row) differs(b *said) string {
 			return "the column " + column + " was changed"
 		}
 	}
+	var digits [2 * sha256.Size]byte
 	for i, s := range r.Seals {
 		if len(s.Salt) == 0 && s.Value == "" {
 			continue // there was none, or it was erased
 		}
-		if sum := Digest(Sealed[i], s); hex.EncodeToString(sum[:]) != b.sealed[i] {
+		sum := Digest(Sealed[i], s)
+		if hex.Encode(digits[:], sum[:]); string(digits[:]) != b.sealed[i] {
 			return "the sealed " + Sealed[i] + " was changed"
 		}
 	}
@@ -88,24 +87,10 @@ func (r *Row) column(b *said) string {
 		return "at"
 	case b.schema == Schema && !r.Month.IsZero() && !store.Month(time.Unix(0, b.writtenNS)).Equal(r.Month):
 		return "month"
-	case r.Labels != b.labels && canonicalLabels(r.Labels) != b.labels:
+	case !sameLabels(r.Labels, b.labels):
 		return "labels"
 	}
 	return ""
-}
-
-// canonicalLabels writes labels as the body does: jsonb has an order and spaces of its own.
-func canonicalLabels(text string) string {
-	var labels map[string]string
-	if text == "" || json.Unmarshal([]byte(text), &labels) != nil {
-		return text
-	}
-	o := object{b: []byte{'{'}}
-	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		o.key(k)
-		o.b = appendString(o.b, labels[k])
-	}
-	return string(append(o.b, '}'))
 }
 
 // erased counts the sealed values that the body has digests of and that are gone.

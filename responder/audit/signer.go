@@ -25,6 +25,10 @@ type Place interface {
 	Name() string
 	// Last is the newest checkpoint that it has of a cluster, nil for none.
 	Last(ctx context.Context, cluster string) (*Point, error)
+	// Newest is Last of every cluster that it has checkpoints of.
+	Newest(ctx context.Context) ([]Point, error)
+	// All are the checkpoints that it has of a cluster.
+	All(ctx context.Context, cluster string) ([]Point, error)
 	// Put adds one; it must be durable when Put returns.
 	Put(ctx context.Context, p Point) error
 }
@@ -169,26 +173,6 @@ func (s *Signer) lock(ctx context.Context, tx store.Tx, cluster string) error {
 		return fmt.Errorf("lock the checkpoints: %w", err)
 	}
 	return nil
-}
-
-// Newest is what the places have of each chain in the database.
-func (s *Signer) Newest(ctx context.Context) (all []Point, err error) {
-	clusters, err := s.clusters(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, place := range s.Places {
-		for _, c := range clusters {
-			p, err := place.Last(ctx, c)
-			if err != nil {
-				return nil, fmt.Errorf("ask %s for its last checkpoint: %w", place.Name(), err)
-			}
-			if p != nil {
-				all = append(all, *p)
-			}
-		}
-	}
-	return all, nil
 }
 
 func (s *Signer) clusters(ctx context.Context) ([]string, error) {

@@ -52,7 +52,7 @@ type Beginner interface {
 
 // Verify reads the whole record, in constant memory, as it stands at one moment:
 // entries that are appended meanwhile do not disturb it. To the evidence it adds the
-// checkpoints of the database. Its error means that the record could not be read;
+// checkpoints of the database, which must have had those of the evidence too. Its error means that the record could not be read;
 // what is wrong with the record is in the Report.
 func Verify(ctx context.Context, db Beginner, e Evidence) (Report, error) {
 	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
@@ -64,12 +64,17 @@ func Verify(ctx context.Context, db Beginner, e Evidence) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	var stored []Point
+	has := map[Hash]bool{}
 	for c, err := range storedCheckpoints(ctx, tx) {
 		if err != nil {
 			return Report{}, fmt.Errorf("read the checkpoints: %w", err)
 		}
-		e.Checkpoints = append(e.Checkpoints, c)
+		stored = append(stored, c)
+		has[c.Digest()] = true
 	}
+	e.miss(has)
+	e.Checkpoints = append(stored, e.Checkpoints...)
 	report, err := verify(batches(ctx, tx, Part{}), heads, e)
 	if err != nil {
 		return Report{}, fmt.Errorf("read the audit record: %w", err)
@@ -151,6 +156,9 @@ func (v *verifying) chain(cluster string) *chain {
 	if c == nil {
 		cluster = strings.Clone(cluster)
 		c = &chain{Chain: Chain{Cluster: cluster}, trail: v.evidence.trail(cluster)}
+		if p, some := v.evidence.lost[cluster]; some && len(v.evidence.Keys) > 0 {
+			c.lost = &p
+		}
 		v.chains[cluster] = c
 	}
 	return c

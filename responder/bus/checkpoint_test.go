@@ -16,6 +16,9 @@ func TestTheStreamKeepsCheckpoints(t *testing.T) {
 	last, err := place.Last(t.Context(), "eu.west 1")
 	require.NoError(t, err)
 	require.Nil(t, last)
+	none, err := place.Newest(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, none)
 	one := audit.Point{Cluster: "eu.west 1", Seq: 7, Kind: audit.PointCheckpoint, Hash: make([]byte, 32), Signature: []byte{1}}
 	two := one
 	two.Seq = 9
@@ -26,6 +29,17 @@ func TestTheStreamKeepsCheckpoints(t *testing.T) {
 	last, err = b.bus().Checkpoints().Last(t.Context(), "eu.west 1")
 	require.NoError(t, err)
 	require.Equal(t, &two, last)
+	newest, err := b.bus().Checkpoints().Newest(t.Context())
+	require.NoError(t, err)
+	require.Len(t, newest, 2)
+	require.Equal(t, two, newest[0])
+	require.Equal(t, "other", newest[1].Cluster)
+	all, err := b.bus().Checkpoints().All(t.Context(), "eu.west 1")
+	require.NoError(t, err)
+	require.Equal(t, []audit.Point{one, two}, all)
+	all, err = b.bus().Checkpoints().All(t.Context(), "nobody's")
+	require.NoError(t, err)
+	require.Empty(t, all)
 
 	stream, err := b.observer(t).Stream(t.Context(), bus.AuditStream)
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"riposte/agent/alert"
+	"riposte/responder/audit"
 	"riposte/responder/ingest"
 	"riposte/responder/playbook"
 )
@@ -95,6 +96,29 @@ func TestLabels(t *testing.T) {
 	require.Equal(t, 2, b.count("audit WHERE kind = 'alert' AND namespace = 'shop'"))
 	require.Equal(t, 1, b.count("audit WHERE kind = 'alert' AND namespace = ''"))
 	require.Equal(t, 1, b.count("alerts WHERE binding = 'none' AND labels IS NULL"))
+}
+
+// What is asked of the record by namespace, name or UID has the alerts of a pod too, the
+// decisions about them and the incident that they opened.
+func TestEntriesSayWhichPodTheyAreAbout(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *ingest.Options) { o.Binder, o.Playbooks = pods(webOnN1), propose(deletePod) })
+	claims := func(a *alert.Alert) {
+		inPod(a)
+		a.Riposte.Pod.UID, a.Riposte.Pod.Name = "another-uid", "claimed"
+	}
+	b.handle(deliver(t, anAlert(1, inPod)), deliver(t, anAlert(2, claims)), deliver(t, anAlert(3)))
+	of := func(kind, namespace, name, uid string) int {
+		return b.count("audit WHERE kind = '" + kind + "' AND target_kind = 'pod' AND target_namespace = '" + namespace + "' AND target_name = '" + name + "' AND target_uid = '" + uid + "'")
+	}
+	for _, kind := range []string{"alert", "decision", "incident.opened"} {
+		require.Equal(t, 1, of(kind, "shop", "web-1", podUID), kind)
+		require.Equal(t, 1, of(kind, "shop", "claimed", "another-uid"), kind)
+		require.Equal(t, 1, b.count("audit WHERE kind = '"+kind+"' AND node = 'n1' AND coalesce(target_kind, target_namespace, target_name, target_uid) IS NULL"), kind)
+	}
+	r, err := audit.Verify(t.Context(), b.Store.Pool(), audit.Evidence{})
+	require.NoError(t, err)
+	require.True(t, r.OK, "%+v", r)
 }
 
 // An agent says what it dropped, for itself alone.

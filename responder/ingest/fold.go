@@ -163,7 +163,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 	for _, x := range g.alerts {
 		d := x.drafts[0]
 		why := audit.Why{AlertID: x.row.ID, IncidentID: x.row.IncidentID, Rule: d.alert.Rule}
-		came := audit.Entry{Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.Alert, Actor: d.sender(), Result: "stored", Why: why, What: audit.What{Node: d.origin.Node}, When: when(d.arrival, 0)}
+		came := audit.Entry{Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.Alert, Actor: d.sender(), Result: "stored", Why: why, What: d.about(), When: when(d.arrival, 0)}
 		if d.binding == playbook.Forged {
 			came.Kind, came.Note = audit.AlertForged, "the alert names a pod that is on another node, or that its sender may not speak of"
 		}
@@ -175,7 +175,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 		if again > 0 {
 			last := x.drafts[len(x.drafts)-1]
 			all = append(all, audit.Entry{
-				Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.AlertRepeated, Actor: d.sender(), Result: "counted", Why: why, What: audit.What{Node: d.origin.Node}, When: when(last.arrival, 0),
+				Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.AlertRepeated, Actor: d.sender(), Result: "counted", Why: why, What: d.about(), When: when(last.arrival, 0),
 				Note: strconv.Itoa(again) + " more that are equal",
 			})
 		}
@@ -184,7 +184,7 @@ func (g *groups) record(fates []store.Planned) []audit.Entry {
 			if !a.repeated {
 				e := audit.Entry{
 					Cluster: d.origin.Cluster, Namespace: x.row.Namespace, Kind: audit.Decision, Actor: audit.Playbook(clipName(a.Playbook), a.Revision), Result: a.State, Note: a.Reason,
-					Why: why, What: audit.What{Node: d.origin.Node}, When: decided,
+					Why: why, What: d.about(), When: decided,
 				}
 				if a.State == "refused" {
 					e.Kind = audit.DecisionRefused

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"riposte/responder/action"
 	"riposte/responder/audit"
 	"riposte/responder/incident"
 	"riposte/responder/playbook"
@@ -115,11 +116,13 @@ func (in *Ingest) arrive(ctx context.Context, tx store.Tx, drafts []draft) ([]dr
 func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[store.IncidentKey]string, []audit.Entry, error) {
 	at := map[store.IncidentKey]int{}
 	var joins []store.Join
+	var began []audit.What
 	for _, d := range fresh {
 		i, known := at[d.incident]
 		if !known {
 			i = len(joins)
 			at[d.incident] = i
+			began = append(began, d.about())
 			joins = append(joins, store.Join{
 				IncidentKey: d.incident, ID: d.newIncident, Title: incident.Title(d.alert, d.binding, d.pod), Priority: int(d.alert.Priority),
 				FirstAt: d.input.Now, LastAt: d.input.Now, Labels: d.labels(),
@@ -139,7 +142,7 @@ func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[sto
 	ids := map[store.IncidentKey]string{}
 	var changes []store.IncidentChange
 	var entries []audit.Entry
-	for _, j := range joins {
+	for n, j := range joins {
 		i := joined[j.IncidentKey]
 		ids[j.IncidentKey] = i.ID
 		c := store.IncidentChange{ID: i.ID, To: string(incident.Open), At: j.LastAt, Actor: audit.System("ingest"), Reason: j.Title}
@@ -149,7 +152,11 @@ func (in *Ingest) join(ctx context.Context, tx store.Tx, fresh []draft) (map[sto
 		case !i.Opened:
 			continue
 		}
-		changes, entries = append(changes, c), append(entries, incident.Entry(j.Cluster, c))
+		e := incident.Entry(j.Cluster, c)
+		if i.Opened {
+			e.What = began[n]
+		}
+		changes, entries = append(changes, c), append(entries, e)
 	}
 	return ids, entries, tx.AddIncidentHistory(ctx, changes)
 }
@@ -199,13 +206,28 @@ func (d *draft) row(incidentID string) store.NewAlert {
 	if r.Container != nil {
 		row.ContainerID = r.Container.ID
 	}
-	if r.Pod != nil {
-		row.Namespace, row.Pod, row.PodUID = r.Pod.Namespace, r.Pod.Name, r.Pod.UID
-	}
-	if t, ok := d.boundPod(); ok {
-		row.Namespace, row.Pod, row.PodUID = t.Namespace, t.Name, t.UID
-	}
+	row.Namespace, row.Pod, row.PodUID = d.namedPod()
 	return row
+}
+
+// namedPod is the alert's pod, as the API server knows it or else as the alert says.
+func (a *arrival) namedPod() (namespace, name, uid string) {
+	if t, ok := a.boundPod(); ok {
+		return t.Namespace, t.Name, t.UID
+	}
+	if pod := a.alert.Riposte.Pod; pod != nil {
+		return pod.Namespace, pod.Name, pod.UID
+	}
+	return "", "", ""
+}
+
+// about is what the record's entries about an alert, and what came of it, are about.
+func (a *arrival) about() audit.What {
+	what := audit.What{Node: a.origin.Node}
+	if namespace, name, uid := a.namedPod(); name != "" || uid != "" {
+		what.Kind, what.Namespace, what.Name, what.UID = action.KindPod, namespace, name, uid
+	}
+	return what
 }
 
 // labels are the pod's as the record keeps them: what the API server said of it, or else

@@ -141,6 +141,7 @@ func (f *filler) episode(i int) {
 		`{"output":"A shell was started","priority":"Critical","rule":"a rule","riposte":{"process":{"pid":4242,"name":"sh","args":["-c","id"],"ancestors":["nginx","containerd-shim"]}}}`, labels(i),
 	})
 	e := entry{month: month, at: at, cluster: cluster, alert: alert, incident: incident, rule: rule, node: node, actor: "system:agent on " + node, seen: Namespace(i)}
+	e.target, e.namespace, e.name, e.uid = "pod", Namespace(i), Pod(i), UID(i)
 	f.add(e, "alert", "stored")
 	for d := range 2 {
 		one := e
@@ -151,7 +152,6 @@ func (f *filler) episode(i int) {
 	e.playbook, e.revision = Playbook(i), f.record.Revision(i)
 	e.actor = "playbook:" + e.playbook + "@" + e.revision
 	e.at, e.action, e.kind = at.Add(3*time.Millisecond), uuidOf(at, 'c', i), Type(i)
-	e.target, e.namespace, e.name, e.uid = "pod", Namespace(i), Pod(i), UID(i)
 	e.labels = labels(i)
 	e.reason = "a shell with " + Word(i) + " in a container of " + Pod(i)
 	switch n := i % 20; {
