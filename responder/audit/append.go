@@ -1,17 +1,19 @@
 package audit
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"riposte/responder/store"
 )
@@ -79,16 +81,21 @@ func extend(ctx context.Context, tx store.Tx, cluster string, entries []Entry) e
 	if err != nil {
 		return err
 	}
-	rows := head.extend(cluster, all)
-	_, err = tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), copyRows)
-	if err == nil {
-		_, err = tx.Exec(ctx, `UPDATE audit_heads SET seq = $2, hash = $3, written_ns = $4 WHERE cluster = $1`, cluster, head.seq, head.hash[:], head.writtenNS)
-	}
-	if err != nil {
+	args := head.extend(cluster, all)
+	batch := &pgx.Batch{}
+	batch.Queue(insert, args...)
+	batch.Queue(`UPDATE audit_heads SET seq = $2, hash = $3, written_ns = $4 WHERE cluster = $1`, cluster, head.seq, head.hash[:], head.writtenNS)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("append to the audit record of cluster %s: %w", cluster, err)
 	}
 	return nil
 }
+
+const insert = `INSERT INTO audit (cluster, month, seq, at, kind, actor, result, alert_id, incident_id, action_id, action_type, playbook, revision,
+		rule, node, target_kind, target_namespace, target_name, target_uid, labels, note, note_salt, params, params_salt, reason, reason_salt, body, prev, hash, namespace)
+	SELECT $1, $2, * FROM unnest($3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::uuid[], $11::text[],
+		$12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::text[], $22::bytea[],
+		$23::text[], $24::bytea[], $25::text[], $26::bytea[], $27::bytea[], $28::bytea[], $29::bytea[], $30::text[])`
 
 // head is where a chain goes on: the last entry's number and hash, and when the
 // next ones are written.
@@ -98,22 +105,54 @@ type head struct {
 	writtenNS int64
 }
 
-// extend numbers and hashes entries and returns their rows for copyRows.
-func (h *head) extend(cluster string, all []writing) []byte {
-	month := store.Month(time.Unix(0, h.writtenNS))
-	r := make(rows, 0, len(all)*rowSize)
-	r = append(r, copyBegin...)
+// extend numbers and hashes entries and returns the arguments of insert.
+func (h *head) extend(cluster string, all []writing) []any {
+	seq, prev, hash := make([]int64, len(all)), make([][]byte, len(all)), make([][]byte, len(all))
 	var frame []byte
 	for i := range all {
 		w := &all[i]
 		w.finish(h.writtenNS)
 		h.seq++
-		prev := h.hash
-		frame = appendFrame(frame[:0], cluster, h.seq, prev[:], w.body)
+		seq[i], prev[i] = h.seq, slices.Clone(h.hash[:])
+		frame = appendFrame(frame[:0], cluster, h.seq, prev[i], w.body)
 		h.hash = sha256.Sum256(frame)
-		r.add(cluster, month, h.seq, w, prev, h.hash)
+		hash[i] = slices.Clone(h.hash[:])
 	}
-	return append(r, copyEnd...)
+	text := func(f func(*writing) string) []pgtype.Text {
+		return column(all, func(w *writing) pgtype.Text {
+			s := f(w)
+			return pgtype.Text{String: s, Valid: s != ""}
+		})
+	}
+	id := func(f func(*writing) string) []pgtype.UUID {
+		return column(all, func(w *writing) pgtype.UUID {
+			u, err := uuid.Parse(f(w))
+			return pgtype.UUID{Bytes: u, Valid: err == nil}
+		})
+	}
+	args := []any{
+		cluster, store.Month(time.Unix(0, h.writtenNS)), seq, column(all, func(w *writing) time.Time { return columnTime(w.At.UnixNano()) }),
+		column(all, func(w *writing) string { return string(w.Kind) }), column(all, func(w *writing) string { return w.Actor }),
+		column(all, func(w *writing) string { return w.Result }),
+		id(func(w *writing) string { return w.Why.AlertID }), id(func(w *writing) string { return w.Why.IncidentID }), id(func(w *writing) string { return w.What.ActionID }),
+		text(func(w *writing) string { return w.What.Type }), text(func(w *writing) string { return w.Why.Playbook }), text(func(w *writing) string { return w.Why.Revision }),
+		text(func(w *writing) string { return w.Why.Rule }), text(func(w *writing) string { return w.What.Node }), text(func(w *writing) string { return w.What.Kind }),
+		text(func(w *writing) string { return w.What.Namespace }), text(func(w *writing) string { return w.What.Name }), text(func(w *writing) string { return w.What.UID }),
+		column(all, func(w *writing) []byte { return labelsJSON(w.What.Labels) }),
+	}
+	for i := range Sealed {
+		args = append(args, text(func(w *writing) string { return w.seals[i].Value }), column(all, func(w *writing) []byte { return w.seals[i].Salt }))
+	}
+	return append(args, column(all, func(w *writing) []byte { return w.body }), prev, hash, column(all, func(w *writing) string { return w.Namespace }))
+}
+
+// labelsJSON is nil, for NULL, where there are none.
+func labelsJSON(labels map[string]string) []byte {
+	if len(labels) == 0 {
+		return nil
+	}
+	b, _ := json.Marshal(labels) // texts always can be
+	return b
 }
 
 // lockHead locks a chain's head, and starts the chain if there is none. The time is
@@ -142,3 +181,12 @@ func lockHead(ctx context.Context, tx store.Tx, cluster string) (h head, err err
 
 // columnTime is a body's time as the database keeps it: in microseconds.
 func columnTime(ns int64) time.Time { return time.Unix(0, ns).UTC().Truncate(time.Microsecond) }
+
+// column is one field of all entries: a statement takes its rows as columns.
+func column[V any](all []writing, field func(*writing) V) []V {
+	out := make([]V, len(all))
+	for i := range all {
+		out[i] = field(&all[i])
+	}
+	return out
+}
