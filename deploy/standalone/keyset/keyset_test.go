@@ -171,7 +171,7 @@ func TestFromPodToBus(t *testing.T) {
 // When NATS comes back all agents are there at once, and some again: the API server is
 // asked once about each, and not by all at the same time.
 func TestAllAgentsAtOnce(t *testing.T) {
-	const agents, atOnce = 200, 16
+	const agents, atOnce = 100, 16
 	c := kubetest.Shared(t)
 	c.CreateNamespace(t, "burst")
 	c.CreateNode(t, "burst-1")
