@@ -5,6 +5,8 @@ import (
 
 	containers "github.com/containerd/containerd/api/services/containers/v1"
 	"github.com/containerd/containerd/api/types"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // Where containerd keeps what was made through CRI, and the label by which it tells a
@@ -22,11 +24,16 @@ func (c *criEngine) announce(ctx context.Context, created func(id string)) error
 	if c.kind != "containerd" {
 		return nil
 	}
-	return subscribe(ctx, c.conn, func(e *types.Envelope) {
+	err := subscribe(ctx, c.conn, func(e *types.Envelope) {
 		if id := subject(e); id != "" && !c.isSandbox(ctx, id) {
 			created(id)
 		}
 	}, `namespace=="`+criNamespace+`",topic=="`+topicCreate+`"`)
+	switch status.Code(err) {
+	case codes.Unimplemented, codes.PermissionDenied:
+		return nil // who listens here has CRI alone
+	}
+	return err
 }
 
 func (c *criEngine) isSandbox(ctx context.Context, id string) bool {

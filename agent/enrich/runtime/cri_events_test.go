@@ -3,6 +3,7 @@
 package runtime_test
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -30,8 +31,11 @@ type criServer struct {
 	socket string
 	// silent says that it has its events switched off, as CRI-O does.
 	silent bool
+	// name is what it says it is, "cri-o" by default.
+	name string
 
 	mu      sync.Mutex
+	opened  int
 	names   map[string]string // by id
 	lists   int
 	streams []chan *cri.ContainerEventResponse
@@ -68,7 +72,10 @@ func (s *criServer) counts() (lists, streams int) {
 }
 
 func (s *criServer) Version(context.Context, *cri.VersionRequest) (*cri.VersionResponse, error) {
-	return &cri.VersionResponse{Version: "0.1.0", RuntimeName: "cri-o", RuntimeVersion: "1.30.0", RuntimeApiVersion: "v1"}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened++
+	return &cri.VersionResponse{Version: "0.1.0", RuntimeName: cmp.Or(s.name, "cri-o"), RuntimeVersion: "1.30.0", RuntimeApiVersion: "v1"}, nil
 }
 
 func (s *criServer) ListContainers(context.Context, *cri.ListContainersRequest) (*cri.ListContainersResponse, error) {
@@ -164,17 +171,25 @@ func TestCRIEvents(t *testing.T) {
 	require.Equal(t, "after", h.last(t, "g").Facts.Name)
 }
 
-// TestCRIWithoutEvents is a runtime that has them switched off.
+// TestCRIWithoutEvents is a runtime that has them switched off, and one that says it is
+// containerd and has CRI alone: it is asked now and then, over the one connection.
 func TestCRIWithoutEvents(t *testing.T) {
-	s := &criServer{socket: filepath.Join(t.TempDir(), "crio.sock"), silent: true, names: map[string]string{"a": "first"}}
-	s.serve(t)
-	var h heard
-	follow(t, runtime.Options{CRI: []string{s.socket}, Docker: []string{}, Tell: h.tell})
-	h.last(t, "a")
-	s.make("b", "later", cri.ContainerEventType_CONTAINER_CREATED_EVENT)
-	require.Equal(t, "later", h.last(t, "b").Facts.Name)
-	lists, _ := s.counts()
-	require.Greater(t, lists, 1)
+	for _, name := range []string{"cri-o", "containerd"} {
+		t.Run(name, func(t *testing.T) {
+			s := &criServer{socket: filepath.Join(t.TempDir(), "s"), silent: true, name: name, names: map[string]string{"a": "first"}}
+			s.serve(t)
+			var h heard
+			follow(t, runtime.Options{CRI: []string{s.socket}, Docker: []string{}, Tell: h.tell})
+			h.last(t, "a")
+			s.make("b", "later", cri.ContainerEventType_CONTAINER_CREATED_EVENT)
+			require.Equal(t, "later", h.last(t, "b").Facts.Name)
+			lists, _ := s.counts()
+			require.Greater(t, lists, 1)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			require.Equal(t, 1, s.opened)
+		})
+	}
 }
 
 // TestDefaultSockets: a runtime is found at each of the usual places, and where several
