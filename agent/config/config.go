@@ -304,7 +304,7 @@ func Default() Config {
 		Engine: Engine{Kind: EngineEBPF},
 		Drops:  Drops{Threshold: 0.1, Actions: []string{"log", "alert"}, Rate: 1.0 / 30, MaxBurst: 1},
 		Riposte: Riposte{
-			Containers: Containers{Wait: Milliseconds(3 * time.Second)}, Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"},
+			Containers: Containers{Wait: Milliseconds(500 * time.Millisecond)}, Syslog: Syslog{Format: "rfc3164", Socket: "/dev/log"},
 		},
 	}
 }
