@@ -55,6 +55,9 @@ func (r *Responder) evidence(ctx context.Context) (e audit.Evidence, err error) 
 			e.Keys = append(e.Keys, key.Public().(ed25519.PublicKey))
 		}
 	}
+	if r.secrets.firstCheckpointKey != nil {
+		e.Keys = append(e.Keys, r.secrets.firstCheckpointKey)
+	}
 	e.Checkpoints, err = r.signer.Published(ctx)
 	return e, err
 }

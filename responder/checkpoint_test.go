@@ -14,22 +14,64 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"riposte/responder"
 	"riposte/responder/api"
 	"riposte/responder/audit"
 	"riposte/responder/store"
 )
 
+// checkpointKey makes a key and the files of its two halves.
+func checkpointKey(t *testing.T) (key ed25519.PrivateKey, private, public string) {
+	t.Helper()
+	open, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	pkix, err := x509.MarshalPKIXPublicKey(open)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	private, public = filepath.Join(dir, "key"), filepath.Join(dir, "pub")
+	require.NoError(t, os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
+	require.NoError(t, os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}), 0o600))
+	return key, private, public
+}
+
+// Once a key has handed over and is gone, its public half is still what a verification
+// begins with.
+func TestVerificationBeginsWithTheFirstKey(t *testing.T) {
+	r := newRig(t)
+	_, first, firstPublic := checkpointKey(t)
+	_, second, _ := checkpointKey(t)
+	for _, keys := range [][2]string{{first, ""}, {second, first}} { // each start and each stop is an entry, and a stop signs all
+		r.options.CheckpointKeyFile, r.options.OldCheckpointKeyFile = keys[0], keys[1]
+		one, _ := r.run(t)
+		stop(t, one)
+	}
+	r.options.OldCheckpointKeyFile = ""
+	one, c := r.run(t)
+	v, err := c.Verify(t.Context())
+	require.NoError(t, err)
+	require.False(t, v.OK, "%+v", v)
+	require.Contains(t, v.Chains[0].Reason, "key")
+	stop(t, one)
+
+	r.options.FirstCheckpointKeyFile = firstPublic
+	_, c = r.run(t)
+	v, err = c.Verify(t.Context())
+	require.NoError(t, err)
+	require.True(t, v.OK, "%+v", v)
+
+	r.options.FirstCheckpointKeyFile = first
+	_, err = responder.New(r.options)
+	require.ErrorContains(t, err, first+": it is no PEM public key")
+}
+
 // A responder signs its record, keeps the checkpoints on the bus and in a file, and
 // tells by them what the database alone could not.
 func TestCheckpointsOutsideOfTheDatabase(t *testing.T) {
 	r := newRig(t)
-	dir := t.TempDir()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	r.options.CheckpointKeyFile, r.options.CheckpointFile = filepath.Join(dir, "key"), filepath.Join(dir, "checkpoints.jsonl")
-	require.NoError(t, os.WriteFile(r.options.CheckpointKeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
+	key, keyFile, _ := checkpointKey(t)
+	r.options.CheckpointKeyFile, r.options.CheckpointFile = keyFile, filepath.Join(t.TempDir(), "checkpoints.jsonl")
 	r.options.CheckpointWithin = 10 * time.Millisecond
 
 	one, c := r.run(t)
@@ -37,6 +79,7 @@ func TestCheckpointsOutsideOfTheDatabase(t *testing.T) {
 	r.send(t, critical(1, "c1"))
 	var v api.Verification
 	require.Eventually(t, func() bool {
+		var err error
 		v, err = c.Verify(t.Context())
 		require.NoError(t, err)
 		require.True(t, v.OK, "%+v", v)

@@ -50,6 +50,9 @@ type Options struct {
 	// PEM in PKCS #8, the same for all replicas. OldCheckpointKeyFile is the one before,
 	// until it has handed over. Default: nothing is signed.
 	CheckpointKeyFile, OldCheckpointKeyFile string
+	// FirstCheckpointKeyFile holds the public key that the record's first checkpoints were
+	// signed with, PEM, from which verification begins. Default: one of the two above.
+	FirstCheckpointKeyFile string
 	// CheckpointFile gets a line for each checkpoint, beside the database and the bus.
 	// Default: no file.
 	CheckpointFile string

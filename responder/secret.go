@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"riposte/responder/api/access"
+	"riposte/responder/audit"
 	"riposte/responder/bus"
 )
 
@@ -31,6 +32,8 @@ type secrets struct {
 	orderKey     ed25519.PrivateKey
 	// checkpointKey signs the record's checkpoints, nil for none; the old one hands over to it.
 	checkpointKey, oldCheckpointKey ed25519.PrivateKey
+	// firstCheckpointKey is trusted beside their public halves, nil for none.
+	firstCheckpointKey ed25519.PublicKey
 	// principals are the bearer of the one token, and people with their own.
 	principals []access.Principal
 	// access says who of an issuer or the cluster may do what.
@@ -62,6 +65,15 @@ func readSecrets(o Options) (s secrets, err error) {
 		}
 		if *k.into, err = readKey(k.what, k.file); err != nil {
 			return s, err
+		}
+	}
+	if o.FirstCheckpointKeyFile != "" {
+		b, err := os.ReadFile(o.FirstCheckpointKeyFile)
+		if err == nil {
+			s.firstCheckpointKey, err = audit.ParsePublicKey(b)
+		}
+		if err != nil {
+			return s, fmt.Errorf("the public key of the first checkpoints, %s: %w", o.FirstCheckpointKeyFile, err)
 		}
 	}
 	token, err := readSecret("the API's token", o.TokenFile)

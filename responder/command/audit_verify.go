@@ -3,8 +3,6 @@ package command
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -144,23 +142,11 @@ func printVerification(p *printer, v api.Verification) error {
 	return err
 }
 
-// readPublicKey reads what `openssl pkey -pubout` writes.
+// readPublicKey reads a key's file.
 func readPublicKey(file string) (ed25519.PublicKey, error) {
 	b, err := readSmall(file)
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(b)
-	if block == nil || block.Type != "PUBLIC KEY" {
-		return nil, errors.New("it is no PEM public key; `openssl pkey -in KEY -pubout` writes one")
-	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	public, ok := key.(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("it is a %T, not an Ed25519 key", key)
-	}
-	return public, nil
+	return audit.ParsePublicKey(b)
 }

@@ -35,6 +35,7 @@ func (f *responderFlags) define(c *cobra.Command) {
 	flags.StringVar(&f.OrderKeyFile, "order-key", "", "file with the Ed25519 private key that signs orders (PEM)")
 	flags.StringVar(&f.CheckpointKeyFile, "checkpoint-key", "", "file with the Ed25519 private key that signs the record's checkpoints (PEM; default: nothing is signed)")
 	flags.StringVar(&f.OldCheckpointKeyFile, "old-checkpoint-key", "", "file with the key before it, which hands over to it")
+	flags.StringVar(&f.FirstCheckpointKeyFile, "first-checkpoint-key", "", "file with the public key of the record's first checkpoints (PEM), once the key was changed: verification begins with it")
 	flags.StringVar(&f.CheckpointFile, "checkpoint-file", "", "file that gets a line for each checkpoint")
 	flags.Int64Var(&f.CheckpointEvery, "checkpoint-every", 1000, "entries of the record after which a checkpoint is signed")
 	flags.DurationVar(&f.CheckpointWithin, "checkpoint-within", time.Minute, "time after which one is signed if there are fewer")
@@ -70,7 +71,7 @@ func (f *responderFlags) define(c *cobra.Command) {
 	c.MarkFlagsMutuallyExclusive("migrate-url", "migrate-url-file")
 	c.MarkFlagsMutuallyExclusive("bundle-key", "bundle-unsigned")
 	for _, file := range []string{
-		"database-file", "migrate-url-file", "nats-key", "node-auth-key", "order-key", "checkpoint-key", "old-checkpoint-key", "checkpoint-file",
+		"database-file", "migrate-url-file", "nats-key", "node-auth-key", "order-key", "checkpoint-key", "old-checkpoint-key", "first-checkpoint-key", "checkpoint-file",
 		"token-file", "people-file", "access-file", "kubeconfig", "webhooks", "kill-switch-file", "guard-file", "bundle", "bundle-key", "bundle-token-file",
 		"intake-identities", "intake-cert", "intake-key", "intake-client-ca",
 	} {
