@@ -92,6 +92,9 @@ func (a *Agent) openEvents(set *rules.Ruleset) (err error) {
 		a.interest.paths(set.Paths())
 		a.background = append(a.background, a.renewInterest)
 	}
+	// Whose users' list comes late is told of it by another goroutine, already now.
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	return t.Snapshot()
 }
 

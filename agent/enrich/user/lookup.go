@@ -42,6 +42,8 @@ type Lookup struct {
 	o     Options
 	now   func() time.Time
 	slots chan struct{} // one taken by each reader
+	// tellers tell of changes. They hold no slot: who is told may have no time yet.
+	tellers sync.WaitGroup
 
 	mu    sync.Mutex
 	lists map[string]*lists
@@ -70,8 +72,8 @@ func New(o Options) *Lookup {
 	return &Lookup{o: o, now: time.Now, slots: make(chan struct{}, readers), lists: map[string]*lists{}}
 }
 
-// Close ends reading and waits for the readers as long as ctx runs: one that hangs in
-// a file system is left behind.
+// Close ends reading and waits for the readers, and until all is told, as long as ctx
+// runs: one that hangs in a file system is left behind.
 func (l *Lookup) Close(ctx context.Context) {
 	l.mu.Lock()
 	l.closed = true
@@ -83,6 +85,12 @@ func (l *Lookup) Close(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+	told := make(chan struct{})
+	go func() { l.tellers.Wait(); close(told) }()
+	select {
+	case <-told:
+	case <-ctx.Done():
 	}
 }
 
@@ -165,12 +173,11 @@ func (l *Lookup) start(s *lists, container string, p *event.Process) <-chan stru
 		defer func() { <-l.slots }()
 		now, err := load(l.o.Proc, container, pid, startNS, before)
 		l.mu.Lock()
-		changed := l.finish(s, now, err)
+		if changed := l.finish(s, now, err); changed && l.o.Changed != nil {
+			l.tellers.Go(func() { l.o.Changed(container) })
+		}
 		l.mu.Unlock()
 		close(done)
-		if changed && l.o.Changed != nil {
-			l.o.Changed(container)
-		}
 	}()
 	return done
 }

@@ -1,6 +1,7 @@
 package user_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,11 +186,9 @@ func TestLinkWithin(t *testing.T) {
 	eventually(t, user.New(user.Options{}), "box", b.p, user.Names{User: "inside", Home: "/", Shell: "/"})
 }
 
-// TestFileSystemThatHangs mounts one that nobody serves. The first question waits for a
-// moment, later ones not at all, and another container has its names all the same.
-func TestFileSystemThatHangs(t *testing.T) {
-	b := newBox(t)
-	b.start(t)
+// hang mounts a file system that nobody serves over the box's lists, until the returned
+// file is closed: then who reads gets an error.
+func (b *box) hang(t *testing.T) (server *os.File) {
 	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil && os.Getenv("CI") != "true" {
 		t.Skip("needs FUSE: ", err)
@@ -197,6 +197,15 @@ func TestFileSystemThatHangs(t *testing.T) {
 	at := filepath.Join(b.dir, "etc")
 	require.NoError(t, unix.Mount("hang", at, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())))
 	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+	return fuse
+}
+
+// The first question about a file system that hangs waits for a moment, later ones not at
+// all, and another container has its names all the same.
+func TestFileSystemThatHangs(t *testing.T) {
+	b := newBox(t)
+	b.start(t)
+	fuse := b.hang(t)
 
 	told := make(chan string, 1)
 	l := user.New(user.Options{Changed: func(c string) { told <- c }})
@@ -213,4 +222,32 @@ func TestFileSystemThatHangs(t *testing.T) {
 	require.Equal(t, "root", l.Names("well", well.p).User)
 	fuse.Close() // the readers get an error
 	l.Close(t.Context())
+}
+
+// Who is told of lists may have no time yet. That keeps nobody from reading others, and
+// Close waits for it.
+func TestNobodyReadsLessBecauseNobodyListens(t *testing.T) {
+	b, well := newBox(t), newBox(t)
+	b.start(t)
+	fuse := b.hang(t)
+	well.write(t, "etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+	well.start(t)
+
+	const containers = 40 // more than are read at once
+	told, listen := make(chan string), make(chan struct{})
+	var heard atomic.Int32
+	l := user.New(user.Options{Changed: func(c string) { told <- c; <-listen; heard.Add(1) }})
+	require.Equal(t, user.Names{}, l.Names("hangs", b.p))
+	for i := range containers {
+		name := strconv.Itoa(i)
+		require.Equal(t, user.Names{}, l.Names(name, well.p), "nobody waits while something hangs")
+		require.Equal(t, name, <-told)
+	}
+	require.Zero(t, l.Counts()["users_refused"])
+	fuse.Close()
+	closed := make(chan struct{})
+	go func() { l.Close(context.Background()); close(closed) }()
+	close(listen)
+	<-closed
+	require.EqualValues(t, containers, heard.Load())
 }
