@@ -22,6 +22,7 @@ import (
 	"riposte/deploy/e2e/role"
 	"riposte/deploy/standalone/natsd"
 	"riposte/deploy/standalone/postgres"
+	"riposte/responder/api/client"
 )
 
 const clusterName = "campaign"
@@ -57,6 +58,7 @@ type campaign struct {
 	gates []*gate
 	db    *pgxpool.Pool
 	nats  string // the broker's address, past the links
+	api   *client.Client
 	begin time.Time
 }
 
@@ -179,6 +181,7 @@ func (c *campaign) startResponder(t *testing.T, i int, cluster *kubetest.Cluster
 	c.parts[name] = supervise(t, name, func() (process, error) { return c.startOwn(name, "responder", args...) })
 	// The first makes the stream that agents publish to; who comes before it waits.
 	require.Eventually(t, func() bool { return role.Ready(listen) }, time.Minute, 50*time.Millisecond, name)
+	c.api = c.folder.Client(t, listen)
 }
 
 func (c *campaign) startAgents(t *testing.T, cluster *kubetest.Cluster) {

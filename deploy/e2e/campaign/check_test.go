@@ -56,7 +56,8 @@ type figures struct {
 	Entries int `json:"audit_entries"`
 }
 
-// settle waits until the agents have published all, and nothing is under way.
+// settle waits until the agents have published all, the responders have taken all, and
+// nothing is under way.
 func (c *campaign) settle(t *testing.T) {
 	t.Helper()
 	why := ""
@@ -74,8 +75,18 @@ func (c *campaign) unsettled(ctx context.Context) string {
 			return node + " has not published all"
 		}
 	}
+	// What was delivered in vain comes again after the gap that it leaves was told of.
+	status, err := c.api.Status(ctx)
+	switch {
+	case err != nil:
+		return err.Error()
+	case status.Stream == nil:
+		return "the responder does not reach the stream"
+	case status.Stream.Waiting+status.Stream.Unanswered > 0:
+		return fmt.Sprintf("%d alerts wait in the stream", status.Stream.Waiting+status.Stream.Unanswered)
+	}
 	var open, missing int
-	err := c.db.QueryRow(ctx, `SELECT
+	err = c.db.QueryRow(ctx, `SELECT
 		(SELECT count(*) FROM actions WHERE state IN ('planned', 'executing') OR state = 'succeeded' AND lease_until IS NOT NULL),
 		(SELECT count(*) FROM agent_runs WHERE complete < highest AND gap_incident IS NULL)`).Scan(&open, &missing)
 	switch {

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"riposte/deploy/standalone"
 	"riposte/deploy/standalone/child"
+	"riposte/responder/api/client"
 )
 
 // Folder is what the parts of one test have on disk: keys, settings, data, logs. It
@@ -51,6 +53,17 @@ func (f *Folder) Path(below ...string) string {
 
 // OrderPublic is the file of the key that agents verify orders with.
 func (f *Folder) OrderPublic() string { return f.orderPublic }
+
+// Client asks the API of a responder that [Folder.ResponderFlags] started at this address.
+func (f *Folder) Client(t testing.TB, address string) *client.Client {
+	t.Helper()
+	token, err := os.ReadFile(f.token)
+	require.NoError(t, err)
+	c, err := client.New("http://"+address, strings.TrimSpace(string(token)))
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
 
 // Write keeps settings as JSON, for [Settings], and returns the file.
 func (f *Folder) Write(t testing.TB, name string, settings any) (file string) {
