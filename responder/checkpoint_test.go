@@ -2,9 +2,6 @@ package responder_test
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io/fs"
 	"os"
@@ -20,28 +17,12 @@ import (
 	"riposte/responder/store"
 )
 
-// checkpointKey makes a key and the files of its two halves.
-func checkpointKey(t *testing.T) (key ed25519.PrivateKey, private, public string) {
-	t.Helper()
-	open, key, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	pkix, err := x509.MarshalPKIXPublicKey(open)
-	require.NoError(t, err)
-	dir := t.TempDir()
-	private, public = filepath.Join(dir, "key"), filepath.Join(dir, "pub")
-	require.NoError(t, os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
-	require.NoError(t, os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}), 0o600))
-	return key, private, public
-}
-
 // Once a key has handed over and is gone, its public half is still what a verification
 // begins with.
 func TestVerificationBeginsWithTheFirstKey(t *testing.T) {
 	r := newRig(t)
-	_, first, firstPublic := checkpointKey(t)
-	_, second, _ := checkpointKey(t)
+	_, first, firstPublic := newKey(t)
+	_, second, _ := newKey(t)
 	for _, keys := range [][2]string{{first, ""}, {second, first}} { // each start and each stop is an entry, and a stop signs all
 		r.options.CheckpointKeyFile, r.options.OldCheckpointKeyFile = keys[0], keys[1]
 		one, _ := r.run(t)
@@ -70,7 +51,7 @@ func TestVerificationBeginsWithTheFirstKey(t *testing.T) {
 // tells by them what the database alone could not.
 func TestCheckpointsOutsideOfTheDatabase(t *testing.T) {
 	r := newRig(t)
-	key, keyFile, _ := checkpointKey(t)
+	key, keyFile, _ := newKey(t)
 	r.options.CheckpointKeyFile, r.options.CheckpointFile = keyFile, filepath.Join(t.TempDir(), "checkpoints.jsonl")
 	r.options.CheckpointWithin = 10 * time.Millisecond
 

@@ -41,23 +41,35 @@ type rig struct {
 	order ed25519.PublicKey
 }
 
+// newKey makes an Ed25519 key and the files of its two halves.
+func newKey(t testing.TB) (key ed25519.PrivateKey, private, public string) {
+	t.Helper()
+	open, key, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	pkix, err := x509.MarshalPKIXPublicKey(open)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	private, public = filepath.Join(dir, "key"), filepath.Join(dir, "pub")
+	require.NoError(t, os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
+	require.NoError(t, os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}), 0o600))
+	return key, private, public
+}
+
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	server := natsdtest.Start(t, cluster, node)
-	public, private, err := ed25519.GenerateKey(nil)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file("order.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
+	key, orderKey, _ := newKey(t)
 	require.NoError(t, os.WriteFile(file("token"), []byte(token+"\n"), 0o600))
 
 	return &rig{
-		node: server.Connect(t, node, alert.InboxPrefix(cluster, node)), bus: server, order: public,
+		node: server.Connect(t, node, alert.InboxPrefix(cluster, node)), bus: server, order: key.Public().(ed25519.PublicKey),
 		options: responder.Options{
 			Cluster: cluster, Instance: "test-1", Version: "1.2.3", DatabaseURL: storetest.Empty(t), NATS: server.URL(),
-			NATSKeyFile: server.SeedFile(natsdtest.Responder), OrderKeyFile: file("order.key"), TokenFile: file("token"), Listen: "127.0.0.1:0",
+			NATSKeyFile: server.SeedFile(natsdtest.Responder), OrderKeyFile: orderKey, TokenFile: file("token"), Listen: "127.0.0.1:0",
 			KillSwitchFile: file("kill-switch"),
 		},
 	}

@@ -52,8 +52,8 @@ type Beginner interface {
 
 // Verify reads the whole record, in constant memory, as it stands at one moment:
 // entries that are appended meanwhile do not disturb it. To the evidence it adds the
-// checkpoints of the database, which must have had those of the evidence too. Its error means that the record could not be read;
-// what is wrong with the record is in the Report.
+// checkpoints of the database, which must have had those of the evidence too. Its error
+// means that the record could not be read; what is wrong with the record is in the Report.
 func Verify(ctx context.Context, db Beginner, e Evidence) (Report, error) {
 	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
